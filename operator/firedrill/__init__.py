@@ -1,0 +1,2 @@
+"""Firedrill practises failure before it happens."""
+

@@ -1,0 +1,126 @@
+"""ChaosExperiment: does the system hold its steady state under a fault, and recover from it?"""
+
+from enum import StrEnum
+
+from pydantic import ConfigDict, Field, model_validator
+
+from firedrill.api.base import Duration, Model, parse_duration
+from firedrill.api.run import Labels, Name, RunSpec
+
+_ONE_OF = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+
+class HttpProbe(Model):
+    """A GET that must answer with an expected status in time."""
+
+    url: str = Field(
+        max_length=2048, pattern=r"^https?://[^\s]+$", description="Address, seen from the target."
+    )
+    expect_status: int = Field(default=200, ge=100, le=599, description="The status that counts as success.")
+    timeout: Duration = Field(default=parse_duration("1s"), description="A slower answer is a failure.")
+    interval: Duration = Field(default=parse_duration("200ms"), description="Time between two requests.")
+
+
+class SteadyState(Model):
+    """What must be true of the system before the fault and again after it."""
+
+    http: HttpProbe = Field(description="The request whose success is measured.")
+    min_success_rate: float = Field(
+        default=0.95, gt=0, le=1, description="Least share of requests that succeed, before and after."
+    )
+    min_success_rate_during: float = Field(
+        default=0.0, ge=0, le=1, description="Least share while the fault is on; 0 asks for nothing."
+    )
+    window: Duration = Field(
+        default=parse_duration("5s"), description="How long before and after are watched."
+    )
+
+
+class TargetMode(StrEnum):
+    """How many of the matching pods are hit."""
+
+    ONE = "One"
+    ALL = "All"
+    FIXED = "Fixed"
+    PERCENT = "Percent"
+
+
+class PodTarget(Model):
+    """Which pods are hit."""
+
+    namespace: Name = Field(description="Namespace in the target; it must opt in by label.")
+    match_labels: Labels = Field(min_length=1, max_length=16, description="Labels of the pods.")
+    mode: TargetMode = Field(default=TargetMode.ONE, description="One, All, Fixed or Percent.")
+    value: int | None = Field(
+        default=None, ge=1, le=1000, description="Count for Fixed, 1 to 100 for Percent."
+    )
+    seed: int = Field(default=1, ge=0, description="Seed of the choice among the matching pods.")
+
+    @model_validator(mode="after")
+    def _value_fits_mode(self) -> "PodTarget":
+        needs = self.mode in (TargetMode.FIXED, TargetMode.PERCENT)
+        if needs != (self.value is not None):
+            raise ValueError("value must be set for mode Fixed and Percent, and only for these")
+        if self.mode is TargetMode.PERCENT and (self.value or 0) > 100:
+            raise ValueError("value must be at most 100 for mode Percent")
+        return self
+
+
+class PodKill(Model):
+    """Deletes the pods. Undone when their owner has as many ready pods as before."""
+
+    grace_period_seconds: int = Field(default=0, ge=0, le=300, description="Time that pods get to stop.")
+
+
+class PacketLoss(Model):
+    """Drops a share of incoming TCP packets in the pods' network namespace.
+
+    Needs a namespace whose pod security admits NET_ADMIN in ephemeral containers. The kernel ends it by
+    itself: the drop is gated by an nft set whose elements expire.
+    """
+
+    percent: int = Field(default=50, ge=1, le=100, description="Share of packets dropped.")
+    port: int = Field(ge=1, le=65535, description="TCP port of the pod whose incoming packets are dropped.")
+
+
+class Fault(Model):
+    """Exactly one fault."""
+
+    model_config = _ONE_OF
+
+    pod_kill: PodKill | None = Field(default=None, description="Delete pods.")
+    packet_loss: PacketLoss | None = Field(default=None, description="Drop packets.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Fault":
+        given = [name for name in ("pod_kill", "packet_loss") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"set exactly one of podKill, packetLoss; {len(given)} are set")
+        return self
+
+    @property
+    def family(self) -> str:
+        """The family that a TargetCluster's policy allows or not: workload or network."""
+        return "workload" if self.pod_kill is not None else "network"
+
+
+class ChaosExperimentSpec(RunSpec):
+    """Measures a steady state, injects a fault, undoes it, proves that it is gone, and times the recovery."""
+
+    steady_state: SteadyState = Field(description="What must hold before and after.")
+    target: PodTarget = Field(description="Which pods are hit.")
+    fault: Fault = Field(description="What is done to them.")
+    duration: Duration = Field(default=parse_duration("10s"), description="How long the fault stays on.")
+    recovery_timeout: Duration = Field(
+        default=parse_duration("60s"), description="The steady state must hold again within this time."
+    )
+
+    @model_validator(mode="after")
+    def _times_fit(self) -> "ChaosExperimentSpec":
+        needed = self.duration + self.recovery_timeout + 2 * self.steady_state.window
+        if self.timeout < needed:
+            raise ValueError(
+                "timeout must be at least duration + recoveryTimeout + twice steadyState.window "
+                f"({needed.total_seconds():g} s)"
+            )
+        return self

@@ -1,0 +1,166 @@
+"""The kinds: name, plural, models and what the operator must know of each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from firedrill.api.autofix import AutoFixSpec
+from firedrill.api.base import Model
+from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.driftcheck import DriftCheckSpec
+from firedrill.api.modelvalidation import ModelValidationSpec
+from firedrill.api.run import RunSpec, RunStatus
+from firedrill.api.targetcluster import TargetClusterSpec, TargetClusterStatus
+
+
+@dataclass(frozen=True)
+class Column:
+    """A printer column of ``kubectl get``."""
+
+    name: str
+    json_path: str
+    type: str = "string"
+    wide: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A CEL rule over the spec, with the sentence that a person reads when it does not hold."""
+
+    rule: str
+    message: str
+    field_path: str = ""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A custom resource."""
+
+    name: str
+    plural: str
+    short_names: tuple[str, ...]
+    description: str
+    spec: type[Model]
+    status: type[Model]
+    columns: tuple[Column, ...]
+    rules: tuple[Rule, ...] = ()
+    namespaced: bool = True
+
+
+@dataclass(frozen=True)
+class RunKind(Kind):
+    """A kind whose resources are run as Jobs."""
+
+    spec: type[RunSpec]
+    #: Changes its target: a record, a guardian and a finalizer go with each run.
+    mutates: bool = False
+    #: Conditions beside Complete and Passed.
+    conditions: tuple[str, ...] = field(default=())
+
+
+_RUN_COLUMNS = (
+    Column("Verdict", ".status.verdict", description="Passed, Failed, Inconclusive or Error"),
+    Column("Score", ".status.score", "integer", description="Weighted share of measurements passed"),
+    Column("Clusters", ".status.clusterSummary", description="Targets passed, of all"),
+    Column("Last-Run", ".status.lastRun.startedAt", "date"),
+    Column("Next-Run", ".status.nextRun", "string"),
+    Column("Age", ".metadata.creationTimestamp", "date"),
+    Column("Message", ".status.message", wide=True),
+    Column("Pass-Rate", ".status.passRate", wide=True),
+)
+_RUN_RULES = (
+    Rule("!has(self.timeZone) || has(self.schedule)", "timeZone needs a schedule", ".timeZone"),
+    Rule(
+        "!has(self.startingDeadlineSeconds) || has(self.schedule)",
+        "startingDeadlineSeconds needs a schedule",
+        ".startingDeadlineSeconds",
+    ),
+    Rule(
+        "!has(self.failureThreshold) || self.failureThreshold.failures <= self.failureThreshold.of",
+        "failureThreshold.failures can not be more than failureThreshold.of",
+        ".failureThreshold",
+    ),
+)
+_MUTATING_CONDITIONS = ("Injected", "Recovered", "RecoveryVerified")
+_FIX_CONDITIONS = ("Proposed", "SandboxVerified", "Approved", "Applied", "Verified", "RolledBack")
+
+TARGET_CLUSTER: Final = Kind(
+    name="TargetCluster",
+    plural="targetclusters",
+    short_names=("tc",),
+    description="A cluster that Firedrill runs tests in, and what is allowed there.",
+    spec=TargetClusterSpec,
+    status=TargetClusterStatus,
+    namespaced=False,
+    columns=(
+        Column("Reachable", ".status.conditions[?(@.type=='Reachable')].status"),
+        Column("Version", ".status.version"),
+        Column("Nodes", ".status.nodes", "integer"),
+        Column("Age", ".metadata.creationTimestamp", "date"),
+        Column("Server", ".status.server", wide=True),
+        Column("Message", ".status.conditions[?(@.type=='Reachable')].message", wide=True),
+    ),
+)
+DRIFT_CHECK: Final = RunKind(
+    name="DriftCheck",
+    plural="driftchecks",
+    short_names=("dc",),
+    description="Compares current data with reference data and says whether it has drifted.",
+    spec=DriftCheckSpec,
+    status=RunStatus,
+    columns=_RUN_COLUMNS,
+    rules=_RUN_RULES,
+)
+MODEL_VALIDATION: Final = RunKind(
+    name="ModelValidation",
+    plural="modelvalidations",
+    short_names=("mv",),
+    description="Sends labelled data to a served model and holds answers and latency against limits.",
+    spec=ModelValidationSpec,
+    status=RunStatus,
+    columns=_RUN_COLUMNS,
+    rules=_RUN_RULES,
+)
+CHAOS_EXPERIMENT: Final = RunKind(
+    name="ChaosExperiment",
+    plural="chaosexperiments",
+    short_names=("cx",),
+    description="Measures a steady state, injects a fault, undoes it, proves it gone and times the recovery.",
+    spec=ChaosExperimentSpec,
+    status=RunStatus,
+    columns=_RUN_COLUMNS,
+    mutates=True,
+    conditions=_MUTATING_CONDITIONS,
+    rules=(
+        *_RUN_RULES,
+        Rule(
+            "(self.target.mode in ['Fixed', 'Percent']) == has(self.target.value)",
+            "target.value must be set for mode Fixed and Percent, and only for these",
+            ".target",
+        ),
+        Rule(
+            "!(self.target.mode == 'Percent') || self.target.value <= 100",
+            "target.value must be at most 100 for mode Percent",
+            ".target",
+        ),
+    ),
+)
+AUTO_FIX: Final = RunKind(
+    name="AutoFix",
+    plural="autofixes",
+    short_names=("af",),
+    description="Proposes a repair, proves it in a sandbox, applies it after approval, verifies or rolls back.",
+    spec=AutoFixSpec,
+    status=RunStatus,
+    columns=_RUN_COLUMNS,
+    rules=_RUN_RULES,
+    mutates=True,
+    conditions=_FIX_CONDITIONS,
+)
+
+RUN_KINDS: Final[Mapping[str, RunKind]] = MappingProxyType(
+    {kind.name: kind for kind in (MODEL_VALIDATION, DRIFT_CHECK, CHAOS_EXPERIMENT, AUTO_FIX)}
+)
+ALL_KINDS: Final[tuple[Kind, ...]] = (TARGET_CLUSTER, *RUN_KINDS.values())

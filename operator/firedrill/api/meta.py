@@ -1,0 +1,36 @@
+"""Names that Kubernetes objects of Firedrill carry: group, labels, annotations, finalizer."""
+
+from typing import Final
+
+GROUP: Final = "firedrill.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+CATEGORY: Final = "firedrill"
+
+#: On every object that Firedrill creates in a target; the one label its watches select by.
+LABEL_MANAGED: Final = f"{GROUP}/managed"
+#: UID of the resource that an object in a target belongs to; owner references do not cross clusters.
+LABEL_UID: Final = f"{GROUP}/uid"
+LABEL_KIND: Final = f"{GROUP}/kind"
+LABEL_RUN: Final = f"{GROUP}/run"
+#: runner, guardian, task, result or record.
+LABEL_ROLE: Final = f"{GROUP}/role"
+#: A Secret in a runner namespace is usable by the hub namespace that this label names, and by no other.
+LABEL_HUB_NAMESPACE: Final = f"{GROUP}/hub-namespace"
+#: A namespace of a target takes part in experiments and fixes only with this label set to "enabled".
+LABEL_OPT_IN: Final = f"{GROUP}/experiments"
+
+#: namespace/name on the hub of the resource that an object in a target belongs to.
+ANNOTATION_RESOURCE: Final = f"{GROUP}/resource"
+#: A new value asks for a run without changing the spec.
+ANNOTATION_RUN_AT: Final = f"{GROUP}/run-at"
+#: Carries the hash of the proposal that a person approves.
+ANNOTATION_APPROVE: Final = f"{GROUP}/approve"
+
+FINALIZER: Final = f"{GROUP}/undo"
+FIELD_MANAGER: Final = "firedrill"
+
+TASK_KEY: Final = "task.json"
+RESULT_KEY: Final = "result.json"
+RECORD_KEY: Final = "record.json"
+CONTROL_KEY: Final = "control.json"

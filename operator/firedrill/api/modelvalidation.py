@@ -1,0 +1,66 @@
+"""ModelValidation: does a served model still answer rightly and fast?"""
+
+from pydantic import Field
+
+from firedrill.api.base import Duration, Model, parse_duration
+from firedrill.api.data import DataSource
+from firedrill.api.run import RunSpec
+
+
+class ModelEndpoint(Model):
+    """An inference server that speaks the Open Inference Protocol, version 2, over HTTP."""
+
+    url: str = Field(max_length=2048, pattern=r"^https?://[^\s]+$", description="Base address, without /v2.")
+    model: str = Field(min_length=1, max_length=253, description="Name of the model.")
+    version: str | None = Field(
+        default=None, max_length=64, description="Version; else the server's default."
+    )
+    timeout: Duration = Field(default=parse_duration("5s"), description="Limit for one request.")
+    input_name: str = Field(default="input-0", max_length=128, description="Name of the input tensor.")
+
+
+class LabelledData(Model):
+    """Rows with their true labels."""
+
+    source: DataSource = Field(description="Where the rows come from.")
+    label_column: str = Field(min_length=1, max_length=253, description="Column with the true label.")
+    ignore_columns: list[str] = Field(
+        default_factory=list, max_length=1000, description="Not sent to the model."
+    )
+
+
+class ValidationLoad(Model):
+    """How requests are sent: an open loop, so that a slow answer does not slow the questions."""
+
+    requests: int = Field(default=500, ge=1, le=1_000_000, description="Measured requests, one row each.")
+    warmup: int = Field(
+        default=50, ge=0, le=100_000, description="Requests before, not measured but reported."
+    )
+    rate: float = Field(default=50.0, gt=0, le=10_000, description="Requests a second, Poisson arrivals.")
+    seed: int = Field(default=1, ge=0, description="Seed of arrivals and of the order of rows.")
+
+
+class ValidationThresholds(Model):
+    """Limits; each that is set is one measurement."""
+
+    min_accuracy: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Passed when the whole 95% interval is at or above, failed when it is wholly below.",
+    )
+    max_error_rate: float | None = Field(
+        default=0.01, ge=0, le=1, description="Share of requests that failed."
+    )
+    max_p50: Duration | None = Field(default=None, description="Limit of the median latency.")
+    max_p95: Duration | None = Field(default=None, description="Limit of the 95th percentile of latency.")
+    max_p99: Duration | None = Field(default=None, description="Limit of the 99th percentile of latency.")
+
+
+class ModelValidationSpec(RunSpec):
+    """Sends labelled rows to a model and holds answers and latency against limits."""
+
+    endpoint: ModelEndpoint = Field(description="The model under test, as seen from inside the target.")
+    dataset: LabelledData = Field(description="Labelled rows.")
+    load: ValidationLoad = Field(default_factory=ValidationLoad, description="How requests are sent.")
+    thresholds: ValidationThresholds = Field(default_factory=ValidationThresholds, description="Limits.")

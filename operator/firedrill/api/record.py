@@ -1,0 +1,135 @@
+"""The record of a run that changes something: written before the change, in Firedrill's own namespace.
+
+Runner, guardian and operator meet here. Runner and guardian write ``record.json`` under the resourceVersion
+they have read; the operator writes ``control.json`` alone. Whoever creates the ConfigMap first has decided: a
+record that the operator created to cancel a run can not be claimed any more.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from firedrill.api.base import LenientModel, Time
+
+
+class RecordState(StrEnum):
+    """Where the changes of a run stand. Settled states: Undone, Kept."""
+
+    PREPARED = "Prepared"
+    #: Changes may be in place from here on.
+    APPLYING = "Applying"
+    APPLIED = "Applied"
+    UNDOING = "Undoing"
+    #: Seen: nothing of ours remains.
+    UNDONE = "Undone"
+    #: A fix that was verified stays; all else of the run is undone.
+    KEPT = "Kept"
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to undo."""
+        return self in (RecordState.UNDONE, RecordState.KEPT)
+
+
+class ChangeState(StrEnum):
+    """Where one change stands."""
+
+    PLANNED = "Planned"
+    APPLIED = "Applied"
+    UNDONE = "Undone"
+    KEPT = "Kept"
+
+
+class ChangeBase(LenientModel):
+    """One object that a run changes, with what is needed to change it back."""
+
+    state: ChangeState = ChangeState.PLANNED
+    namespace: str
+    name: str
+    uid: str = ""
+    evidence: str = Field(default="", max_length=1024, description="How the last state was seen.")
+
+
+class PodDeleted(ChangeBase):
+    """A pod that is deleted; it counts as undone when its owner is as ready as it was."""
+
+    type: Literal["PodDeleted"] = "PodDeleted"
+    owner_kind: str
+    owner_name: str
+    owner_uid: str
+    ready_before: int
+
+
+class PacketsDropped(ChangeBase):
+    """An nft table in a pod's network namespace that drops packets until its set expires."""
+
+    type: Literal["PacketsDropped"] = "PacketsDropped"
+    table: str
+    port: int
+    percent: int
+    expires_at: Time | None = None
+    inject_container: str
+    undo_container: str
+    dropped_packets: int | None = None
+
+
+class NamespaceCreated(ChangeBase):
+    """A sandbox namespace that is deleted with all that is in it."""
+
+    type: Literal["NamespaceCreated"] = "NamespaceCreated"
+
+
+class TemplateReplaced(ChangeBase):
+    """The pod template of a Deployment that is set to that of an earlier revision."""
+
+    type: Literal["TemplateReplaced"] = "TemplateReplaced"
+    original: dict[str, Any]
+    replacement: dict[str, Any]
+    proposal: str
+
+
+Change = Annotated[
+    PodDeleted | PacketsDropped | NamespaceCreated | TemplateReplaced, Field(discriminator="type")
+]
+
+
+class GuardianView(LenientModel):
+    """What the guardian has shown of itself."""
+
+    pod_uid: str
+    node: str
+    armed_at: Time
+    permitted: bool
+    message: str = ""
+
+
+class Record(LenientModel):
+    """What a run is about to change, has changed, and has changed back."""
+
+    uid: str
+    run_id: str
+    cluster: str
+    kind: str
+    claim: str = Field(description="UID of the only pod that may carry out the changes.")
+    state: RecordState = RecordState.PREPARED
+    deadline: Time = Field(description="The guardian undoes what is left at this time.")
+    changes: list[Change] = Field(default_factory=list)
+    guardian: GuardianView | None = None
+    applied_at: Time | None = None
+    undone_at: Time | None = None
+    undone_by: str = Field(default="", description="runner or guardian.")
+    message: str = Field(default="", max_length=2048)
+    residues: list[str] = Field(
+        default_factory=list, description="What can not be removed, such as spent containers."
+    )
+    proposal: str = Field(default="", description="Hash of the proposal that waits for approval.")
+    awaiting_approval: bool = False
+
+
+class Control(LenientModel):
+    """What the operator asks of runner and guardian."""
+
+    abort: str = Field(default="", description="Reason to stop and undo at once; empty to go on.")
+    approved: str = Field(default="", description="Hash of the proposal that was approved.")
+    approved_by: str = Field(default="", description="Who approved, as far as it is known.")

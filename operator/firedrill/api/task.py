@@ -1,0 +1,51 @@
+"""The contract between operator and runner: a task goes in, a result comes out."""
+
+from typing import Any
+
+from pydantic import Field
+
+from firedrill.api.base import LenientModel, Time
+from firedrill.api.targetcluster import TargetPolicy
+from firedrill.api.verdict import Finding, Measurement, Verdict
+
+
+class Task(LenientModel):
+    """All that a runner needs to carry out one run in one target. Mounted as a file, never as arguments."""
+
+    kind: str
+    namespace: str = Field(description="Namespace of the resource on the hub.")
+    name: str
+    uid: str
+    run_id: str
+    cluster: str
+    runner_namespace: str
+    job: str = Field(description="Name of the runner's Job; the names of its objects derive from it.")
+    job_uid: str
+    started_at: Time
+    deadline: Time = Field(description="The run must have ended by then; what it changed is undone by then.")
+    image: str = Field(description="Image of runner, guardian and of containers injected into pods.")
+    policy: TargetPolicy
+    spec: dict[str, Any] = Field(
+        description="The spec of the resource, to be parsed by the model of its kind."
+    )
+
+
+class Result(LenientModel):
+    """What a runner leaves behind: the verdict with its evidence."""
+
+    uid: str
+    run_id: str
+    cluster: str
+    verdict: Verdict
+    reason: str
+    message: str
+    measurements: list[Measurement] = Field(default_factory=list)
+    findings: list[Finding] = Field(default_factory=list)
+    started_at: Time
+    finished_at: Time
+    report: dict[str, Any] = Field(
+        default_factory=dict, description="The full evidence, by the kind's own shape."
+    )
+    shortened: bool = Field(
+        default=False, description="The report did not fit and parts of it were left out."
+    )
