@@ -13,9 +13,7 @@ _ONE_OF = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 class HttpProbe(Model):
     """A GET that must answer with an expected status in time."""
 
-    url: str = Field(
-        max_length=2048, pattern=r"^https?://[^\s]+$", description="Address, seen from the target."
-    )
+    url: str = Field(max_length=2048, pattern=r"^https?://[^\s]+$", description="Address, seen from the target.")
     expect_status: int = Field(default=200, ge=100, le=599, description="The status that counts as success.")
     timeout: Duration = Field(default=parse_duration("1s"), description="A slower answer is a failure.")
     interval: Duration = Field(default=parse_duration("200ms"), description="Time between two requests.")
@@ -31,9 +29,7 @@ class SteadyState(Model):
     min_success_rate_during: float = Field(
         default=0.0, ge=0, le=1, description="Least share while the fault is on; 0 asks for nothing."
     )
-    window: Duration = Field(
-        default=parse_duration("5s"), description="How long before and after are watched."
-    )
+    window: Duration = Field(default=parse_duration("5s"), description="How long before and after are watched.")
 
 
 class TargetMode(StrEnum):
@@ -51,9 +47,7 @@ class PodTarget(Model):
     namespace: Name = Field(description="Namespace in the target; it must opt in by label.")
     match_labels: Labels = Field(min_length=1, max_length=16, description="Labels of the pods.")
     mode: TargetMode = Field(default=TargetMode.ONE, description="One, All, Fixed or Percent.")
-    value: int | None = Field(
-        default=None, ge=1, le=1000, description="Count for Fixed, 1 to 100 for Percent."
-    )
+    value: int | None = Field(default=None, ge=1, le=1000, description="Count for Fixed, 1 to 100 for Percent.")
     seed: int = Field(default=1, ge=0, description="Seed of the choice among the matching pods.")
 
     @model_validator(mode="after")

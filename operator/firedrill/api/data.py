@@ -53,13 +53,9 @@ class DataSource(Model):
     model_config = _ONE_OF
 
     inline: InlineSource | None = Field(default=None, description="Written into the resource.")
-    config_map: ConfigMapSource | None = Field(
-        default=None, description="A ConfigMap in the runner namespace."
-    )
+    config_map: ConfigMapSource | None = Field(default=None, description="A ConfigMap in the runner namespace.")
     http: HttpSource | None = Field(default=None, description="Fetched by HTTP.")
-    file: FileSource | None = Field(
-        default=None, description="A local file; for firedrill run --offline alone."
-    )
+    file: FileSource | None = Field(default=None, description="A local file; for firedrill run --offline alone.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "DataSource":

@@ -12,26 +12,20 @@ ColumnName = str
 class DriftThresholds(Model):
     """When a difference counts as drift: it must be both significant and large enough to matter."""
 
-    significance: float = Field(
-        default=0.05, gt=0, lt=1, description="Family-wise error rate over all columns (Holm)."
-    )
+    significance: float = Field(default=0.05, gt=0, lt=1, description="Family-wise error rate over all columns (Holm).")
     min_ks_effect: float = Field(
         default=0.1, ge=0, le=1, description="Least Kolmogorov-Smirnov distance of a numeric column."
     )
     min_categorical_effect: float = Field(
         default=0.1, ge=0, le=1, description="Least Cramér's V of a categorical column."
     )
-    min_rows: int = Field(
-        default=100, ge=10, le=1_000_000, description="Fewer rows on either side: Inconclusive."
-    )
+    min_rows: int = Field(default=100, ge=10, le=1_000_000, description="Fewer rows on either side: Inconclusive.")
 
 
 class DriftColumns(Model):
     """Which columns are compared, and as what."""
 
-    include: list[ColumnName] = Field(
-        default_factory=list, max_length=1000, description="Only these; else all."
-    )
+    include: list[ColumnName] = Field(default_factory=list, max_length=1000, description="Only these; else all.")
     exclude: list[ColumnName] = Field(default_factory=list, max_length=1000, description="Not these.")
     categorical: list[ColumnName] = Field(
         default_factory=list, max_length=1000, description="Numeric columns that are codes, not quantities."

@@ -12,9 +12,7 @@ class ModelEndpoint(Model):
 
     url: str = Field(max_length=2048, pattern=r"^https?://[^\s]+$", description="Base address, without /v2.")
     model: str = Field(min_length=1, max_length=253, description="Name of the model.")
-    version: str | None = Field(
-        default=None, max_length=64, description="Version; else the server's default."
-    )
+    version: str | None = Field(default=None, max_length=64, description="Version; else the server's default.")
     timeout: Duration = Field(default=parse_duration("5s"), description="Limit for one request.")
     input_name: str = Field(default="input-0", max_length=128, description="Name of the input tensor.")
 
@@ -24,18 +22,14 @@ class LabelledData(Model):
 
     source: DataSource = Field(description="Where the rows come from.")
     label_column: str = Field(min_length=1, max_length=253, description="Column with the true label.")
-    ignore_columns: list[str] = Field(
-        default_factory=list, max_length=1000, description="Not sent to the model."
-    )
+    ignore_columns: list[str] = Field(default_factory=list, max_length=1000, description="Not sent to the model.")
 
 
 class ValidationLoad(Model):
     """How requests are sent: an open loop, so that a slow answer does not slow the questions."""
 
     requests: int = Field(default=500, ge=1, le=1_000_000, description="Measured requests, one row each.")
-    warmup: int = Field(
-        default=50, ge=0, le=100_000, description="Requests before, not measured but reported."
-    )
+    warmup: int = Field(default=50, ge=0, le=100_000, description="Requests before, not measured but reported.")
     rate: float = Field(default=50.0, gt=0, le=10_000, description="Requests a second, Poisson arrivals.")
     seed: int = Field(default=1, ge=0, description="Seed of arrivals and of the order of rows.")
 
@@ -49,9 +43,7 @@ class ValidationThresholds(Model):
         le=1,
         description="Passed when the whole 95% interval is at or above, failed when it is wholly below.",
     )
-    max_error_rate: float | None = Field(
-        default=0.01, ge=0, le=1, description="Share of requests that failed."
-    )
+    max_error_rate: float | None = Field(default=0.01, ge=0, le=1, description="Share of requests that failed.")
     max_p50: Duration | None = Field(default=None, description="Limit of the median latency.")
     max_p95: Duration | None = Field(default=None, description="Limit of the 95th percentile of latency.")
     max_p99: Duration | None = Field(default=None, description="Limit of the 99th percentile of latency.")

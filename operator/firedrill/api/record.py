@@ -89,9 +89,7 @@ class TemplateReplaced(ChangeBase):
     proposal: str
 
 
-Change = Annotated[
-    PodDeleted | PacketsDropped | NamespaceCreated | TemplateReplaced, Field(discriminator="type")
-]
+Change = Annotated[PodDeleted | PacketsDropped | NamespaceCreated | TemplateReplaced, Field(discriminator="type")]
 
 
 class GuardianView(LenientModel):
@@ -120,9 +118,7 @@ class Record(LenientModel):
     undone_at: Time | None = None
     undone_by: str = Field(default="", description="runner or guardian.")
     message: str = Field(default="", max_length=2048)
-    residues: list[str] = Field(
-        default_factory=list, description="What can not be removed, such as spent containers."
-    )
+    residues: list[str] = Field(default_factory=list, description="What can not be removed, such as spent containers.")
     proposal: str = Field(default="", description="Hash of the proposal that waits for approval.")
     awaiting_approval: bool = False
 

@@ -82,12 +82,8 @@ class JobTemplate(Model):
     """How the pods of a run are placed and sized."""
 
     resources: Resources = Field(default_factory=Resources, description="Requests and limits of the runner.")
-    node_selector: Labels = Field(
-        default_factory=dict, max_length=16, description="Labels a node must carry."
-    )
-    tolerations: list[Toleration] = Field(
-        default_factory=list, max_length=16, description="Tolerated taints."
-    )
+    node_selector: Labels = Field(default_factory=dict, max_length=16, description="Labels a node must carry.")
+    tolerations: list[Toleration] = Field(default_factory=list, max_length=16, description="Tolerated taints.")
     priority_class_name: Name | None = Field(default=None, description="PriorityClass of the runner pod.")
     labels: Labels = Field(default_factory=dict, max_length=32, description="More labels of the runner pod.")
     annotations: dict[str, Annotated[str, Field(max_length=1024)]] = Field(
@@ -144,9 +140,7 @@ class RunSpec(Model):
     failure_threshold: FailureThreshold | None = Field(
         default=None, description="Passed turns False only when this many of the last runs failed."
     )
-    job_template: JobTemplate = Field(
-        default_factory=JobTemplate, description="Placement and size of runner pods."
-    )
+    job_template: JobTemplate = Field(default_factory=JobTemplate, description="Placement and size of runner pods.")
 
     @field_validator("timeout")
     @classmethod
@@ -181,9 +175,7 @@ class ClusterResult(LenientModel):
     findings: list[Condition] = Field(
         default_factory=list, max_length=16, description="Conditions of this target, such as Injected."
     )
-    proposal: str = Field(
-        default="", max_length=64, description="Hash of a proposal that waits for approval."
-    )
+    proposal: str = Field(default="", max_length=64, description="Hash of a proposal that waits for approval.")
     settled: bool = Field(
         default=True, description="False while a fault or a change in this target is not seen undone."
     )
@@ -210,25 +202,17 @@ class RunStatus(LenientModel):
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     verdict: Verdict | None = Field(default=None, description="Verdict of the last ended run.")
-    score: int | None = Field(
-        default=None, ge=0, le=100, description="Weighted share of measurements passed."
-    )
-    message: str = Field(
-        default="", max_length=1024, description="One sentence: what was measured, what limit."
-    )
+    score: int | None = Field(default=None, ge=0, le=100, description="Weighted share of measurements passed.")
+    message: str = Field(default="", max_length=1024, description="One sentence: what was measured, what limit.")
     last_run: RunRef | None = Field(default=None, description="The current run, or the last one.")
     next_run: Time | None = Field(default=None, description="When the schedule starts the next run.")
     handled_run_at: str | None = Field(default=None, max_length=253, description="run-at value handled last.")
-    handled_spec: str | None = Field(
-        default=None, max_length=64, description="Hash of the spec handled last."
-    )
+    handled_spec: str | None = Field(default=None, max_length=64, description="Hash of the spec handled last.")
     clusters: list[ClusterResult] = Field(
         default_factory=list, max_length=64, description="Verdict and evidence of each target."
     )
     cluster_summary: str = Field(default="", max_length=64, description="Targets passed, of all.")
-    history: list[HistoryEntry] = Field(
-        default_factory=list, max_length=50, description="Ended runs, newest first."
-    )
+    history: list[HistoryEntry] = Field(default_factory=list, max_length=50, description="Ended runs, newest first.")
     pass_rate: str = Field(default="", max_length=16, description="Share of passed runs in history.")
     flip_rate: str = Field(default="", max_length=16, description="Share of runs whose verdict changed.")
     report: str = Field(default="", max_length=512, description="Where the full report is.")

@@ -36,9 +36,7 @@ class TargetPolicy(Model):
         max_length=256,
         description="Namespaces that faults and fixes may touch, which must opt in by label as well; * for all.",
     )
-    max_fault_duration: Duration = Field(
-        default=parse_duration("10m"), description="Longest duration of a fault."
-    )
+    max_fault_duration: Duration = Field(default=parse_duration("10m"), description="Longest duration of a fault.")
     max_affected_percent: int = Field(
         default=50,
         ge=1,

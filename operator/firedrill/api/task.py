@@ -25,9 +25,7 @@ class Task(LenientModel):
     deadline: Time = Field(description="The run must have ended by then; what it changed is undone by then.")
     image: str = Field(description="Image of runner, guardian and of containers injected into pods.")
     policy: TargetPolicy
-    spec: dict[str, Any] = Field(
-        description="The spec of the resource, to be parsed by the model of its kind."
-    )
+    spec: dict[str, Any] = Field(description="The spec of the resource, to be parsed by the model of its kind.")
 
 
 class Result(LenientModel):
@@ -43,9 +41,5 @@ class Result(LenientModel):
     findings: list[Finding] = Field(default_factory=list)
     started_at: Time
     finished_at: Time
-    report: dict[str, Any] = Field(
-        default_factory=dict, description="The full evidence, by the kind's own shape."
-    )
-    shortened: bool = Field(
-        default=False, description="The report did not fit and parts of it were left out."
-    )
+    report: dict[str, Any] = Field(default_factory=dict, description="The full evidence, by the kind's own shape.")
+    shortened: bool = Field(default=False, description="The report did not fit and parts of it were left out.")

@@ -29,16 +29,10 @@ class Measurement(LenientModel):
 
     name: str = Field(max_length=253, description="What was measured.")
     value: float | None = Field(default=None, description="The measured value; absent when it could not be.")
-    unit: str = Field(
-        default="", max_length=32, description="Unit of value and limit, such as s, ratio or count."
-    )
-    limit: str = Field(
-        default="", max_length=128, description="The limit it was held against, such as '<= 0.01'."
-    )
+    unit: str = Field(default="", max_length=32, description="Unit of value and limit, such as s, ratio or count.")
+    limit: str = Field(default="", max_length=128, description="The limit it was held against, such as '<= 0.01'.")
     passed: bool | None = Field(default=None, description="Whether the limit holds; absent when undecided.")
-    detail: str = Field(
-        default="", max_length=512, description="Sample size, interval, test: how it was measured."
-    )
+    detail: str = Field(default="", max_length=512, description="Sample size, interval, test: how it was measured.")
     weight: float = Field(default=1.0, ge=0, description="Share of this measurement in the score.")
 
 
