@@ -1,0 +1,76 @@
+"""How a client gets to its cluster: in the cluster, by kubeconfig, or by a Secret."""
+
+import base64
+import binascii
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, Configuration
+
+from firedrill.api.errors import InvalidInput
+
+
+async def api_from_environment(context: str | None = None) -> ApiClient:
+    """The cluster that this process runs in, else the one of KUBECONFIG.
+
+    Raises InvalidInput when there is neither.
+    """
+    configuration = Configuration()
+    try:
+        if os.environ.get("KUBERNETES_SERVICE_HOST") and not context:
+            config.load_incluster_config(client_configuration=configuration)
+        else:
+            await config.load_kube_config(context=context, client_configuration=configuration)
+    except (config.ConfigException, OSError) as error:
+        raise InvalidInput(f"no cluster to talk to: {error}; set KUBECONFIG or choose a context") from error
+    configuration.retries = False
+    return ApiClient(configuration=configuration)
+
+
+async def api_from_secret(data: Mapping[str, str]) -> ApiClient:
+    """A cluster from the base64 data of a Secret: a ``kubeconfig`` key, or Argo CD's ``server`` and ``config``.
+
+    Raises InvalidInput that names what is missing or wrong.
+    """
+    try:
+        decoded = {key: base64.b64decode(value, validate=True).decode() for key, value in data.items()}
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise InvalidInput(f"the Secret holds data that is not text: {error}") from error
+    configuration = Configuration()
+    configuration.retries = False
+    if "kubeconfig" in decoded:
+        await _from_kubeconfig(decoded["kubeconfig"], configuration)
+    elif "server" in decoded and "config" in decoded:
+        _from_argo(decoded["server"], decoded["config"], configuration)
+    else:
+        raise InvalidInput("the Secret needs the key kubeconfig, or the keys server and config")
+    return ApiClient(configuration=configuration)
+
+
+async def _from_kubeconfig(text: str, configuration: Configuration) -> None:
+    try:
+        await config.load_kube_config_from_dict(yaml.safe_load(text), client_configuration=configuration)
+    except (yaml.YAMLError, config.ConfigException, TypeError, AttributeError) as error:
+        raise InvalidInput(f"the Secret's kubeconfig can not be read: {error}") from error
+
+
+def _from_argo(server: str, text: str, configuration: Configuration) -> None:
+    try:
+        parsed: dict[str, Any] = json.loads(text)
+        tls: dict[str, Any] = parsed.get("tlsClientConfig") or {}
+        ca = base64.b64decode(tls.get("caData", ""), validate=True).decode()
+    except (json.JSONDecodeError, AttributeError, binascii.Error, UnicodeDecodeError) as error:
+        raise InvalidInput(f"the Secret's config is not that of an Argo CD cluster: {error}") from error
+    token = parsed.get("bearerToken")
+    if not token:
+        raise InvalidInput("the Secret's config has no bearerToken, the only way of authentication that is read")
+    configuration.host = server
+    configuration.api_key["BearerToken"] = f"Bearer {token}"
+    configuration.verify_ssl = not tls.get("insecure", False)
+    configuration.tls_server_name = tls.get("serverName") or None
+    if ca:
+        configuration.ca_cert_data = ca
