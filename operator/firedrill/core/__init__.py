@@ -1,0 +1,1 @@
+"""Decisions: pure functions over typed values, with the time given to them."""
