@@ -1,8 +1,9 @@
 """AutoFix: propose a repair, prove it in a sandbox, apply it after approval, verify, or roll back."""
 
+from datetime import timedelta
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from firedrill.api.base import Duration, Model, parse_duration
 from firedrill.api.run import Name, RunSpec
@@ -28,6 +29,10 @@ class AutoFixTarget(Model):
     deployment: DeploymentRef = Field(description="The Deployment that is looked at.")
 
 
+#: Beside the waiting that the spec itself limits, a run looks at the rollout (60 s at most) and sees its sandbox go.
+OVERHEAD = timedelta(seconds=90)
+
+
 class AutoFixSpec(RunSpec):
     """Looks for a rollout whose image can not be pulled, and goes back to the last healthy revision."""
 
@@ -48,3 +53,20 @@ class AutoFixSpec(RunSpec):
         default=parse_duration("120s"),
         description="The rollout must be complete within this time, else it is undone.",
     )
+
+    @model_validator(mode="after")
+    def _times_fit(self) -> "AutoFixSpec":
+        for name, value in (
+            ("approvalTimeout", self.approval_timeout),
+            ("sandboxTimeout", self.sandbox_timeout),
+            ("verifyTimeout", self.verify_timeout),
+        ):
+            if not 1 <= value.total_seconds() <= 7 * 86400:
+                raise ValueError(f"{name} must be between 1s and 168h")
+        needed = self.sandbox_timeout + self.verify_timeout + OVERHEAD
+        if self.timeout < needed:
+            raise ValueError(
+                f"timeout must be at least sandboxTimeout + verifyTimeout + 90s ({needed.total_seconds():g} s); "
+                "approvalTimeout comes on top"
+            )
+        return self

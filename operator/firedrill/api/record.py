@@ -8,9 +8,14 @@ record that the operator created to cancel a run can not be claimed any more.
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from firedrill.api.base import LenientModel, Time
+
+
+def _clipped(limit: int) -> BeforeValidator:
+    """Cut longer text instead of refusing it: evidence must never make a record unreadable."""
+    return BeforeValidator(lambda value: value[:limit] if isinstance(value, str) else value)
 
 
 class RecordState(StrEnum):
@@ -48,7 +53,7 @@ class ChangeBase(LenientModel):
     namespace: str
     name: str
     uid: str = ""
-    evidence: str = Field(default="", max_length=1024, description="How the last state was seen.")
+    evidence: Annotated[str, _clipped(1024)] = Field(default="", description="How the last state was seen.")
 
 
 class PodDeleted(ChangeBase):
@@ -59,6 +64,8 @@ class PodDeleted(ChangeBase):
     owner_name: str
     owner_uid: str
     ready_before: int
+    #: The Deployment above a ReplicaSet: a rollout replaces the ReplicaSet, and then the Deployment counts.
+    deployment: str = ""
 
 
 class PacketsDropped(ChangeBase):
@@ -68,6 +75,9 @@ class PacketsDropped(ChangeBase):
     table: str
     port: int
     percent: int
+    seconds: float = Field(description="The kernel ends the drop so long after its start.")
+    not_after: Time = Field(description="A container that is started later injects nothing.")
+    applied_at: Time | None = None
     expires_at: Time | None = None
     inject_container: str
     undo_container: str
@@ -117,7 +127,7 @@ class Record(LenientModel):
     applied_at: Time | None = None
     undone_at: Time | None = None
     undone_by: str = Field(default="", description="runner or guardian.")
-    message: str = Field(default="", max_length=2048)
+    message: Annotated[str, _clipped(2048)] = ""
     residues: list[str] = Field(default_factory=list, description="What can not be removed, such as spent containers.")
     proposal: str = Field(default="", description="Hash of the proposal that waits for approval.")
     awaiting_approval: bool = False

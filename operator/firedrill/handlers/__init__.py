@@ -1,0 +1,1 @@
+"""The operator process: kopf delivers keys, workers work on them."""

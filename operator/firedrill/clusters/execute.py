@@ -1,0 +1,212 @@
+"""Carries out the actions of a decision, in order, each idempotent; the first that fails ends the pass."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from firedrill.api.base import format_time
+from firedrill.api.meta import (
+    ANNOTATION_RESOURCE,
+    API_VERSION,
+    CONTROL_KEY,
+    FINALIZER,
+    LABEL_UID,
+)
+from firedrill.api.resource import RunResource
+from firedrill.clusters import jobs, paths
+from firedrill.clusters.client import JSON_PATCH, KubeClient
+from firedrill.clusters.errors import ClusterError, Conflict, Invalid, NotFound
+from firedrill.clusters.metrics import Metrics
+from firedrill.clusters.registry import Registry
+from firedrill.core import naming
+from firedrill.core.actions import (
+    Action,
+    AddFinalizer,
+    DeleteRun,
+    EnsureRun,
+    PublishEvent,
+    RemoveFinalizer,
+    SetControl,
+    WriteStatus,
+)
+
+logger = logging.getLogger(__name__)
+
+Object = dict[str, Any]
+
+
+class Stale(Exception):
+    """The resource changed since it was read: look again."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """What runner pods are started from."""
+
+    runner: str
+    pull_policy: str = "IfNotPresent"
+
+
+class Executor:
+    """Carries out actions for resources of the hub. ``check`` raises when this process may not act any more."""
+
+    def __init__(
+        self, hub: KubeClient, registry: Registry, images: Images, metrics: Metrics, check: Callable[[], None]
+    ) -> None:
+        self._hub = hub
+        self._registry = registry
+        self._images = images
+        self._metrics = metrics
+        self._check = check
+
+    async def carry_out(self, resource: RunResource, body: Object, actions: tuple[Action, ...]) -> None:
+        """Carry out all actions. ``body`` is the resource as it was read.
+
+        Raises Stale where the resource has changed, and ClusterError where a cluster refuses or is silent.
+        """
+        for action in actions:
+            self._check()
+            if isinstance(action, AddFinalizer | RemoveFinalizer):
+                body = await self._set_finalizer(resource, body, present=isinstance(action, AddFinalizer))
+            elif isinstance(action, WriteStatus):
+                body = await self._write_status(resource, body, action)
+            elif isinstance(action, EnsureRun):
+                await self._ensure(resource, action)
+            elif isinstance(action, SetControl):
+                await self._control(resource, action)
+            elif isinstance(action, DeleteRun):
+                await self._delete(action)
+            else:
+                await self._publish(resource, action)
+
+    def _path(self, resource: RunResource, subresource: str | None = None) -> str:
+        return paths.firedrill(resource.kind.plural, resource.meta.namespace, resource.meta.name, subresource)
+
+    async def _set_finalizer(self, resource: RunResource, body: Object, *, present: bool) -> Object:
+        finalizers = list(body["metadata"].get("finalizers") or [])
+        if (FINALIZER in finalizers) == present:
+            return body
+        wanted = [*finalizers, FINALIZER] if present else [f for f in finalizers if f != FINALIZER]
+        version = body["metadata"]["resourceVersion"]
+        patch: list[Object] = [
+            {"op": "test", "path": "/metadata/resourceVersion", "value": version},
+            {"op": "add", "path": "/metadata/finalizers", "value": wanted},
+        ]
+        try:
+            return await self._hub.patch(self._path(resource), patch, content_type=JSON_PATCH)
+        except NotFound:
+            return body
+        except (Conflict, Invalid) as error:
+            # A failed test operation is answered with 422 as well as with 409.
+            raise Stale(str(error)) from error
+
+    async def _write_status(self, resource: RunResource, body: Object, action: WriteStatus) -> Object:
+        try:
+            written = await self._hub.replace(
+                self._path(resource, "status"), {**body, "status": action.status.to_wire()}
+            )
+        except (Conflict, NotFound) as error:
+            raise Stale(str(error)) from error
+        run, before = action.status.last_run, resource.status.last_run
+        if run and run.finished_at and (before is None or before.id != run.id or before.finished_at is None):
+            self._metrics.run_ended(resource, action.status)
+        return written
+
+    async def _ensure(self, resource: RunResource, action: EnsureRun) -> None:
+        client, target = self._registry.client(action.cluster), self._registry.target(action.cluster)
+        plan = jobs.Plan(resource, target, action, self._images.runner, self._images.pull_policy)
+        namespace = target.spec.runner_namespace
+        job = await self._create_job(client, namespace, jobs.runner_job(plan), resource)
+        uid = job["metadata"]["uid"]
+        if resource.kind.mutates:
+            await self._create_job(client, namespace, jobs.guardian_job(plan, uid), resource)
+        task = jobs.task_configmap(plan, uid)
+        try:
+            await client.create(paths.configmaps(namespace), task)
+        except Conflict:
+            # Of a Job that was deleted: the garbage collector is about to take the old one.
+            existing = await client.get(paths.configmaps(namespace, task["metadata"]["name"]))
+            owners = existing["metadata"].get("ownerReferences") or []
+            if uid not in [owner["uid"] for owner in owners]:
+                raise ClusterError(f"{task['metadata']['name']} still belongs to a Job that was deleted") from None
+        logger.info(
+            "run ensured: Job %s/%s",
+            namespace,
+            action.job,
+            extra={"resource": resource.key, "cluster": action.cluster, "run": action.run_id},
+        )
+
+    @staticmethod
+    async def _create_job(client: KubeClient, namespace: str, job: Object, resource: RunResource) -> Object:
+        try:
+            return await client.create(paths.jobs(namespace), job)
+        except Conflict:
+            existing = await client.get(paths.jobs(namespace, job["metadata"]["name"]))
+            if existing["metadata"].get("labels", {}).get(LABEL_UID) != resource.meta.uid:
+                raise ClusterError(
+                    f"Job {namespace}/{job['metadata']['name']} exists and is not of {resource.key}; delete it"
+                ) from None
+            return existing
+
+    async def _control(self, resource: RunResource, action: SetControl) -> None:
+        client, target = self._registry.client(action.cluster), self._registry.target(action.cluster)
+        namespace, name = target.spec.runner_namespace, naming.record_name(action.job)
+        data = {CONTROL_KEY: action.control.model_dump_json(by_alias=True)}
+        try:
+            await client.patch(paths.configmaps(namespace, name), {"data": data})
+            return
+        except NotFound:
+            pass  # There is no record yet: creating it fences the run.
+        metadata: Object = {
+            "name": name,
+            "namespace": namespace,
+            "labels": jobs.run_labels(resource, action.run_id, "record"),
+            "annotations": {ANNOTATION_RESOURCE: resource.key},
+        }
+        try:
+            job = await client.get(paths.jobs(namespace, action.job))
+            metadata["ownerReferences"] = [jobs.owner_reference(action.job, job["metadata"]["uid"])]
+        except NotFound:
+            logger.info("record %s is created without a Job to own it", name)
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+        try:
+            await client.create(paths.configmaps(namespace), body)
+        except Conflict:
+            await client.patch(paths.configmaps(namespace, name), {"data": data})
+
+    async def _delete(self, action: DeleteRun) -> None:
+        target = self._registry.target(action.cluster)
+        try:
+            await self._registry.client(action.cluster).delete(paths.jobs(target.spec.runner_namespace, action.job))
+        except NotFound:
+            logger.debug("Job %s is gone already", action.job)
+
+    async def _publish(self, resource: RunResource, action: PublishEvent) -> None:
+        """Events are for people: one that can not be written is logged, and holds nothing up."""
+        now = format_time(datetime.now(UTC))
+        meta = resource.meta
+        event = {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{meta.name[:200]}-", "namespace": meta.namespace},
+            "eventTime": now,
+            "action": "Run",
+            "reason": action.reason,
+            "type": "Warning" if action.warning else "Normal",
+            "note": action.message[:1024],
+            "reportingController": "firedrill.dev/operator",
+            "reportingInstance": "operator",
+            "regarding": {
+                "apiVersion": API_VERSION,
+                "kind": resource.kind.name,
+                "namespace": meta.namespace,
+                "name": meta.name,
+                "uid": meta.uid,
+            },
+        }
+        try:
+            await self._hub.create(paths.path("events.k8s.io/v1", "events", meta.namespace), event)
+        except ClusterError as error:
+            logger.warning("event not published: %s", error, extra={"resource": resource.key})

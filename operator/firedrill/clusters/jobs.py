@@ -1,0 +1,219 @@
+"""The objects of a run in a target: Jobs of runner and guardian, and the task that both read."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from firedrill.api.meta import (
+    ANNOTATION_RESOURCE,
+    LABEL_KIND,
+    LABEL_MANAGED,
+    LABEL_ROLE,
+    LABEL_RUN,
+    LABEL_UID,
+    TASK_KEY,
+)
+from firedrill.api.resource import RunResource, Target
+from firedrill.api.run import JobTemplate
+from firedrill.api.task import Task
+from firedrill.core import naming
+from firedrill.core.actions import EnsureRun
+
+Object = dict[str, Any]
+
+#: Results and Jobs are kept at least this long, well past every deadline: a Job that is gone was never run.
+_TTL_SECONDS = 2 * 86400
+#: Runner and guardian end by themselves; the Job's own limit is for those that hang.
+_DEADLINE_SLACK = 120
+GUARDIAN_ACCOUNT = "firedrill-guardian"
+GUARDIAN_PRIORITY = "firedrill-guardian"
+
+#: Each family of changes has an identity of its own; what only reads has one that can do nothing else.
+RUNNER_ACCOUNTS = {
+    "DriftCheck": "firedrill-reader",
+    "ModelValidation": "firedrill-reader",
+    "ChaosExperiment": "firedrill-chaos",
+    "AutoFix": "firedrill-fixer",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the objects of one run are built from."""
+
+    resource: RunResource
+    target: Target
+    run: EnsureRun
+    image: str
+    pull_policy: str = "IfNotPresent"
+
+    def metadata(self, name: str, role: str) -> Object:
+        """Name, labels and annotations of an object of this run."""
+        return {
+            "name": name,
+            "namespace": self.target.spec.runner_namespace,
+            "labels": run_labels(self.resource, self.run.run_id, role),
+            "annotations": {ANNOTATION_RESOURCE: self.resource.key},
+        }
+
+
+def run_labels(resource: RunResource, run_id: str, role: str) -> dict[str, str]:
+    """Labels by which the objects of a run are found."""
+    return {
+        LABEL_MANAGED: "true",
+        LABEL_UID: resource.meta.uid,
+        LABEL_KIND: resource.kind.name,
+        LABEL_RUN: run_id,
+        LABEL_ROLE: role,
+        "app.kubernetes.io/managed-by": "firedrill",
+        "app.kubernetes.io/name": f"firedrill-{role}",
+    }
+
+
+def owner_reference(name: str, uid: str) -> Object:
+    """A Job as owner: what belongs to it goes with it."""
+    return {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": uid}
+
+
+def account_of(resource: RunResource) -> str:
+    """The service account of a run's pod; chaos has one a fault family."""
+    account = RUNNER_ACCOUNTS[resource.kind.name]
+    family = getattr(getattr(resource.spec, "fault", None), "family", "")
+    return f"{account}-{family}" if family else account
+
+
+def runner_job(plan: Plan) -> Object:
+    """The Job that carries out a run. One that changes something is never retried."""
+    mutates = plan.resource.kind.mutates
+    template = plan.resource.spec.job_template if plan.resource.spec else JobTemplate()
+    return _job(
+        plan, plan.run.job, "runner", account_of(plan.resource), template, backoff_limit=0 if mutates else 2, pod={}
+    )
+
+
+def guardian_job(plan: Plan, owner_uid: str) -> Object:
+    """The Job that undoes what the runner has not undone; it is retried until it has."""
+    pod: Object = {"priorityClassName": GUARDIAN_PRIORITY, "tolerations": [{"operator": "Exists"}]}
+    job = _job(
+        plan,
+        naming.guardian_name(plan.run.job),
+        "guardian",
+        GUARDIAN_ACCOUNT,
+        JobTemplate(),
+        backoff_limit=1000,
+        pod=pod,
+    )
+    job["metadata"]["ownerReferences"] = [owner_reference(plan.run.job, owner_uid)]
+    # The guardian goes on past every deadline until it has seen everything undone.
+    del job["spec"]["activeDeadlineSeconds"]
+    job["spec"]["template"]["spec"]["restartPolicy"] = "OnFailure"
+    return job
+
+
+def task_configmap(plan: Plan, job_uid: str) -> Object:
+    """The task, owned by the runner's Job."""
+    meta, run, target = plan.resource.meta, plan.run, plan.target
+    task = Task(
+        kind=plan.resource.kind.name,
+        namespace=meta.namespace,
+        name=meta.name,
+        uid=meta.uid,
+        run_id=run.run_id,
+        cluster=target.name,
+        runner_namespace=target.spec.runner_namespace,
+        job=run.job,
+        job_uid=job_uid,
+        started_at=run.started_at,
+        deadline=run.deadline,
+        image=plan.image,
+        policy=target.spec.policy,
+        spec=dict(plan.resource.raw_spec),
+    )
+    metadata = plan.metadata(naming.task_name(run.job), "task")
+    metadata["ownerReferences"] = [owner_reference(run.job, job_uid)]
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata,
+        "data": {TASK_KEY: task.model_dump_json(by_alias=True, exclude_none=True)},
+    }
+
+
+def _job(
+    plan: Plan, name: str, role: str, account: str, template: JobTemplate, *, backoff_limit: int, pod: Object
+) -> Object:
+    limit = int((plan.run.deadline - plan.run.started_at).total_seconds()) + _DEADLINE_SLACK
+    metadata = plan.metadata(name, role)
+    # A mesh sidecar would keep the pod of a Job running for ever.
+    labels = {**template.labels, **metadata["labels"], "sidecar.istio.io/inject": "false"}
+    annotations = {
+        **template.annotations,
+        **metadata["annotations"],
+        "sidecar.istio.io/inject": "false",
+        "linkerd.io/inject": "disabled",
+    }
+    resources = template.resources.to_wire()
+    resources.setdefault("requests", {"cpu": "50m", "memory": "64Mi"})
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata,
+        "spec": {
+            "backoffLimit": backoff_limit,
+            "podReplacementPolicy": "Failed",
+            "activeDeadlineSeconds": limit,
+            "ttlSecondsAfterFinished": _TTL_SECONDS,
+            "template": {
+                "metadata": {"labels": labels, "annotations": annotations},
+                "spec": {
+                    "restartPolicy": "Never",
+                    "serviceAccountName": account,
+                    "enableServiceLinks": False,
+                    "terminationGracePeriodSeconds": 30,
+                    "nodeSelector": template.node_selector,
+                    "tolerations": [t.to_wire() for t in template.tolerations],
+                    **({"priorityClassName": template.priority_class_name} if template.priority_class_name else {}),
+                    "securityContext": {
+                        "runAsNonRoot": True,
+                        "runAsUser": 65532,
+                        "runAsGroup": 65532,
+                        "fsGroup": 65532,
+                        "seccompProfile": {"type": "RuntimeDefault"},
+                    },
+                    "containers": [
+                        {
+                            "name": role,
+                            "image": plan.image,
+                            "imagePullPolicy": plan.pull_policy,
+                            "command": ["firedrill", role, "--task", f"/task/{TASK_KEY}"],
+                            "env": _downward(),
+                            "resources": resources,
+                            "securityContext": {
+                                "allowPrivilegeEscalation": False,
+                                "readOnlyRootFilesystem": True,
+                                "capabilities": {"drop": ["ALL"]},
+                            },
+                            "volumeMounts": [
+                                {"name": "task", "mountPath": "/task", "readOnly": True},
+                                {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir of this pod
+                            ],
+                        }
+                    ],
+                    "volumes": [
+                        {"name": "task", "configMap": {"name": naming.task_name(plan.run.job)}},
+                        {"name": "tmp", "emptyDir": {"sizeLimit": "512Mi"}},
+                    ],
+                    **pod,
+                },
+            },
+        },
+    }
+
+
+def _downward() -> list[Object]:
+    fields = {
+        "POD_NAME": "metadata.name",
+        "POD_UID": "metadata.uid",
+        "POD_NAMESPACE": "metadata.namespace",
+        "NODE_NAME": "spec.nodeName",
+    }
+    return [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()]

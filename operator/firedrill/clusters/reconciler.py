@@ -1,0 +1,155 @@
+"""From a key to a pass: read the resource, gather what the targets show, step, carry out."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from firedrill.api.kinds import RUN_KINDS
+from firedrill.api.resource import RunResource, parse_run_resource
+from firedrill.clusters import paths
+from firedrill.clusters.cache import Key, RunCache
+from firedrill.clusters.client import KubeClient
+from firedrill.clusters.errors import ClusterError, NotFound
+from firedrill.clusters.execute import Executor, Stale
+from firedrill.clusters.lease import LeaseLost
+from firedrill.clusters.metrics import Metrics
+from firedrill.clusters.orphans import Orphans
+from firedrill.clusters.queue import WorkQueue
+from firedrill.clusters.registry import Registry
+from firedrill.core import naming
+from firedrill.core.observed import JobPhase, Observed, TargetView
+from firedrill.core.step import step
+
+logger = logging.getLogger(__name__)
+
+HALT_CONFIGMAP = "firedrill-halt"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Reconciler:
+    """Works on keys from the queue until it is cancelled."""
+
+    def __init__(
+        self,
+        hub: KubeClient,
+        namespace: str,
+        registry: Registry,
+        executor: Executor,
+        orphans: Orphans,
+        queue: WorkQueue[Key],
+        metrics: Metrics,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        self._hub = hub
+        self._namespace = namespace
+        self._registry = registry
+        self._executor = executor
+        self._orphans = orphans
+        self._queue = queue
+        self._metrics = metrics
+        self._clock = clock
+        #: UID of each resource as it was last read, to find what a resource of the same name has left.
+        self.uids: dict[Key, str] = {}
+
+    async def work(self) -> None:
+        """One worker. Raises LeaseLost, which ends the process; all else is retried."""
+        while True:
+            key = await self._queue.take()
+            try:
+                await self.reconcile(key)
+                self._queue.forget(key)
+            except Stale:
+                self._queue.add_later(key, 0.05)
+            except LeaseLost:
+                raise
+            except ClusterError as error:
+                delay = self._queue.retry(key)
+                self._metrics.retries.inc()
+                logger.warning("%s: %s; again in %.1f s", key, error, delay, extra={"resource": str(key)})
+            except Exception:
+                delay = self._queue.retry(key)
+                self._metrics.retries.inc()
+                logger.exception("%s failed; again in %.1f s", key, delay, extra={"resource": str(key)})
+            finally:
+                self._queue.done(key)
+
+    async def reconcile(self, key: Key) -> None:
+        """One pass over one resource."""
+        kind = RUN_KINDS.get(key.kind)
+        if kind is None:
+            logger.warning("a target holds objects of kind %s, which is not known here", key.kind)
+            return
+        try:
+            body = await self._hub.get(paths.firedrill(kind.plural, key.namespace, key.name))
+        except NotFound:
+            self.uids.pop(key, None)
+            self._metrics.forget(key.kind, key.namespace, key.name)
+            await self._orphans.clean(key, alive=None)
+            return
+        try:
+            resource = parse_run_resource(kind, body)
+        except ValidationError:
+            logger.exception("%s has a status that can not be read", key)
+            return
+        self.uids[key] = resource.meta.uid
+        await self._orphans.clean(key, alive=resource.meta.uid)
+        await self._pass(key, resource, body)
+
+    async def _pass(self, key: Key, resource: RunResource, body: dict[str, Any]) -> None:
+        views = dict(self._registry.views(resource.meta.uid))
+        run = resource.status.last_run
+        if run and run.finished_at is None:
+            for entry in resource.status.clusters:
+                name = entry.name
+                if name in views and entry.verdict is None:
+                    job = naming.job_name(key.kind, key.name, resource.meta.uid, run.id, name)
+                    views[name] = await self._with_result(views[name], resource.meta.uid, job)
+        observed = Observed(resource, views, await self._halt() if resource.kind.mutates else "")
+        decision = step(observed, self._clock())
+        self._metrics.show(resource, resource.status)
+        await self._executor.carry_out(resource, body, decision.actions)
+        if decision.look_again is not None:
+            self._queue.add_later(key, max(0.02, decision.look_again.total_seconds()))
+
+    async def _with_result(self, view: TargetView, uid: str, job: str) -> TargetView:
+        """A Job that ended is seen on another watch than its result: ask for the result before judging."""
+        objects = view.runs.get(job)
+        if not view.reachable or objects is None or objects.result is not None:
+            return view
+        if objects.job is None or objects.job.phase is JobPhase.ACTIVE:
+            return view
+        namespace = view.target.spec.runner_namespace
+        client = self._registry.client(view.target.name)
+        cache = RunCache()
+        for name in (naming.result_name(job), naming.record_name(job)):
+            try:
+                cache.apply(await client.get(paths.configmaps(namespace, name)))
+            except NotFound:
+                continue
+        found = cache.of(uid).get(job)
+        if found is None:
+            return view
+        merged = replace(objects, result=found.result, record=found.record or objects.record)
+        return TargetView(view.target, view.reachable, view.message, {**view.runs, job: merged})
+
+    async def _halt(self) -> str:
+        try:
+            found = await self._hub.get(paths.configmaps(self._namespace, HALT_CONFIGMAP))
+        except NotFound:
+            return ""
+        return str((found.get("data") or {}).get("reason") or "the ConfigMap firedrill-halt exists")
+
+
+async def run_workers(reconciler: Reconciler, count: int) -> None:
+    """Several workers; the first error of any ends all."""
+    async with asyncio.TaskGroup() as group:
+        for number in range(count):
+            group.create_task(reconciler.work(), name=f"worker-{number}")

@@ -1,0 +1,201 @@
+"""All targets: which exist, how they are reached, and their state on their TargetCluster."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from firedrill.api.errors import InvalidInput, describe
+from firedrill.api.resource import Target, parse_meta
+from firedrill.api.targetcluster import TargetClusterSpec, TargetClusterStatus
+from firedrill.api.verdict import Condition, ConditionStatus
+from firedrill.clusters import paths
+from firedrill.clusters.cache import Key
+from firedrill.clusters.client import KubeClient
+from firedrill.clusters.credentials import api_from_secret
+from firedrill.clusters.errors import ClusterError, Conflict, NotFound
+from firedrill.clusters.metrics import Metrics
+from firedrill.clusters.target import TargetWatch
+from firedrill.core.observed import TargetView
+
+logger = logging.getLogger(__name__)
+
+Object = dict[str, Any]
+
+
+class Registry:
+    """Keeps a :class:`TargetWatch` for each TargetCluster, and tells ``on_key`` and ``on_change`` of news."""
+
+    def __init__(
+        self,
+        hub: KubeClient,
+        namespace: str,
+        metrics: Metrics,
+        *,
+        on_key: Callable[[Key], None],
+        on_change: Callable[[str], None],
+        check: Callable[[], None],
+    ) -> None:
+        self._hub = hub
+        self._namespace = namespace
+        self._metrics = metrics
+        self._on_key = on_key
+        self._on_change = on_change
+        self._check = check
+        self._watches: dict[str, TargetWatch] = {}
+        self._marks: dict[str, str] = {}
+        self._broken: dict[str, tuple[Target, str]] = {}
+
+    def views(self, uid: str) -> Mapping[str, TargetView]:
+        """Every target as a step gets to see it; one whose credentials can not be read is unreachable."""
+        found = {name: watch.view(uid) for name, watch in self._watches.items()}
+        found |= {name: TargetView(target, False, problem) for name, (target, problem) in self._broken.items()}
+        return found
+
+    def client(self, cluster: str) -> KubeClient:
+        """The client of a target; raises ClusterError where there is none."""
+        watch = self._watches.get(cluster)
+        if watch is None:
+            raise ClusterError(f"target {cluster} has no client")
+        return watch.client
+
+    def target(self, cluster: str) -> Target:
+        """A target that has a client."""
+        return self._watches[cluster].target
+
+    def watches(self) -> list[TargetWatch]:
+        """All targets that are followed."""
+        return list(self._watches.values())
+
+    async def close(self) -> None:
+        """Let all targets go."""
+        for name in list(self._watches):
+            await self._drop(name)
+
+    async def reconcile(self, name: str) -> None:
+        """Bring the target ``name`` in line with its TargetCluster, and write its status where it changed."""
+        try:
+            body = await self._hub.get(paths.firedrill("targetclusters", name=name))
+        except NotFound:
+            await self._drop(name)
+            self._broken.pop(name, None)
+            self._on_change(name)
+            return
+        meta = parse_meta(body)
+        if meta.deleting:
+            return
+        try:
+            spec = TargetClusterSpec.model_validate(body.get("spec") or {})
+        except ValidationError as error:
+            await self._drop(name)
+            await self._write(body, _status(body, problem=describe(error), reason="InvalidSpec"))
+            return
+        target = Target(name, meta.uid, meta.labels, spec)
+        try:
+            await self._connect(target)
+        except (InvalidInput, ClusterError) as error:
+            await self._drop(name)
+            self._broken[name] = (target, str(error))
+            await self._write(body, _status(body, problem=str(error), reason="CredentialsInvalid"))
+            if isinstance(error, ClusterError) and not isinstance(error, NotFound):
+                raise
+            return
+        await self._write(body, _status(body, watch=self._watches[name]))
+
+    async def _connect(self, target: Target) -> None:
+        secret: Object = {}
+        if target.spec.secret_ref:
+            where = paths.path("v1", "secrets", self._namespace, target.spec.secret_ref.name)
+            try:
+                secret = await self._hub.get(where)
+            except NotFound as error:
+                raise InvalidInput(
+                    f"spec.secretRef: no Secret {target.spec.secret_ref.name} in namespace {self._namespace}"
+                ) from error
+        mark = hashlib.sha256(
+            json.dumps([secret.get("data"), target.uid, target.spec.runner_namespace], sort_keys=True).encode()
+        ).hexdigest()
+        watch = self._watches.get(target.name)
+        if watch is not None and self._marks.get(target.name) == mark:
+            watch.target = target
+            return
+        await self._drop(target.name)
+        self._broken.pop(target.name, None)
+        await self._follow(target, secret)
+        self._marks[target.name] = mark
+
+    async def _follow(self, target: Target, secret: Object) -> None:
+        own = bool(secret)
+        client = self._hub
+        if own:
+            client = KubeClient(
+                await api_from_secret(secret.get("data") or {}),
+                target.name,
+                timeout=10,
+                observer=self._metrics.request_seen,
+            )
+        watch = TargetWatch(
+            target, client, on_key=self._on_key, on_change=lambda: self._on_change(target.name), owns_client=own
+        )
+        self._watches[target.name] = watch
+        watch.start()
+
+    async def _drop(self, name: str) -> None:
+        watch = self._watches.pop(name, None)
+        self._marks.pop(name, None)
+        if watch is not None:
+            await watch.close()
+
+    async def _write(self, body: Object, status: TargetClusterStatus) -> None:
+        name = body["metadata"]["name"]
+        self._metrics.target_reachable.labels(name).set(
+            int(any(c.type == "Reachable" and c.status is ConditionStatus.TRUE for c in status.conditions))
+        )
+        wire = status.to_wire()
+        if wire == body.get("status"):
+            return
+        self._check()
+        try:
+            await self._hub.replace(
+                paths.firedrill("targetclusters", name=name, subresource="status"), {**body, "status": wire}
+            )
+        except Conflict:
+            self._on_change(name)
+
+
+def _status(
+    body: Object, *, watch: TargetWatch | None = None, problem: str = "", reason: str = ""
+) -> TargetClusterStatus:
+    generation = body["metadata"]["generation"]
+    before = TargetClusterStatus.model_validate(body.get("status") or {})
+    old = next((c for c in before.conditions if c.type == "Reachable"), None)
+    problem = problem or (watch.problem if watch else "")
+    status = ConditionStatus.FALSE if problem else ConditionStatus.TRUE
+    why = reason or ("Unreachable" if problem else "Reachable")
+    now = datetime.now(UTC)
+    message = problem or "jobs and records are followed"
+    if old and old.status is status and old.reason == why:
+        # The text of an error varies from try to try; what matters has not changed.
+        message = old.message if not reason else problem
+    since = old.last_transition_time if old and old.status is status else now
+    condition = Condition(
+        type="Reachable",
+        status=status,
+        reason=why,
+        message=message[:2048],
+        observed_generation=generation,
+        last_transition_time=since,
+    )
+    facts = watch.facts if watch else None
+    return TargetClusterStatus(
+        observed_generation=generation,
+        conditions=[condition],
+        version=(facts.version if facts else "") or before.version,
+        nodes=facts.nodes if facts and facts.nodes is not None else before.nodes,
+        server=watch.client.server if watch else before.server,
+        capabilities=(facts.capabilities if facts else []) or before.capabilities,
+    )

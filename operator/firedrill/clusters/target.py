@@ -1,0 +1,172 @@
+"""One target: its client, its watches, what is known of it. Its failures are its own."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from firedrill.api.meta import LABEL_MANAGED
+from firedrill.api.resource import Target
+from firedrill.api.targetcluster import Capability
+from firedrill.clusters import paths
+from firedrill.clusters.cache import Key, RunCache
+from firedrill.clusters.client import KubeClient
+from firedrill.clusters.errors import ClusterError
+from firedrill.clusters.informer import Informer
+from firedrill.core.observed import TargetView
+
+logger = logging.getLogger(__name__)
+
+_PROBE_EVERY = 5.0
+_JOB_ROLES = ("runner", "guardian")
+_CONFIGMAP_ROLES = ("task", "result", "record")
+_NEEDED = (
+    ("create", "batch", "jobs"),
+    ("delete", "batch", "jobs"),
+    ("watch", "batch", "jobs"),
+    ("create", "", "configmaps"),
+    ("patch", "", "configmaps"),
+    ("watch", "", "configmaps"),
+)
+
+
+@dataclass
+class Facts:
+    """What was seen of a target's API server."""
+
+    version: str = ""
+    nodes: int | None = None
+    capabilities: list[Capability] = field(default_factory=list)
+
+
+class TargetWatch:
+    """Follows a target until it is closed.
+
+    ``on_key`` is told of each resource that has something new here; ``on_change`` when the target's own state
+    changed.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        client: KubeClient,
+        *,
+        on_key: Callable[[Key], None],
+        on_change: Callable[[], None],
+        owns_client: bool = True,
+    ) -> None:
+        self.target = target
+        self.client = client
+        self.cache = RunCache()
+        self.facts = Facts()
+        self._on_key = on_key
+        self._on_change = on_change
+        self._owns_client = owns_client
+        self._errors: dict[str, str | None] = {
+            "jobs": "not listed yet",
+            "configmaps": "not listed yet",
+            "server": "not asked yet",
+        }
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def problem(self) -> str:
+        """Why the view is not whole; empty where it is."""
+        return next((error for error in self._errors.values() if error), "")
+
+    def view(self, uid: str) -> TargetView:
+        """What a step gets to see."""
+        return TargetView(self.target, not self.problem, self.problem, self.cache.of(uid))
+
+    def start(self) -> None:
+        """Begin to follow."""
+        namespace = self.target.spec.runner_namespace
+        jobs = self._informer("jobs", paths.jobs(namespace), _JOB_ROLES)
+        configmaps = self._informer("configmaps", paths.configmaps(namespace), _CONFIGMAP_ROLES)
+        loops = (jobs.run(), configmaps.run(), self._probe())
+        self._tasks = [asyncio.create_task(loop, name=f"{self.target.name}") for loop in loops]
+
+    async def close(self) -> None:
+        """Stop following and let the client go."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        if self._owns_client:
+            await self.client.close()
+
+    def _informer(self, part: str, path: str, roles: tuple[str, ...]) -> Informer:
+        def on_list(objects: list[dict[str, Any]]) -> None:
+            before = self.cache.keys()
+            self.cache.clear(roles)
+            for obj in objects:
+                self.cache.apply(obj)
+            for key in before | self.cache.keys():
+                self._on_key(key)
+
+        def on_event(kind: str, obj: dict[str, Any]) -> None:
+            key = self.cache.apply(obj, deleted=kind == "DELETED")
+            if key:
+                self._on_key(key)
+
+        return Informer(
+            self.client,
+            path,
+            f"{LABEL_MANAGED}=true",
+            on_list=on_list,
+            on_event=on_event,
+            on_state=lambda error: self._set(part, error),
+        )
+
+    def _set(self, part: str, error: str | None) -> None:
+        before = self.problem
+        self._errors[part] = error
+        if bool(before) != bool(self.problem):
+            self._on_change()
+
+    async def _probe(self) -> None:
+        """Ask the server for its version every few seconds: a watch alone tells of a dead target late."""
+        fresh = True
+        while True:
+            try:
+                version = await self.client.get("/version")
+                if fresh or version.get("gitVersion") != self.facts.version:
+                    self.facts = await self._look(str(version.get("gitVersion", "")))
+                    self._on_change()
+                fresh = False
+                self._set("server", None)
+            except ClusterError as error:
+                fresh = True
+                self._set("server", str(error))
+            await asyncio.sleep(_PROBE_EVERY)
+
+    async def _look(self, version: str) -> Facts:
+        nodes: int | None = None
+        try:
+            listed = await self.client.get(paths.path("v1", "nodes"), {"limit": "500"})
+            nodes = len(listed["items"]) + int(listed["metadata"].get("remainingItemCount", 0))
+        except ClusterError as error:
+            logger.info("nodes of %s are not counted: %s", self.target.name, error)
+        return Facts(version, nodes, [await self._may(*needed) for needed in _NEEDED])
+
+    async def _may(self, verb: str, group: str, resource: str) -> Capability:
+        review = await self.client.create(
+            paths.path("authorization.k8s.io/v1", "selfsubjectaccessreviews"),
+            {
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SelfSubjectAccessReview",
+                "spec": {
+                    "resourceAttributes": {
+                        "verb": verb,
+                        "group": group,
+                        "resource": resource,
+                        "namespace": self.target.spec.runner_namespace,
+                    }
+                },
+            },
+        )
+        name = f"{verb} {resource}" + (f".{group}" if group else "")
+        return Capability(name=name, allowed=bool(review.get("status", {}).get("allowed")))

@@ -1,0 +1,73 @@
+"""What a step asks for. The cluster layer carries the actions out in order and stops at the first that fails."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from firedrill.api.record import Control
+from firedrill.api.run import RunStatus
+
+
+@dataclass(frozen=True)
+class AddFinalizer:
+    """Keep the resource until everything is undone."""
+
+
+@dataclass(frozen=True)
+class RemoveFinalizer:
+    """Let the resource go: nothing needs undoing."""
+
+
+@dataclass(frozen=True)
+class WriteStatus:
+    """Replace the status, where the resource is unchanged since it was read."""
+
+    status: RunStatus
+
+
+@dataclass(frozen=True)
+class EnsureRun:
+    """Create what is missing of a run in a target: Job, guardian where the kind changes something, task."""
+
+    cluster: str
+    job: str
+    run_id: str
+    started_at: datetime
+    deadline: datetime
+
+
+@dataclass(frozen=True)
+class SetControl:
+    """Tell runner and guardian something; creates the record where there is none, which fences the run."""
+
+    cluster: str
+    job: str
+    run_id: str
+    control: Control
+
+
+@dataclass(frozen=True)
+class DeleteRun:
+    """Delete the Job of a run that changes nothing, and all that it owns."""
+
+    cluster: str
+    job: str
+
+
+@dataclass(frozen=True)
+class PublishEvent:
+    """Tell people by an Event on the resource."""
+
+    reason: str
+    message: str
+    warning: bool = False
+
+
+Action = AddFinalizer | RemoveFinalizer | WriteStatus | EnsureRun | SetControl | DeleteRun | PublishEvent
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Actions in order, and when to look again even if nothing changes."""
+
+    actions: tuple[Action, ...] = ()
+    look_again: timedelta | None = None

@@ -1,0 +1,94 @@
+"""What a decision is made from: the resource and what is seen of its runs in the targets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from firedrill.api.record import Control, Record
+from firedrill.api.resource import RunResource, Target
+from firedrill.api.task import Result
+
+
+class JobPhase(StrEnum):
+    """Where a Job stands."""
+
+    ACTIVE = "Active"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True)
+class JobView:
+    """What is seen of a Job."""
+
+    name: str
+    uid: str
+    phase: JobPhase
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class RecordView:
+    """The record of a run; ``record`` is None where the operator created it to fence the run."""
+
+    record: Record | None
+    control: Control
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing of the run is left to undo, and nothing can be changed by it any more."""
+        if self.record is None:
+            return bool(self.control.abort)
+        return self.record.state.settled
+
+
+@dataclass(frozen=True)
+class RunObjects:
+    """The objects of one run in one target."""
+
+    job: JobView | None = None
+    guardian: JobView | None = None
+    has_task: bool = False
+    result: Result | None = None
+    record: RecordView | None = None
+
+
+NOTHING = RunObjects()
+
+
+@dataclass(frozen=True)
+class TargetView:
+    """A target and the objects of the resource in it, by the name of the run's Job.
+
+    ``reachable`` means that the view is complete: the watches have listed everything and are alive.
+    """
+
+    target: Target
+    reachable: bool
+    message: str = ""
+    runs: Mapping[str, RunObjects] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """All that a step may look at.
+
+    ``targets`` holds every TargetCluster, reachable or not. ``halted`` is the reason of a hub-wide halt.
+    """
+
+    resource: RunResource
+    targets: Mapping[str, TargetView]
+    halted: str = ""
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """The run that goes on, and when each of its limits is reached."""
+
+    run_id: str
+    started_at: datetime
+    deadline: datetime
+    mutates: bool
+    #: Why the run has to end early; empty to let it go on.
+    ending: str = ""

@@ -1,0 +1,262 @@
+"""What one target says of a run: an outcome, or what must be done to get to one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.meta import ANNOTATION_APPROVE
+from firedrill.api.record import Control, RecordState
+from firedrill.api.resource import RunResource
+from firedrill.api.run import ClusterResult
+from firedrill.api.task import Result
+from firedrill.api.verdict import Verdict
+from firedrill.core.actions import Action, DeleteRun, EnsureRun, SetControl
+from firedrill.core.observed import JobPhase, RunContext, RunObjects, TargetView
+from firedrill.core.policy import first_of
+
+#: How long a target may be out of reach before a run is given up that never started there.
+REACH_GRACE = timedelta(seconds=60)
+#: How long after its deadline a run may take to undo what it has changed, before it ends as not undone.
+SETTLE_GRACE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One target of a run: what is known of it and what is seen of it."""
+
+    resource: RunResource
+    run: RunContext
+    known: ClusterResult
+    job: str
+    view: TargetView | None
+    objects: RunObjects
+    now: datetime
+
+    @property
+    def attempted(self) -> bool:
+        """Whether something of the run may ever have been created in the target."""
+        return bool(self.known.job)
+
+    @property
+    def reachable(self) -> bool:
+        """Whether what is seen of the target can be relied on."""
+        return self.view is not None and self.view.reachable
+
+    @property
+    def changed_something(self) -> bool:
+        """Whether something may be left to undo."""
+        return self.run.mutates and self.attempted and not self.settled
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing of the run can change the target any more and nothing is left to undo."""
+        if not self.run.mutates or not self.attempted:
+            return True
+        return self.reachable and self.objects.record is not None and self.objects.record.settled
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of a run in one target."""
+
+    verdict: Verdict
+    reason: str
+    message: str
+    result: Result | None = None
+    settled: bool = True
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """An outcome, or None while the run goes on, and what to do now."""
+
+    outcome: Outcome | None = None
+    actions: tuple[Action, ...] = ()
+    note: str = field(default="")
+
+
+def _end(case: Case, verdict: Verdict, reason: str, message: str) -> Judgement:
+    """End the run here; where it may have changed something, only once that is seen undone."""
+    outcome = Outcome(verdict, reason, message, settled=case.settled)
+    if not case.attempted:
+        return Judgement(outcome)
+    if not case.run.mutates:
+        gone = not case.reachable or case.objects.job is None or case.objects.job.phase is not JobPhase.ACTIVE
+        return Judgement(outcome, () if gone else (DeleteRun(case.known.name, case.job),))
+    if case.settled:
+        return Judgement(outcome)
+    if case.now > case.run.deadline + SETTLE_GRACE:
+        return Judgement(_not_undone(case, reason), _abort(case, reason))
+    return Judgement(None, _abort(case, reason), f"undoing: {message}")
+
+
+def _abort(case: Case, reason: str) -> tuple[Action, ...]:
+    if not case.reachable or (case.objects.record and case.objects.record.control.abort):
+        return ()
+    return (SetControl(case.known.name, case.job, case.run.run_id, Control(abort=reason)),)
+
+
+def _not_undone(case: Case, reason: str) -> Outcome:
+    where = "is out of reach" if not case.reachable else f"still holds the record {case.job}-record"
+    return Outcome(
+        Verdict.INCONCLUSIVE if not case.reachable else Verdict.ERROR,
+        "TargetUnreachable" if not case.reachable else "UndoNotVerified",
+        f"{reason}: what was changed in {case.known.name} has not been seen undone; the target {where}",
+        settled=False,
+    )
+
+
+def finished(case: Case) -> Judgement | None:
+    """The runner has written its result, and nothing is left to undo."""
+    result = case.objects.result
+    if result is None or result.run_id != case.run.run_id or not case.reachable:
+        return None
+    if case.settled or (case.run.mutates and case.objects.record is None):
+        return Judgement(Outcome(result.verdict, result.reason, result.message, result))
+    if case.now > case.run.deadline + SETTLE_GRACE:
+        return Judgement(_not_undone(case, result.reason))
+    if case.objects.job is not None and case.objects.job.phase is not JobPhase.ACTIVE:
+        return Judgement(None, _abort(case, "RunnerEnded"), "the guardian undoes what the runner left")
+    return Judgement(None, note="undoing")
+
+
+def ended_early(case: Case) -> Judgement | None:
+    """Superseded, replaced, deleted or halted."""
+    if not case.run.ending:
+        return None
+    return _end(case, Verdict.INCONCLUSIVE, case.run.ending, f"the run was ended early: {case.run.ending}")
+
+
+def target_gone(case: Case) -> Judgement | None:
+    """The TargetCluster was deleted."""
+    if case.view is not None:
+        return None
+    return Judgement(
+        Outcome(
+            Verdict.INCONCLUSIVE,
+            "TargetGone",
+            f"TargetCluster {case.known.name} no longer exists",
+            settled=not case.changed_something,
+        )
+    )
+
+
+def unreachable(case: Case) -> Judgement | None:
+    """The target does not answer."""
+    if case.view is None or case.reachable:
+        return None
+    limit = (
+        case.run.deadline + SETTLE_GRACE
+        if case.attempted
+        else min(case.run.started_at + REACH_GRACE, case.run.deadline)
+    )
+    if case.now <= limit:
+        return Judgement(None, note=f"waiting for the target: {case.view.message}")
+    return Judgement(
+        Outcome(
+            Verdict.INCONCLUSIVE,
+            "TargetUnreachable",
+            f"{case.known.name} could not be reached: {case.view.message}",
+            settled=not case.changed_something,
+        )
+    )
+
+
+def out_of_time(case: Case) -> Judgement | None:
+    """Past the deadline; before a Job could be created anew."""
+    if case.now <= case.run.deadline:
+        return None
+    return _end(case, Verdict.INCONCLUSIVE, "Timeout", f"no result until the deadline {case.run.deadline:%H:%M:%S} UTC")
+
+
+def refused(case: Case) -> Judgement | None:
+    """The policy of the target does not allow this run."""
+    if case.view is None or case.attempted:
+        return None
+    rule = _refusal(case.resource, case.view)
+    return Judgement(Outcome(Verdict.INCONCLUSIVE, "NotPermitted", rule)) if rule else None
+
+
+def _refusal(resource: RunResource, view: TargetView) -> str:
+    policy, name = view.target.spec.policy, view.target.name
+    if view.target.spec.suspend:
+        return f"TargetCluster {name} is suspended (spec.suspend)"
+    if not {"*", resource.meta.namespace} & set(policy.hub_namespaces):
+        return f"TargetCluster {name} does not allow namespace {resource.meta.namespace} (spec.policy.hubNamespaces)"
+    if not {"*", resource.kind.name} & set(policy.kinds):
+        return f"TargetCluster {name} does not allow kind {resource.kind.name} (spec.policy.kinds)"
+    if isinstance(resource.spec, ChaosExperimentSpec):
+        family = resource.spec.fault.family
+        if family not in policy.fault_families:
+            return f"TargetCluster {name} does not allow fault family {family} (spec.policy.faultFamilies)"
+    return ""
+
+
+def runner_failed(case: Case) -> Judgement | None:
+    """The Job ended without a result."""
+    job = case.objects.job
+    if job is None or job.phase is JobPhase.ACTIVE:
+        return None
+    reason = "RunnerFailed" if job.phase is JobPhase.FAILED else "ResultMissing"
+    message = job.message or "the runner left no result"
+    return _end(case, Verdict.ERROR, reason, f"{message}; see the pods of Job {case.known.job}")
+
+
+def job_lost(case: Case) -> Judgement | None:
+    """A run that has begun to change something lost its Job: it must not be begun again."""
+    if case.objects.job is not None or case.objects.record is None:
+        return None
+    return _end(case, Verdict.ERROR, "JobLost", f"Job {case.known.job} was deleted by someone else")
+
+
+def incomplete(case: Case) -> Judgement | None:
+    """Something of the run is not created yet."""
+    objects = case.objects
+    guarded = objects.guardian is not None or not case.run.mutates
+    if objects.job is not None and objects.has_task and guarded:
+        return None
+    ensure = EnsureRun(case.known.name, case.job, case.run.run_id, case.run.started_at, case.run.deadline)
+    return Judgement(None, (ensure,), "starting")
+
+
+def approval(case: Case) -> Judgement | None:
+    """A proposal waits; pass on what a person has approved."""
+    view = case.objects.record
+    if view is None or view.record is None or not view.record.awaiting_approval:
+        return None
+    wanted = view.record.proposal
+    given = case.resource.meta.annotations.get(ANNOTATION_APPROVE, "")
+    note = f"waiting for approval: annotate with {ANNOTATION_APPROVE}={wanted}"
+    if given != wanted or view.control.approved == wanted:
+        return Judgement(None, note=note)
+    control = view.control.model_copy(update={"approved": wanted, "approved_by": "unknown"})
+    return Judgement(None, (SetControl(case.known.name, case.job, case.run.run_id, control),), note)
+
+
+def running(case: Case) -> Judgement | None:
+    """Nothing to do but wait."""
+    view = case.objects.record
+    state = view.record.state if view and view.record else RecordState.PREPARED
+    return Judgement(None, note="running" if state is RecordState.PREPARED else state.value.lower())
+
+
+#: In this order: a result counts before all else; nothing is created after the deadline.
+POLICIES: tuple[Callable[[Case], Judgement | None], ...] = (
+    finished,
+    target_gone,
+    ended_early,
+    unreachable,
+    out_of_time,
+    refused,
+    runner_failed,
+    job_lost,
+    incomplete,
+    approval,
+    running,
+)
+
+
+def judge(case: Case) -> Judgement:
+    """What one target says of the run."""
+    return first_of(POLICIES, case) or Judgement()

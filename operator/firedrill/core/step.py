@@ -1,0 +1,277 @@
+"""The step: from what is observed to what is done next. No clock, no network, no state of its own.
+
+A run is begun by a status write that names it, carried on from that status alone, and ended by a status write
+that holds the verdict. A crash between any two writes is mended by looking again.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from firedrill.api.autofix import Approval, AutoFixSpec
+from firedrill.api.errors import InvalidInput
+from firedrill.api.meta import ANNOTATION_RUN_AT, FINALIZER
+from firedrill.api.resource import RunResource
+from firedrill.api.run import ClusterResult, ConcurrencyPolicy, RunRef, RunSpec, RunStatus
+from firedrill.api.verdict import ConditionStatus, Finding, Verdict
+from firedrill.core import naming
+from firedrill.core.actions import (
+    Action,
+    AddFinalizer,
+    Decision,
+    DeleteRun,
+    EnsureRun,
+    PublishEvent,
+    RemoveFinalizer,
+    WriteStatus,
+)
+from firedrill.core.observed import NOTHING, Observed, RunContext
+from firedrill.core.outcome import Case, judge
+from firedrill.core.progress import advance, settle
+from firedrill.core.schedule import Trigger, check_schedule, due_trigger, missed, next_fire, planned_run
+from firedrill.core.summary import finish, kind_findings, set_conditions
+from firedrill.core.targets import matched, missing_names
+
+#: While a run goes on, a look at the clock; everything else arrives as an event.
+POLL = timedelta(seconds=5)
+#: An idle resource is looked at this often in case an event was lost. It costs no write.
+RESYNC = timedelta(minutes=10)
+
+
+def step(observed: Observed, now: datetime) -> Decision:
+    """What to do next for a resource."""
+    resource = observed.resource
+    run = resource.status.last_run
+    if run is not None and run.finished_at is None:
+        return _carry_on(observed, run, now)
+    settled = settle(observed, now)
+    if settled is not None:
+        return settled
+    if resource.meta.deleting:
+        return Decision((RemoveFinalizer(),) if FINALIZER in resource.meta.finalizers else ())
+    if FINALIZER in resource.meta.finalizers:
+        return Decision((RemoveFinalizer(),), look_again=timedelta(0))
+    return _idle(observed, now)
+
+
+def _idle(observed: Observed, now: datetime) -> Decision:
+    resource = observed.resource
+    spec = resource.spec
+    try:
+        if spec is None:
+            raise InvalidInput(resource.invalid)
+        check_schedule(spec, now)
+        trigger = due_trigger(resource, spec, now)
+    except InvalidInput as error:
+        return _refuse(resource, str(error), now)
+    if trigger is None:
+        return _wait(resource, spec, now)
+    if observed.halted and resource.kind.mutates:
+        return _hold_back(resource, f"halted: {observed.halted}", now)
+    return _start(observed, spec, trigger, now)
+
+
+def _handled(resource: RunResource) -> dict[str, str | None]:
+    return {
+        "handled_spec": naming.spec_hash(resource.raw_spec),
+        "handled_run_at": resource.meta.annotations.get(ANNOTATION_RUN_AT, "")[:253] or None,
+    }
+
+
+def _refuse(resource: RunResource, message: str, now: datetime) -> Decision:
+    status = resource.status.model_copy(
+        update={
+            **_handled(resource),
+            "verdict": Verdict.ERROR,
+            "score": None,
+            "message": message[:1024],
+            "next_run": None,
+        }
+    )
+    status = set_conditions(
+        status,
+        [
+            Finding(type="Complete", status=ConditionStatus.TRUE, reason="InvalidSpec", message=message[:2048]),
+            Finding(type="Passed", status=ConditionStatus.UNKNOWN, reason="InvalidSpec", message=message[:2048]),
+        ],
+        resource.meta.generation,
+        now,
+    )
+    if status == resource.status:
+        return Decision(look_again=RESYNC)
+    return Decision((WriteStatus(status), PublishEvent("InvalidSpec", message[:1024], warning=True)), RESYNC)
+
+
+def _wait(resource: RunResource, spec: RunSpec, now: datetime) -> Decision:
+    """Nothing is due: say since when and for what it waits, once."""
+    status = resource.status
+    if missed(resource, spec, now):
+        following = next_fire(spec.schedule or "", spec.time_zone, now)
+    else:
+        following = planned_run(resource, spec, now)
+    update: dict[str, object] = {"next_run": following}
+    if status.handled_spec is None and not spec.suspend:
+        update |= _handled(resource)
+    waiting = status.model_copy(update=update)
+    if status.last_run is None:
+        reason = "Suspended" if spec.suspend else "Scheduled" if spec.schedule else "Held"
+        waiting = set_conditions(
+            waiting,
+            [
+                Finding(type="Complete", status=ConditionStatus.FALSE, reason=reason, message="no run was started yet"),
+                Finding(type="Passed", status=ConditionStatus.UNKNOWN, reason=reason, message="no run was started yet"),
+            ],
+            resource.meta.generation,
+            now,
+        )
+    elif status.observed_generation != resource.meta.generation:
+        waiting = waiting.model_copy(update={"observed_generation": resource.meta.generation})
+    again = min(RESYNC, max(following - now, timedelta(0))) if following else RESYNC
+    return Decision((WriteStatus(waiting),) if waiting != status else (), again)
+
+
+def _hold_back(resource: RunResource, message: str, now: datetime) -> Decision:
+    told = resource.status.model_copy(update={"message": message[:1024]})
+    if resource.status.last_run is None:
+        told = set_conditions(
+            told,
+            [
+                Finding(type="Complete", status=ConditionStatus.FALSE, reason="Halted", message=message),
+                Finding(type="Passed", status=ConditionStatus.UNKNOWN, reason="Halted", message=message),
+            ],
+            resource.meta.generation,
+            now,
+        )
+    return Decision((WriteStatus(told),) if told != resource.status else (), RESYNC)
+
+
+def _start(observed: Observed, spec: RunSpec, trigger: Trigger, now: datetime) -> Decision:
+    resource = observed.resource
+    kind, meta = resource.kind, resource.meta
+    previous = resource.status.last_run.id if resource.status.last_run else ""
+    run = RunRef(id=naming.run_id(meta.uid, f"{trigger.text}|{previous}"), trigger=trigger.text[:128], started_at=now)
+    following = next_fire(spec.schedule, spec.time_zone, now) if spec.schedule else None
+    names = matched(spec.clusters, observed.targets)
+    begun = resource.status.model_copy(update={**_handled(resource), "last_run": run, "next_run": following})
+    absent = missing_names(spec.clusters, observed.targets)
+    if not names or absent:
+        what = f"no TargetCluster is named {', '.join(absent)}" if absent else "no TargetCluster matches spec.clusters"
+        ended = finish(replace(resource, status=begun), (), run, "NoTargets", now, message=what)
+        return Decision((WriteStatus(ended), PublishEvent("NoTargets", what, warning=True)), timedelta(0))
+    clusters = []
+    for name in names:
+        ready = observed.targets[name].reachable
+        job = naming.job_name(kind.name, meta.name, meta.uid, run.id, name)
+        clusters.append(
+            ClusterResult(
+                name=name, job=_job_ref(observed, name, job) if ready else "", settled=not (kind.mutates and ready)
+            )
+        )
+    begun = begun.model_copy(
+        update={
+            "clusters": clusters,
+            "verdict": None,
+            "score": None,
+            "message": "running",
+            "cluster_summary": f"0/{len(clusters)}",
+            "report": "",
+        }
+    )
+    begun = set_conditions(
+        begun,
+        [
+            Finding(type="Complete", status=ConditionStatus.FALSE, reason="Running", message=f"run {run.id} goes on"),
+            Finding(type="Passed", status=ConditionStatus.UNKNOWN, reason="Running", message=f"run {run.id} goes on"),
+            *(Finding(type=name, status=ConditionStatus.UNKNOWN, reason="Running") for name in kind.conditions),
+        ],
+        meta.generation,
+        now,
+    )
+    keep: tuple[Action, ...] = (AddFinalizer(),) if kind.mutates else ()
+    return Decision((*keep, WriteStatus(begun)), timedelta(0))
+
+
+def _job_ref(observed: Observed, cluster: str, job: str) -> str:
+    return f"{observed.targets[cluster].target.spec.runner_namespace}/{job}"
+
+
+def run_limit(spec: RunSpec) -> timedelta:
+    """How long a run may take: its timeout, and the time that a person has to approve."""
+    if isinstance(spec, AutoFixSpec) and spec.approval is Approval.MANUAL:
+        return spec.timeout + spec.approval_timeout
+    return spec.timeout
+
+
+def _ending(observed: Observed, now: datetime) -> str:
+    """Why the run that goes on has to end early, or nothing."""
+    resource = observed.resource
+    if resource.meta.deleting:
+        return "Deleted"
+    if naming.spec_hash(resource.raw_spec) != resource.status.handled_spec:
+        return "Superseded"
+    if observed.halted and resource.kind.mutates:
+        return "Halted"
+    spec = resource.spec
+    if spec is not None and spec.concurrency_policy is ConcurrencyPolicy.REPLACE:
+        try:
+            return "Replaced" if due_trigger(resource, spec, now) else ""
+        except InvalidInput:
+            # A schedule that became unreadable is told once this run has ended.
+            return ""
+    return ""
+
+
+def _carry_on(observed: Observed, run: RunRef, now: datetime) -> Decision:
+    resource, status = observed.resource, observed.resource.status
+    limit = run_limit(resource.spec) if resource.spec else timedelta(minutes=10)
+    context = RunContext(run.id, run.started_at, run.started_at + limit, resource.kind.mutates, _ending(observed, now))
+    clusters: list[ClusterResult] = []
+    actions: list[Action] = []
+    for known in status.clusters:
+        if known.verdict is not None:
+            clusters.append(known)
+            continue
+        case = _case(observed, context, known, now)
+        judgement = judge(case)
+        entry, wanted = advance(case, judgement, resource.meta.generation, now)
+        clusters.append(entry)
+        actions += _only_intended(known, wanted)
+    if all(entry.verdict is not None for entry in clusters):
+        cut_short = any(entry.reason == context.ending for entry in clusters)
+        ended = finish(resource, clusters, run, context.ending if cut_short else "", now)
+        told = PublishEvent(
+            ended.verdict.value if ended.verdict else "Ended",
+            ended.message,
+            warning=ended.verdict is not Verdict.PASSED,
+        )
+        cleanup = [a for a in actions if isinstance(a, DeleteRun)]
+        others = [a for a in actions if not isinstance(a, DeleteRun)]
+        return Decision((*others, *cleanup, WriteStatus(ended), told), timedelta(0))
+    going = _progress_status(status, clusters, resource, now)
+    writes: tuple[Action, ...] = (WriteStatus(going),) if going != status else ()
+    return Decision((*writes, *actions), min(POLL, max(context.deadline - now, timedelta(seconds=1))))
+
+
+def _only_intended(known: ClusterResult, wanted: tuple[Action, ...]) -> tuple[Action, ...]:
+    """Creation waits until status names the Job: what may exist must be known before it does."""
+    if known.job:
+        return wanted
+    return tuple(action for action in wanted if not isinstance(action, EnsureRun))
+
+
+def _case(observed: Observed, context: RunContext, known: ClusterResult, now: datetime) -> Case:
+    meta = observed.resource.meta
+    job = naming.job_name(observed.resource.kind.name, meta.name, meta.uid, context.run_id, known.name)
+    view = observed.targets.get(known.name)
+    objects = view.runs.get(job, NOTHING) if view else NOTHING
+    return Case(observed.resource, context, known, job, view, objects, now)
+
+
+def _progress_status(
+    status: RunStatus, clusters: list[ClusterResult], resource: RunResource, now: datetime
+) -> RunStatus:
+    notes = sorted({c.message for c in clusters if c.verdict is None and c.message})
+    going = status.model_copy(update={"clusters": clusters, "message": "; ".join(notes)[:1024] or status.message})
+    found = [f for c in clusters for f in c.findings]
+    if not found:
+        return going
+    return set_conditions(going, kind_findings(resource.kind, clusters), status.observed_generation or 0, now)

@@ -1,0 +1,195 @@
+"""From the outcomes of the targets to the status of the resource."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import pairwise
+
+from firedrill.api.kinds import RunKind
+from firedrill.api.resource import RunResource
+from firedrill.api.run import ClusterResult, FailureThreshold, HistoryEntry, RunRef, RunStatus
+from firedrill.api.verdict import Condition, ConditionStatus, Finding, Measurement, Verdict
+from firedrill.core.outcome import Outcome
+from firedrill.core.score import score
+
+#: Over several targets the first of these that any target has.
+_WORST_FIRST = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.PASSED)
+_MAX_MEASUREMENTS = 32
+#: Leaves room for metadata below the 64 KiB that a status may have.
+_MAX_STATUS_BYTES = 60 * 1024
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Failed before Error before Inconclusive before Passed; Inconclusive for none at all."""
+    seen = set(verdicts)
+    return next((verdict for verdict in _WORST_FIRST if verdict in seen), Verdict.INCONCLUSIVE)
+
+
+def _severity(measurement: Measurement) -> int:
+    return {False: 0, None: 1, True: 2}[measurement.passed]
+
+
+def _stamp(findings: Iterable[Finding], before: Sequence[Condition], generation: int, now: datetime) -> list[Condition]:
+    known = {condition.type: condition for condition in before}
+    stamped = []
+    for finding in findings:
+        old = known.get(finding.type)
+        unchanged = old is not None and old.status == finding.status
+        stamped.append(
+            Condition(
+                type=finding.type,
+                status=finding.status,
+                reason=finding.reason,
+                message=finding.message[:2048],
+                observed_generation=generation,
+                last_transition_time=old.last_transition_time if unchanged and old else now,
+            )
+        )
+    return stamped
+
+
+def cluster_result(known: ClusterResult, outcome: Outcome, generation: int, now: datetime) -> ClusterResult:
+    """The entry of a target once its run has ended."""
+    result = outcome.result
+    measurements = sorted(result.measurements, key=_severity) if result else []
+    report = known.job + "-result" if result and known.job else ""
+    return ClusterResult(
+        name=known.name,
+        verdict=outcome.verdict,
+        reason=outcome.reason,
+        message=outcome.message[:1024],
+        measurements=measurements[:_MAX_MEASUREMENTS],
+        omitted=max(0, len(measurements) - _MAX_MEASUREMENTS),
+        job=known.job,
+        report=f"configmap:{report}" if report else "",
+        findings=_stamp(result.findings, known.findings, generation, now)
+        if result and result.findings
+        else known.findings,
+        settled=outcome.settled,
+    )
+
+
+def set_conditions(status: RunStatus, findings: Iterable[Finding], generation: int, now: datetime) -> RunStatus:
+    """Status with these conditions set; a transition time moves only when a status changes."""
+    findings = list(findings)
+    named = {finding.type for finding in findings}
+    kept = [condition for condition in status.conditions if condition.type not in named]
+    conditions = [*_stamp(findings, status.conditions, generation, now), *kept]
+    return status.model_copy(update={"conditions": conditions, "observed_generation": generation})
+
+
+def kind_findings(kind: RunKind, clusters: Sequence[ClusterResult]) -> list[Finding]:
+    """The conditions of the kind over all targets: True where every target says so, False where any does not."""
+    found = []
+    for name in kind.conditions:
+        said = [(c.name, f) for c in clusters for f in c.findings if f.type == name]
+        if not said:
+            found.append(Finding(type=name, status=ConditionStatus.UNKNOWN, reason="NotReached"))
+            continue
+        order = (ConditionStatus.FALSE, ConditionStatus.UNKNOWN, ConditionStatus.TRUE)
+        where, worst_one = min(said, key=lambda item: order.index(item[1].status))
+        missing = len(said) < len(clusters) and worst_one.status is ConditionStatus.TRUE
+        found.append(
+            Finding(
+                type=name,
+                status=ConditionStatus.UNKNOWN if missing else worst_one.status,
+                reason=worst_one.reason,
+                message=worst_one.message if len(clusters) == 1 else f"{where}: {worst_one.message}",
+            )
+        )
+    return found
+
+
+def _message(clusters: Sequence[ClusterResult], verdict: Verdict) -> str:
+    if len(clusters) == 1:
+        return clusters[0].message
+    passed = sum(c.verdict is Verdict.PASSED for c in clusters)
+    telling = next((c for c in clusters if c.verdict is verdict), None)
+    tail = f"; {telling.name}: {telling.message}" if telling and verdict is not Verdict.PASSED else ""
+    return f"{passed} of {len(clusters)} targets passed{tail}"[:1024]
+
+
+def _passed_finding(
+    verdict: Verdict, reason: str, message: str, history: Sequence[HistoryEntry], threshold: FailureThreshold | None
+) -> Finding:
+    if verdict is Verdict.PASSED:
+        return Finding(type="Passed", status=ConditionStatus.TRUE, reason=reason, message=message)
+    if verdict is not Verdict.FAILED:
+        return Finding(type="Passed", status=ConditionStatus.UNKNOWN, reason=reason, message=message)
+    if threshold:
+        failed = sum(entry.verdict is Verdict.FAILED for entry in history[: threshold.of])
+        if failed < threshold.failures:
+            told = f"{failed} of the last {threshold.of} runs failed, fewer than {threshold.failures}; {message}"
+            return Finding(type="Passed", status=ConditionStatus.TRUE, reason="BelowThreshold", message=told)
+    return Finding(type="Passed", status=ConditionStatus.FALSE, reason=reason, message=message)
+
+
+def _rates(history: Sequence[HistoryEntry]) -> tuple[str, str]:
+    if not history:
+        return "", ""
+    passed = sum(entry.verdict is Verdict.PASSED for entry in history)
+    flips = sum(a.verdict is not b.verdict for a, b in pairwise(history))
+    flip_rate = f"{100 * flips / (len(history) - 1):.0f}%" if len(history) > 1 else ""
+    return f"{100 * passed / len(history):.0f}%", flip_rate
+
+
+def finish(
+    resource: RunResource,
+    clusters: Sequence[ClusterResult],
+    run: RunRef,
+    reason: str,
+    now: datetime,
+    message: str = "",
+) -> RunStatus:
+    """The status of a resource whose run has ended in every target.
+
+    ``reason`` is that of an early end, else empty: the reason of the worst target is told.
+    """
+    status, generation, spec = resource.status, resource.meta.generation, resource.spec
+    verdict = worst(c.verdict for c in clusters if c.verdict)
+    told = message or _message(clusters, verdict)
+    why = reason or next((c.reason for c in clusters if c.verdict is verdict), "NoTargets")
+    points = score(verdict, [m for c in clusters for m in c.measurements])
+    entry = HistoryEntry(id=run.id, verdict=verdict, score=points, started_at=run.started_at, finished_at=now)
+    history = [entry, *status.history]
+    threshold = spec.failure_threshold if spec else None
+    kept = history[: max(spec.history_limit if spec else 10, threshold.of if threshold else 0)]
+    pass_rate, flip_rate = _rates(kept)
+    findings = [
+        Finding(type="Complete", status=ConditionStatus.TRUE, reason=reason or "Finished", message=told),
+        _passed_finding(verdict, why, told, history, threshold),
+        *kind_findings(resource.kind, clusters),
+    ]
+    passed = sum(c.verdict is Verdict.PASSED for c in clusters)
+    ended = status.model_copy(
+        update={
+            "verdict": verdict,
+            "score": points,
+            "message": told[:1024],
+            "clusters": list(clusters),
+            "history": kept,
+            "last_run": run.model_copy(update={"finished_at": now}),
+            "pass_rate": pass_rate,
+            "flip_rate": flip_rate,
+            "cluster_summary": f"{passed}/{len(clusters)}",
+            "report": next((c.report for c in clusters if c.report), ""),
+        }
+    )
+    return fit(set_conditions(ended, findings, generation, now))
+
+
+def fit(status: RunStatus) -> RunStatus:
+    """The status cut to what an object should hold: the worst measurements of each target stay longest."""
+    for limit in (_MAX_MEASUREMENTS, 16, 8, 4, 1, 0):
+        cut = [
+            c.model_copy(
+                update={
+                    "measurements": c.measurements[:limit],
+                    "omitted": c.omitted + max(0, len(c.measurements) - limit),
+                }
+            )
+            for c in status.clusters
+        ]
+        fitted = status.model_copy(update={"clusters": cut})
+        if len(fitted.model_dump_json(by_alias=True, exclude_none=True)) <= _MAX_STATUS_BYTES:
+            break
+    return fitted

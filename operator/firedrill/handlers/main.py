@@ -1,0 +1,93 @@
+"""``firedrill operator``: the process of the operator."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+
+import kopf
+
+from firedrill.api.errors import InvalidInput
+from firedrill.clusters.client import KubeClient
+from firedrill.clusters.credentials import api_from_environment
+from firedrill.clusters.lease import LeaseLost
+from firedrill.clusters.logs import set_up
+from firedrill.clusters.metrics import Metrics
+from firedrill.handlers.events import registry_for
+from firedrill.handlers.operator import Operator
+from firedrill.handlers.server import serve
+from firedrill.handlers.settings import Settings, from_environment
+
+logger = logging.getLogger(__name__)
+
+
+async def run(settings: Settings) -> int:
+    """Wait for the lease, then work until a signal comes (0) or the lease is lost (1)."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    metrics = Metrics()
+    hub = KubeClient(
+        await api_from_environment(),
+        "hub",
+        observer=metrics.request_seen,
+        requests_per_second=settings.requests_per_second,
+    )
+    operator = Operator(hub, settings, metrics)
+    server = await serve(settings.port, metrics.registry, operator.problem)
+    try:
+        return await _lead(operator, stop)
+    finally:
+        await server.cleanup()
+        await hub.close()
+
+
+async def _lead(operator: Operator, stop: asyncio.Event) -> int:
+    stopping = asyncio.create_task(stop.wait())
+    leading = asyncio.create_task(operator.lease.acquire())
+    await asyncio.wait({stopping, leading}, return_when=asyncio.FIRST_COMPLETED)
+    if stop.is_set():
+        leading.cancel()
+        return 0
+    watching = asyncio.create_task(
+        kopf.operator(
+            registry=registry_for(operator),
+            clusterwide=True,
+            standalone=True,
+            stop_flag=stop,
+        )
+    )
+    working = asyncio.create_task(operator.run())
+    done, _ = await asyncio.wait({stopping, watching, working}, return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    working.cancel()
+    code = 0
+    for task in (working, watching):
+        try:
+            await task
+        except asyncio.CancelledError:
+            logger.info("stopped")
+        except ExceptionGroup as group:
+            code = 1
+            if not group.subgroup(LeaseLost):
+                raise
+            logger.error("the lease is lost: this process ends, so that another can take over")
+    return code if stopping in done else 1
+
+
+def main(argv: list[str]) -> int:
+    """Start the operator; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="firedrill operator", description=__doc__)
+    parser.parse_args(argv)
+    try:
+        settings = from_environment()
+    except InvalidInput as error:
+        sys.stderr.write(f"firedrill operator: {error}\n")
+        return 64
+    set_up(settings.log_level)
+    with contextlib.suppress(KeyboardInterrupt):
+        return asyncio.run(run(settings))
+    return 0

@@ -1,0 +1,94 @@
+"""The parts of the operator and how they are wired."""
+
+import asyncio
+import logging
+from typing import Any
+
+from firedrill.clusters.cache import Key
+from firedrill.clusters.client import KubeClient
+from firedrill.clusters.errors import ClusterError
+from firedrill.clusters.execute import Executor, Images
+from firedrill.clusters.lease import Lease
+from firedrill.clusters.metrics import Metrics
+from firedrill.clusters.orphans import Orphans
+from firedrill.clusters.queue import WorkQueue
+from firedrill.clusters.reconciler import Reconciler, run_workers
+from firedrill.clusters.registry import Registry
+from firedrill.clusters.resync import HubWatch
+from firedrill.handlers.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+LEASE_NAME = "firedrill-operator"
+#: A queue whose oldest key waits for longer is stuck.
+STUCK_AFTER = 120.0
+#: Credentials of targets are read again this often, in case they were rotated.
+_TARGET_RESYNC = 60.0
+
+
+class Operator:
+    """One operator process, leading or waiting to lead."""
+
+    def __init__(self, hub: KubeClient, settings: Settings, metrics: Metrics) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        self.queue: WorkQueue[Key] = WorkQueue()
+        self.targets: WorkQueue[str] = WorkQueue()
+        self.lease = Lease(hub, settings.namespace, LEASE_NAME, settings.identity)
+        self._registry = Registry(
+            hub,
+            settings.namespace,
+            metrics,
+            on_key=self.queue.add,
+            on_change=self.targets.add,
+            check=self.lease.check,
+        )
+        executor = Executor(
+            hub, self._registry, Images(settings.image, settings.pull_policy), metrics, self.lease.check
+        )
+        orphans = Orphans(self._registry, self.lease.check)
+        self._reconciler = Reconciler(hub, settings.namespace, self._registry, executor, orphans, self.queue, metrics)
+        self._hub_watch = HubWatch(hub, settings.namespace, self.queue, self._registry, self.targets)
+        metrics.queue_depth.set_function(lambda: len(self.queue))
+        metrics.queue_oldest.set_function(self.queue.oldest_age)
+
+    def saw(self, meta: Any, event_type: str | None) -> None:
+        """A watch of the hub has delivered an object."""
+        if event_type == "DELETED":
+            self._hub_watch.forget(meta["uid"])
+        else:
+            self._hub_watch.delivered(meta["uid"], meta["resourceVersion"])
+
+    def problem(self) -> str:
+        """Why this process is not ready; empty where it is. One dead target is no reason."""
+        if not self.lease.held:
+            return "waiting for the lease"
+        if self.queue.oldest_age() > STUCK_AFTER:
+            return f"the oldest key has waited for {self.queue.oldest_age():.0f} s"
+        return self._hub_watch.problem()
+
+    async def run(self) -> None:
+        """Work until cancelled; raises LeaseLost when another may have taken over."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.lease.keep(), name="lease")
+                group.create_task(run_workers(self._reconciler, self.settings.workers), name="workers")
+                group.create_task(self._follow_targets(), name="targets")
+                group.create_task(self._hub_watch.run(), name="resync")
+                group.create_task(self._hub_watch.watch_halt(), name="halt")
+        finally:
+            await self._registry.close()
+            await self.lease.release()
+
+    async def _follow_targets(self) -> None:
+        while True:
+            name = await self.targets.take()
+            try:
+                await self._registry.reconcile(name)
+                self.targets.forget(name)
+                self.targets.add_later(name, _TARGET_RESYNC)
+            except ClusterError as error:
+                logger.warning("target %s: %s", name, error, extra={"cluster": name})
+                self.targets.retry(name)
+            finally:
+                self.targets.done(name)
