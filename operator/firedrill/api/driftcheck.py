@@ -1,12 +1,14 @@
 """DriftCheck: does current data still look like the reference?"""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from firedrill.api.base import Model
 from firedrill.api.data import DataSource
 from firedrill.api.run import RunSpec
 
-ColumnName = str
+ColumnName = Annotated[str, Field(min_length=1, max_length=253)]
 
 
 class DriftThresholds(Model):
@@ -14,10 +16,16 @@ class DriftThresholds(Model):
 
     significance: float = Field(default=0.05, gt=0, lt=1, description="Family-wise error rate over all columns (Holm).")
     min_ks_effect: float = Field(
-        default=0.1, ge=0, le=1, description="Least Kolmogorov-Smirnov distance of a numeric column."
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Least Kolmogorov-Smirnov distance, of the values of a numeric column or of their spread.",
     )
     min_categorical_effect: float = Field(
-        default=0.1, ge=0, le=1, description="Least Cramér's V of a categorical column."
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Least Cramér's V of a categorical column, or of the share of missing values.",
     )
     min_rows: int = Field(default=100, ge=10, le=1_000_000, description="Fewer rows on either side: Inconclusive.")
 
@@ -25,7 +33,11 @@ class DriftThresholds(Model):
 class DriftColumns(Model):
     """Which columns are compared, and as what."""
 
-    include: list[ColumnName] = Field(default_factory=list, max_length=1000, description="Only these; else all.")
+    include: list[ColumnName] = Field(
+        default_factory=list,
+        max_length=1000,
+        description="Only these; else all. Dates are compared only when named here.",
+    )
     exclude: list[ColumnName] = Field(default_factory=list, max_length=1000, description="Not these.")
     categorical: list[ColumnName] = Field(
         default_factory=list, max_length=1000, description="Numeric columns that are codes, not quantities."

@@ -136,12 +136,12 @@ CHAOS_EXPERIMENT: Final = RunKind(
     rules=(
         *_RUN_RULES,
         Rule(
-            "(self.target.mode in ['Fixed', 'Percent']) == has(self.target.value)",
+            "(has(self.target.mode) && self.target.mode in ['Fixed', 'Percent']) == has(self.target.value)",
             "target.value must be set for mode Fixed and Percent, and only for these",
             ".target",
         ),
         Rule(
-            "!(self.target.mode == 'Percent') || self.target.value <= 100",
+            "!has(self.target.mode) || self.target.mode != 'Percent' || self.target.value <= 100",
             "target.value must be at most 100 for mode Percent",
             ".target",
         ),

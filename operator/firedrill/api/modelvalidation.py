@@ -1,10 +1,27 @@
 """ModelValidation: does a served model still answer rightly and fast?"""
 
-from pydantic import Field
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, model_validator
 
 from firedrill.api.base import Duration, Model, parse_duration
 from firedrill.api.data import DataSource
 from firedrill.api.run import RunSpec
+
+
+class TensorType(StrEnum):
+    """Types of a numeric tensor in the Open Inference Protocol."""
+
+    FP64 = "FP64"
+    FP32 = "FP32"
+    FP16 = "FP16"
+    INT64 = "INT64"
+    INT32 = "INT32"
+    INT16 = "INT16"
+    INT8 = "INT8"
+    UINT8 = "UINT8"
+    BOOL = "BOOL"
 
 
 class ModelEndpoint(Model):
@@ -14,7 +31,17 @@ class ModelEndpoint(Model):
     model: str = Field(min_length=1, max_length=253, description="Name of the model.")
     version: str | None = Field(default=None, max_length=64, description="Version; else the server's default.")
     timeout: Duration = Field(default=parse_duration("5s"), description="Limit for one request.")
-    input_name: str = Field(default="input-0", max_length=128, description="Name of the input tensor.")
+    input_name: str | None = Field(
+        default=None,
+        max_length=128,
+        description="Name of the input tensor; else from the model's metadata, or input-0.",
+    )
+    datatype: TensorType | None = Field(
+        default=None, description="Type of the input tensor; else from the model's metadata, or FP64."
+    )
+    output_name: str | None = Field(
+        default=None, max_length=128, description="Name of the output tensor that holds the prediction; else the first."
+    )
 
 
 class LabelledData(Model):
@@ -22,7 +49,9 @@ class LabelledData(Model):
 
     source: DataSource = Field(description="Where the rows come from.")
     label_column: str = Field(min_length=1, max_length=253, description="Column with the true label.")
-    ignore_columns: list[str] = Field(default_factory=list, max_length=1000, description="Not sent to the model.")
+    ignore_columns: list[Annotated[str, Field(max_length=253)]] = Field(
+        default_factory=list, max_length=1000, description="Not sent to the model."
+    )
 
 
 class ValidationLoad(Model):
@@ -31,7 +60,10 @@ class ValidationLoad(Model):
     requests: int = Field(default=500, ge=1, le=1_000_000, description="Measured requests, one row each.")
     warmup: int = Field(default=50, ge=0, le=100_000, description="Requests before, not measured but reported.")
     rate: float = Field(default=50.0, gt=0, le=10_000, description="Requests a second, Poisson arrivals.")
-    seed: int = Field(default=1, ge=0, description="Seed of arrivals and of the order of rows.")
+    seed: int = Field(default=1, ge=0, le=2**53, description="Seed of arrivals and of the order of rows.")
+    max_in_flight: int = Field(
+        default=256, ge=1, le=4096, description="Requests open at once; beyond, the next one waits, and that counts."
+    )
 
 
 class ValidationThresholds(Model):
@@ -44,7 +76,10 @@ class ValidationThresholds(Model):
         description="Passed when the whole 95% interval is at or above, failed when it is wholly below.",
     )
     max_error_rate: float | None = Field(default=0.01, ge=0, le=1, description="Share of requests that failed.")
-    max_p50: Duration | None = Field(default=None, description="Limit of the median latency.")
+    max_p50: Duration | None = Field(
+        default=None,
+        description="Limit of the median latency. Each latency limit needs 459 requests, fewer: Inconclusive.",
+    )
     max_p95: Duration | None = Field(default=None, description="Limit of the 95th percentile of latency.")
     max_p99: Duration | None = Field(default=None, description="Limit of the 99th percentile of latency.")
 
@@ -56,3 +91,13 @@ class ModelValidationSpec(RunSpec):
     dataset: LabelledData = Field(description="Labelled rows.")
     load: ValidationLoad = Field(default_factory=ValidationLoad, description="How requests are sent.")
     thresholds: ValidationThresholds = Field(default_factory=ValidationThresholds, description="Limits.")
+
+    @model_validator(mode="after")
+    def _load_fits_timeout(self) -> "ModelValidationSpec":
+        needed = (self.load.requests + self.load.warmup) / self.load.rate + self.endpoint.timeout.total_seconds()
+        if needed > self.timeout.total_seconds():
+            raise ValueError(
+                "timeout must be at least (load.requests + load.warmup) / load.rate + endpoint.timeout "
+                f"({needed:.3g} s)"
+            )
+        return self

@@ -53,6 +53,7 @@ class ChangeBase(LenientModel):
     namespace: str
     name: str
     uid: str = ""
+    applied_at: Time | None = Field(default=None, description="When the change took effect.")
     evidence: Annotated[str, _clipped(1024)] = Field(default="", description="How the last state was seen.")
 
 
@@ -77,7 +78,6 @@ class PacketsDropped(ChangeBase):
     percent: int
     seconds: float = Field(description="The kernel ends the drop so long after its start.")
     not_after: Time = Field(description="A container that is started later injects nothing.")
-    applied_at: Time | None = None
     expires_at: Time | None = None
     inject_container: str
     undo_container: str
