@@ -25,6 +25,10 @@ class LenientModel(Model):
 
     model_config = ConfigDict(extra="ignore")
 
+    def to_wire(self) -> dict[str, Any]:
+        """JSON-ready dictionary in the field names of the API, without what is at its default."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)")
@@ -68,7 +72,12 @@ def _parse_time(value: object) -> datetime:
 
 
 def format_time(moment: datetime) -> str:
-    """RFC 3339 in UTC with microseconds: runs are ordered and timed by it."""
+    """RFC 3339 in UTC, with microseconds where there are any: runs are ordered and timed by it."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def format_micro_time(moment: datetime) -> str:
+    """RFC 3339 in UTC with six digits always, as the MicroTime of Leases and Events asks for."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

@@ -1,11 +1,15 @@
 """ChaosExperiment: does the system hold its steady state under a fault, and recover from it?"""
 
 from enum import StrEnum
+from typing import Any
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from firedrill.api.base import Duration, Model, parse_duration
 from firedrill.api.run import Labels, Name, RunSpec
+
+#: With fewer requests in a window its success rate says nothing.
+MIN_REQUESTS = 5
 
 _ONE_OF = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
@@ -16,7 +20,23 @@ class HttpProbe(Model):
     url: str = Field(max_length=2048, pattern=r"^https?://[^\s]+$", description="Address, seen from the target.")
     expect_status: int = Field(default=200, ge=100, le=599, description="The status that counts as success.")
     timeout: Duration = Field(default=parse_duration("1s"), description="A slower answer is a failure.")
-    interval: Duration = Field(default=parse_duration("200ms"), description="Time between two requests.")
+    interval: Duration = Field(
+        default=parse_duration("200ms"), description="Time between two requests, 10ms to 60s; each is a new connection."
+    )
+
+    @field_validator("interval")
+    @classmethod
+    def _interval_is_sane(cls, value: Any) -> Any:
+        if not 0.01 <= value.total_seconds() <= 60:
+            raise ValueError("interval must be between 10ms and 60s")
+        return value
+
+    @field_validator("timeout")
+    @classmethod
+    def _timeout_is_sane(cls, value: Any) -> Any:
+        if not 0.01 <= value.total_seconds() <= 60:
+            raise ValueError("timeout must be between 10ms and 60s")
+        return value
 
 
 class SteadyState(Model):
@@ -29,7 +49,16 @@ class SteadyState(Model):
     min_success_rate_during: float = Field(
         default=0.0, ge=0, le=1, description="Least share while the fault is on; 0 asks for nothing."
     )
-    window: Duration = Field(default=parse_duration("5s"), description="How long before and after are watched.")
+    window: Duration = Field(
+        default=parse_duration("5s"),
+        description="How long before and after are watched; it must hold at least 5 requests.",
+    )
+
+    @model_validator(mode="after")
+    def _window_holds_requests(self) -> "SteadyState":
+        if self.window < MIN_REQUESTS * self.http.interval:
+            raise ValueError(f"window must be at least {MIN_REQUESTS} times http.interval")
+        return self
 
 
 class TargetMode(StrEnum):
@@ -108,6 +137,13 @@ class ChaosExperimentSpec(RunSpec):
     recovery_timeout: Duration = Field(
         default=parse_duration("60s"), description="The steady state must hold again within this time."
     )
+
+    @field_validator("duration", "recovery_timeout")
+    @classmethod
+    def _times_are_sane(cls, value: Any) -> Any:
+        if value.total_seconds() < 1:
+            raise ValueError("must be at least 1s")
+        return value
 
     @model_validator(mode="after")
     def _times_fit(self) -> "ChaosExperimentSpec":

@@ -65,6 +65,7 @@ class PodDeleted(ChangeBase):
     owner_name: str
     owner_uid: str
     ready_before: int
+    not_after: Time | None = Field(default=None, description="The deletion is not asked for later than this.")
     #: The Deployment above a ReplicaSet: a rollout replaces the ReplicaSet, and then the Deployment counts.
     deployment: str = ""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from firedrill.api.base import format_time
+from firedrill.api.base import format_micro_time
 from firedrill.api.meta import (
     ANNOTATION_RESOURCE,
     API_VERSION,
@@ -185,7 +185,7 @@ class Executor:
 
     async def _publish(self, resource: RunResource, action: PublishEvent) -> None:
         """Events are for people: one that can not be written is logged, and holds nothing up."""
-        now = format_time(datetime.now(UTC))
+        now = format_micro_time(datetime.now(UTC))
         meta = resource.meta
         event = {
             "apiVersion": "events.k8s.io/v1",

@@ -11,7 +11,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from firedrill.api.base import format_time
+from firedrill.api.base import format_micro_time
 from firedrill.clusters.client import KubeClient
 from firedrill.clusters.errors import ClusterError, Conflict, NotFound
 from firedrill.clusters.paths import path
@@ -116,7 +116,7 @@ class Lease:
         return time.monotonic() - self._seen[1] > DURATION
 
     def _claim(self, *, taken_over: bool, before: dict[str, Any]) -> dict[str, Any]:
-        now = format_time(datetime.now(UTC))
+        now = format_micro_time(datetime.now(UTC))
         claim = {"holderIdentity": self.identity, "leaseDurationSeconds": int(DURATION), "renewTime": now}
         if taken_over:
             claim["acquireTime"] = now

@@ -82,8 +82,10 @@ def _end(case: Case, verdict: Verdict, reason: str, message: str) -> Judgement:
     if not case.attempted:
         return Judgement(outcome)
     if not case.run.mutates:
-        gone = not case.reachable or case.objects.job is None or case.objects.job.phase is not JobPhase.ACTIVE
-        return Judgement(outcome, () if gone else (DeleteRun(case.known.name, case.job),))
+        # A run that hangs is left to its Job's own limit, so that its logs can be read.
+        going = case.objects.job is not None and case.objects.job.phase is JobPhase.ACTIVE
+        unwanted = case.run.ending and case.reachable and going
+        return Judgement(outcome, (DeleteRun(case.known.name, case.job),) if unwanted else ())
     if case.settled:
         return Judgement(outcome)
     if case.now > case.run.deadline + SETTLE_GRACE:

@@ -111,6 +111,9 @@ def _wait(resource: RunResource, spec: RunSpec, now: datetime) -> Decision:
     update: dict[str, object] = {"next_run": following}
     if status.handled_spec is None and not spec.suspend:
         update |= _handled(resource)
+    if status.last_run is None:
+        # What an earlier spec was told has no bearing on this one.
+        update |= {"verdict": None, "message": ""}
     waiting = status.model_copy(update=update)
     if status.last_run is None:
         reason = "Suspended" if spec.suspend else "Scheduled" if spec.schedule else "Held"
