@@ -1,0 +1,1 @@
+"""The command line: each subcommand a module, each with ``add`` (its arguments) and a function that runs it."""

@@ -1,0 +1,52 @@
+# Everything runs on a fresh Debian or Ubuntu machine: tools/setup brings what is missing.
+# Slow things (toolchains, binaries, images, wheels) are kept outside the repository, by version.
+SHELL := /bin/bash
+export FIREDRILL_HOME ?= $(HOME)/.cache/firedrill
+export PYTHONPATH := $(CURDIR)/operator
+export PYTHONDONTWRITEBYTECODE := 1
+PYTHON = $$(tools/setup)
+PYTEST = "$(PYTHON)" -m pytest -p no:cacheprovider
+
+.PHONY: help setup demo demo-down test unit integration e2e generate lint bench bench-drift chaos-full build
+
+help:            ## This list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+setup:           ## Python environment from the lock file
+	@tools/setup >/dev/null
+
+build:           ## Fill the caches: Kubernetes binaries and images
+	@"$(PYTHON)" -m firedrill lab build
+
+demo:            ## Four clusters, the operator, the samples, their verdicts
+	@"$(PYTHON)" tools/demo.py up
+
+demo-down:       ## Take all of it away
+	@"$(PYTHON)" tools/demo.py down
+
+test: lint unit integration e2e  ## All tests
+
+unit:            ## Pure tests, under a minute
+	@$(PYTEST) tests/unit
+
+integration:     ## The operator against real API servers, without nodes
+	@$(PYTEST) tests/integration
+
+e2e:             ## Real pods: the samples and their failing twins
+	@$(PYTEST) tests/e2e
+
+accuracy:        ## False alarms and power of the drift engine
+	@$(PYTEST) tests/accuracy
+
+generate:        ## CRDs, the chart's copy of them, reference docs
+	@"$(PYTHON)" tools/generate.py
+
+lint:            ## ruff, mypy, import-linter, and nothing generated is stale
+	@"$(PYTHON)" -m ruff check operator tests tools
+	@"$(PYTHON)" -m ruff format --check operator tests tools
+	@"$(PYTHON)" -m mypy operator/firedrill
+	@"$$(dirname "$$(tools/setup)")/lint-imports" --no-cache
+	@"$(PYTHON)" tools/generate.py && git diff --exit-code -- crds helm docs/reference
+
+bench:           ## Times by phase: cold and warm demo, drift engine
+	@"$(PYTHON)" tools/bench.py

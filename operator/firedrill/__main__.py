@@ -1,0 +1,7 @@
+"""``python -m firedrill``."""
+
+import sys
+
+from firedrill.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,147 @@
+"""Resources from YAML files, checked against their models. All problems are gathered, none hides another."""
+
+import base64
+import binascii
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from firedrill.api.base import Model
+from firedrill.api.errors import InvalidInput
+from firedrill.api.kinds import ALL_KINDS, Kind, RunKind
+from firedrill.api.meta import API_VERSION
+from firedrill.api.resource import parse_spec
+from firedrill.cli.yamlfile import InvalidYaml, read_documents
+
+#: Where a document without clusters runs when it is run without a cluster.
+LOCAL: Final = "local"
+_KINDS: Final = {kind.name: kind for kind in ALL_KINDS}
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Document:
+    """A resource that is right by its model. ``raw`` is what the file holds."""
+
+    path: str
+    line: int
+    kind: Kind
+    namespace: str
+    name: str
+    spec: Model
+    raw: Mapping[str, Any]
+
+    @property
+    def title(self) -> str:
+        """Kind and name."""
+        return f"{self.kind.name} {self.namespace + '/' if self.namespace else ''}{self.name}"
+
+
+@dataclass(frozen=True)
+class Documents:
+    """All that was read: resources, ConfigMaps that lie beside them, and problems, one line each."""
+
+    items: tuple[Document, ...]
+    config_maps: Mapping[str, Mapping[str, bytes]]
+    problems: tuple[str, ...]
+
+
+def load(paths: Sequence[str], offline: bool) -> Documents:
+    """Read files (``-`` is standard input). With ``offline``, ``spec.clusters`` may be left out."""
+    items: list[Document] = []
+    config_maps: dict[str, Mapping[str, bytes]] = {}
+    problems: list[str] = []
+    for path in paths:
+        shown = "standard input" if path == "-" else path
+        try:
+            text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8-sig")
+            raw = list(read_documents(text))
+        except UnicodeDecodeError as error:
+            problems.append(f"{shown}: not text in UTF-8: byte {error.start}")
+            continue
+        except OSError as error:
+            problems.append(f"{shown}: {error.strerror or error}")
+            continue
+        except InvalidYaml as error:
+            problems.append(f"{shown}: {error}")
+            continue
+        if not raw:
+            problems.append(f"{shown}: no document in it")
+        for number, document in enumerate(raw, 1):
+            where = f"{shown}: line {document.line}" + (f" (document {number})" if len(raw) > 1 else "")
+            try:
+                if _is_config_map(document.body):
+                    config_maps[_name(document.body)] = _values(document.body)
+                else:
+                    items.append(_document(path, document.line, document.body, offline))
+            except InvalidInput as error:
+                problems.append(f"{where}: {error}")
+    twice = {item.title for i, item in enumerate(items) if item.title in {other.title for other in items[:i]}}
+    problems.extend(f"{title} is given twice" for title in sorted(twice))
+    return Documents(tuple(items), config_maps, tuple(problems))
+
+
+def _document(path: str, line: int, body: Any, offline: bool) -> Document:
+    if not isinstance(body, dict):
+        raise InvalidInput(f"not a resource, but {type(body).__name__}")
+    kind = _kind(body)
+    name = _name(body)
+    namespace = body["metadata"].get("namespace") or ""
+    if not isinstance(namespace, str) or (namespace and not _NAME.fullmatch(namespace)):
+        raise InvalidInput(f"{kind.name} {name}: metadata.namespace: {namespace!r} is not a name in Kubernetes")
+    unknown = sorted(str(key) for key in body.keys() - {"apiVersion", "kind", "metadata", "spec", "status"})
+    if unknown:
+        raise InvalidInput(f"{kind.name} {name}: unknown field {', '.join(unknown)}")
+    raw = body.get("spec")
+    if not isinstance(raw, dict):
+        raise InvalidInput(f"{kind.name} {name}: spec: must be an object")
+    spec = dict(raw)
+    if offline and isinstance(kind, RunKind):
+        spec.setdefault("clusters", {"names": [LOCAL]})
+    try:
+        parsed = parse_spec(kind.spec, spec)
+    except InvalidInput as error:
+        raise InvalidInput(f"{kind.name} {name}: {error}") from error
+    return Document(path, line, kind, namespace, name, parsed, body)
+
+
+def _kind(body: Mapping[str, Any]) -> Kind:
+    given, version = body.get("kind"), body.get("apiVersion")
+    kind = _KINDS.get(given) if isinstance(given, str) else None
+    if kind is None:
+        raise InvalidInput(f"kind: {given!r} is not one of {', '.join(_KINDS)}")
+    if version != API_VERSION:
+        raise InvalidInput(f"apiVersion: {version!r} is not {API_VERSION!r}, which {given} needs")
+    return kind
+
+
+def _name(body: Mapping[str, Any]) -> str:
+    metadata = body.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InvalidInput(f"metadata.name: {name!r} is not a name in Kubernetes")
+    return name
+
+
+def _is_config_map(body: Any) -> bool:
+    return isinstance(body, dict) and body.get("kind") == "ConfigMap" and body.get("apiVersion") == "v1"
+
+
+def _values(body: Mapping[str, Any]) -> dict[str, bytes]:
+    values: dict[str, bytes] = {}
+    data, binary = body.get("data") or {}, body.get("binaryData") or {}
+    if not isinstance(data, dict) or not isinstance(binary, dict):
+        raise InvalidInput("data and binaryData of a ConfigMap must be objects")
+    for key, value in data.items():
+        if not isinstance(value, str):
+            raise InvalidInput(f"data.{key}: must be text")
+        values[str(key)] = value.encode()
+    for key, value in binary.items():
+        try:
+            values[str(key)] = base64.b64decode(value, validate=True)
+        except (binascii.Error, TypeError, ValueError) as error:
+            raise InvalidInput(f"binaryData.{key}: not base64") from error
+    return values

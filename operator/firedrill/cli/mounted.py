@@ -1,0 +1,31 @@
+"""Commands that live elsewhere and parse their own arguments. Each is imported when it is called, and not before:
+a container that drops packets should not wait for libraries that compare tables."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Mounted:
+    """A module with ``main(argv) -> exit code``, and what its command does."""
+
+    module: str
+    help: str
+
+    def run(self, argv: list[str]) -> int:
+        """Hand the arguments over; returns the exit code."""
+        main: Callable[[list[str]], int] = import_module(self.module).main
+        return main(argv)
+
+
+MOUNTED: Final = {
+    "lab": Mounted("firedrill.lab.cli", "local clusters to try Firedrill in"),
+    "target": Mounted("firedrill.cli.target", "tell a hub of a target"),
+    "operator": Mounted("firedrill.handlers.main", "the operator; started by the chart"),
+    "runner": Mounted("firedrill.runner.main", "one run in a target; started by the operator"),
+    "guardian": Mounted("firedrill.runner.guardian", "undoes what a run leaves behind; started by the operator"),
+    "netfault": Mounted("firedrill.runner.netfault", "a fault in the network of a pod; started by a runner"),
+    "isolate": Mounted("firedrill.runner.fixing.isolate", "cuts a sandbox off; started by a runner"),
+}

@@ -1,0 +1,110 @@
+"""Documents run in this process, with no cluster at all."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from firedrill.api.kinds import RunKind
+from firedrill.api.run import RunSpec
+from firedrill.api.targetcluster import TargetPolicy
+from firedrill.api.task import Result, Task
+from firedrill.api.verdict import Verdict
+from firedrill.cli.documents import LOCAL, Document, Documents
+from firedrill.cli.errors import UsageError
+from firedrill.cli.output import tell
+from firedrill.report.entry import Entry
+from firedrill.runner import drift, model
+from firedrill.sources.context import ConfigMapReader, SourceContext
+
+Runner = Callable[[Task, SourceContext], Awaitable[Result]]
+
+RUNNERS: Final[dict[str, Runner]] = {"DriftCheck": drift.run, "ModelValidation": model.run}
+_WHY_NOT: Final = {
+    "ChaosExperiment": "it injects a fault into the pods of a cluster",
+    "AutoFix": "it repairs a Deployment of a cluster",
+    "TargetCluster": "it describes a cluster and is not run",
+}
+
+
+def run_offline(documents: Documents) -> list[Entry]:
+    """Run every document, one after the other, so that they do not take each other's time.
+
+    Raises UsageError, before anything is run, when one is of a kind that needs a cluster.
+    """
+    problems = [
+        f"{item.path}: line {item.line}: {item.title} can not run offline: "
+        f"{_WHY_NOT.get(item.kind.name, 'it needs a cluster')}"
+        for item in documents.items
+        if item.kind.name not in RUNNERS
+    ]
+    if problems:
+        raise UsageError("\n".join(problems))
+    return asyncio.run(_run_all(documents.items, _reader(documents)))
+
+
+async def _run_all(items: Sequence[Document], read_config_map: ConfigMapReader | None) -> list[Entry]:
+    entries = []
+    async with httpx.AsyncClient() as http:
+        for item in items:
+            tell(f"{item.title}: running")
+            base = Path() if item.path == "-" else Path(item.path).parent
+            context = SourceContext(http, read_config_map, allow_files=True, base_dir=base)
+            result = await _run_one(item, context)
+            tell(f"{item.title}: {result.verdict.value} ({result.reason})")
+            entries.append(Entry(item.kind.name, item.namespace, item.name, result))
+    return entries
+
+
+async def _run_one(item: Document, context: SourceContext) -> Result:
+    assert isinstance(item.spec, RunSpec)
+    started = datetime.now(UTC)
+    task = _task(item, item.spec, started)
+    try:
+        async with asyncio.timeout(item.spec.timeout.total_seconds()):
+            return await RUNNERS[item.kind.name](task, context)
+    except TimeoutError:
+        return Result(
+            uid=task.uid,
+            run_id=task.run_id,
+            cluster=task.cluster,
+            verdict=Verdict.INCONCLUSIVE,
+            reason="Timeout",
+            message=f"The run took longer than spec.timeout ({item.spec.timeout.total_seconds():g} s)",
+            started_at=started,
+            finished_at=datetime.now(UTC),
+        )
+
+
+def _task(item: Document, spec: RunSpec, started: datetime) -> Task:
+    assert isinstance(item.kind, RunKind)
+    return Task(
+        kind=item.kind.name,
+        namespace=item.namespace,
+        name=item.name,
+        uid="",
+        run_id="offline",
+        cluster=LOCAL,
+        runner_namespace="",
+        job="",
+        job_uid="",
+        started_at=started,
+        deadline=started + spec.timeout,
+        image="",
+        policy=TargetPolicy(),
+        spec=spec.to_wire(),
+    )
+
+
+def _reader(documents: Documents) -> ConfigMapReader | None:
+    """ConfigMaps can be read when the files bring them along; else there is nobody to ask."""
+    if not documents.config_maps:
+        return None
+
+    async def read(name: str, key: str) -> bytes:
+        return documents.config_maps[name][key]
+
+    return read
