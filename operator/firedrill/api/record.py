@@ -133,6 +133,10 @@ class Record(LenientModel):
     proposal: str = Field(default="", description="Hash of the proposal that waits for approval.")
     awaiting_approval: bool = False
 
+    def to_wire(self) -> dict[str, Any]:
+        """JSON-ready dictionary with defaults: the type of a change is one, and must be read back."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
 
 class Control(LenientModel):
     """What the operator asks of runner and guardian."""

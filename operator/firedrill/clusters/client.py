@@ -22,6 +22,8 @@ RequestObserver = Callable[[str, str, int], None]
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
+#: Server-side apply; JSON is YAML.
+APPLY_PATCH = "application/apply-patch+yaml"
 
 
 def _ignore(_cluster: str, _verb: str, _status: int) -> None:
@@ -75,7 +77,10 @@ class KubeClient:
         self, path: str, body: Object | list[Object], *, content_type: str = MERGE_PATCH, dry_run: bool = False
     ) -> Object:
         """Change some fields of an object."""
-        return await self._request("PATCH", path, _write_params(dry_run), body, content_type)
+        params = _write_params(dry_run)
+        if content_type == APPLY_PATCH:
+            params["force"] = "true"
+        return await self._request("PATCH", path, params, body, content_type)
 
     async def delete(
         self, path: str, *, uid: str | None = None, propagation: str = "Background", grace_seconds: int | None = None

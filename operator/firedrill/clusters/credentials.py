@@ -24,7 +24,9 @@ async def api_from_environment(context: str | None = None) -> ApiClient:
         if os.environ.get("KUBERNETES_SERVICE_HOST") and not context:
             config.load_incluster_config(client_configuration=configuration)
         else:
-            await config.load_kube_config(context=context, client_configuration=configuration)
+            # The library would use what KUBECONFIG said when it was imported.
+            chosen = os.environ.get("KUBECONFIG") or None
+            await config.load_kube_config(chosen, context=context, client_configuration=configuration)
     except (config.ConfigException, OSError) as error:
         raise InvalidInput(f"no cluster to talk to: {error}; set KUBECONFIG or choose a context") from error
     configuration.retries = False

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -24,6 +24,7 @@ from firedrill.clusters.registry import Registry
 from firedrill.core import naming
 from firedrill.core.observed import JobPhase, Observed, TargetView
 from firedrill.core.step import step
+from firedrill.core.targets import matched
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +113,8 @@ class Reconciler:
                 if name in views and entry.verdict is None:
                     job = naming.job_name(key.kind, key.name, resource.meta.uid, run.id, name)
                     views[name] = await self._with_result(views[name], resource.meta.uid, job)
+        if lacks_targets(resource, views) and (unknown := set(await self._registry.names()) - set(views)):
+            raise ClusterError(f"TargetCluster {', '.join(sorted(unknown))} is new and not followed yet")
         observed = Observed(resource, views, await self._halt() if resource.kind.mutates else "")
         decision = step(observed, self._clock())
         self._metrics.show(resource, resource.status)
@@ -146,6 +149,16 @@ class Reconciler:
         except NotFound:
             return ""
         return str((found.get("data") or {}).get("reason") or "the ConfigMap firedrill-halt exists")
+
+
+def lacks_targets(resource: RunResource, views: Mapping[str, TargetView]) -> bool:
+    """Whether a target that the resource means is not among the views: it is gone, or was never there, or is new."""
+    wanted = {entry.name for entry in resource.status.clusters if entry.verdict is None or not entry.settled}
+    if resource.spec is not None:
+        wanted |= set(resource.spec.clusters.names)
+        if not matched(resource.spec.clusters, views):
+            return True
+    return not wanted <= set(views)
 
 
 async def run_workers(reconciler: Reconciler, count: int) -> None:

@@ -1,5 +1,7 @@
 """All targets: which exist, how they are reached, and their state on their TargetCluster."""
 
+import asyncio
+import contextlib
 import hashlib
 import json
 import logging
@@ -70,6 +72,17 @@ class Registry:
     def watches(self) -> list[TargetWatch]:
         """All targets that are followed."""
         return list(self._watches.values())
+
+    async def names(self) -> list[str]:
+        """Names of the TargetClusters that the hub has, known here or not."""
+        listed = await self._hub.get(paths.firedrill("targetclusters"))
+        return [item["metadata"]["name"] for item in listed["items"]]
+
+    async def first_look(self, limit: float) -> None:
+        """Wait until every target has answered or failed once, but no longer than ``limit`` seconds."""
+        waiting = [asyncio.create_task(watch.looked.wait()) for watch in self._watches.values()]
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*waiting), limit)
 
     async def close(self) -> None:
         """Let all targets go."""

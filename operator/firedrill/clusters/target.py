@@ -69,6 +69,9 @@ class TargetWatch:
             "configmaps": "not listed yet",
             "server": "not asked yet",
         }
+        self._unasked = set(self._errors)
+        #: Set once every part has answered, or failed, for the first time.
+        self.looked = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -124,6 +127,9 @@ class TargetWatch:
     def _set(self, part: str, error: str | None) -> None:
         before = self.problem
         self._errors[part] = error
+        self._unasked.discard(part)
+        if not self._unasked:
+            self.looked.set()
         if bool(before) != bool(self.problem):
             self._on_change()
 

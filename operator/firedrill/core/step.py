@@ -166,7 +166,10 @@ def _start(observed: Observed, spec: RunSpec, trigger: Trigger, now: datetime) -
         job = naming.job_name(kind.name, meta.name, meta.uid, run.id, name)
         clusters.append(
             ClusterResult(
-                name=name, job=_job_ref(observed, name, job) if ready else "", settled=not (kind.mutates and ready)
+                name=name,
+                message="running" if ready else "",
+                job=_job_ref(observed, name, job) if ready else "",
+                settled=not (kind.mutates and ready),
             )
         )
     begun = begun.model_copy(

@@ -84,10 +84,10 @@ def main(argv: list[str]) -> int:
     parser.parse_args(argv)
     try:
         settings = from_environment()
+        set_up(settings.log_level)
+        with contextlib.suppress(KeyboardInterrupt):
+            return asyncio.run(run(settings))
     except InvalidInput as error:
         sys.stderr.write(f"firedrill operator: {error}\n")
         return 64
-    set_up(settings.log_level)
-    with contextlib.suppress(KeyboardInterrupt):
-        return asyncio.run(run(settings))
     return 0

@@ -24,6 +24,8 @@ LEASE_NAME = "firedrill-operator"
 STUCK_AFTER = 120.0
 #: Credentials of targets are read again this often, in case they were rotated.
 _TARGET_RESYNC = 60.0
+#: Work begins when every target has answered once; one that does not is not waited for longer.
+_FIRST_LOOK = 5.0
 
 
 class Operator:
@@ -49,6 +51,7 @@ class Operator:
         orphans = Orphans(self._registry, self.lease.check)
         self._reconciler = Reconciler(hub, settings.namespace, self._registry, executor, orphans, self.queue, metrics)
         self._hub_watch = HubWatch(hub, settings.namespace, self.queue, self._registry, self.targets)
+        self._loaded = asyncio.Event()
         metrics.queue_depth.set_function(lambda: len(self.queue))
         metrics.queue_oldest.set_function(self.queue.oldest_age)
 
@@ -72,7 +75,7 @@ class Operator:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.lease.keep(), name="lease")
-                group.create_task(run_workers(self._reconciler, self.settings.workers), name="workers")
+                group.create_task(self._work(), name="workers")
                 group.create_task(self._follow_targets(), name="targets")
                 group.create_task(self._hub_watch.run(), name="resync")
                 group.create_task(self._hub_watch.watch_halt(), name="halt")
@@ -80,15 +83,36 @@ class Operator:
             await self._registry.close()
             await self.lease.release()
 
+    async def _work(self) -> None:
+        """A target that is not known yet must not be taken for one that does not exist."""
+        await self._loaded.wait()
+        await run_workers(self._reconciler, self.settings.workers)
+
     async def _follow_targets(self) -> None:
+        await self._load_targets()
         while True:
             name = await self.targets.take()
             try:
-                await self._registry.reconcile(name)
-                self.targets.forget(name)
-                self.targets.add_later(name, _TARGET_RESYNC)
-            except ClusterError as error:
-                logger.warning("target %s: %s", name, error, extra={"cluster": name})
-                self.targets.retry(name)
+                await self._follow(name)
             finally:
                 self.targets.done(name)
+
+    async def _load_targets(self) -> None:
+        while not self._loaded.is_set():
+            try:
+                for name in await self._registry.names():
+                    await self._follow(name)
+                await self._registry.first_look(_FIRST_LOOK)
+                self._loaded.set()
+            except ClusterError as error:
+                logger.warning("targets are not known yet: %s", error)
+                await asyncio.sleep(1)
+
+    async def _follow(self, name: str) -> None:
+        try:
+            await self._registry.reconcile(name)
+            self.targets.forget(name)
+            self.targets.add_later(name, _TARGET_RESYNC)
+        except ClusterError as error:
+            logger.warning("target %s: %s", name, error, extra={"cluster": name})
+            self.targets.retry(name)

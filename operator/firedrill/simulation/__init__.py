@@ -1,0 +1,1 @@
+"""Simulated systems to practise on: they know nothing of Firedrill."""

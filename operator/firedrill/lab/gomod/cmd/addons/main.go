@@ -27,7 +27,7 @@ import (
 	metricsserver "sigs.k8s.io/metrics-server/cmd/metrics-server/app"
 )
 
-const usage = "addons: name one of coredns, metrics-server, volumes as the first argument"
+const usage = "addons: name one of coredns, metrics-server, volumes, serve, dial as the first argument"
 
 func main() {
 	if len(os.Args) < 2 {
@@ -44,6 +44,11 @@ func main() {
 	case "volumes":
 		if err := runProvisioner(); err != nil {
 			fmt.Fprintln(os.Stderr, "addons volumes:", err)
+			os.Exit(1)
+		}
+	case "serve", "dial":
+		if err := canary(os.Args); err != nil {
+			fmt.Fprintln(os.Stderr, "addons:", err)
 			os.Exit(1)
 		}
 	default:

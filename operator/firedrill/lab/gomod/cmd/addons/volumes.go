@@ -25,7 +25,7 @@ type localVolumes struct{ root string }
 func (p localVolumes) Provision(_ context.Context, options controller.ProvisionOptions) (
 	*v1.PersistentVolume, controller.ProvisioningState, error,
 ) {
-	if options.SelectedNode == nil {
+	if options.SelectedNodeName == "" {
 		return nil, controller.ProvisioningFinished, errors.New("no node was selected for this claim")
 	}
 	path := filepath.Join(p.root, options.PVName)
@@ -36,7 +36,6 @@ func (p localVolumes) Provision(_ context.Context, options controller.ProvisionO
 	if err := os.Chmod(path, 0o777); err != nil {
 		return nil, controller.ProvisioningFinished, fmt.Errorf("open a volume: %w", err)
 	}
-	hostname := options.SelectedNode.Labels[v1.LabelHostname]
 	return &v1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{Name: options.PVName},
 		Spec: v1.PersistentVolumeSpec{
@@ -51,7 +50,7 @@ func (p localVolumes) Provision(_ context.Context, options controller.ProvisionO
 			NodeAffinity: &v1.VolumeNodeAffinity{Required: &v1.NodeSelector{
 				NodeSelectorTerms: []v1.NodeSelectorTerm{{
 					MatchExpressions: []v1.NodeSelectorRequirement{{
-						Key: v1.LabelHostname, Operator: v1.NodeSelectorOpIn, Values: []string{hostname},
+						Key: v1.LabelHostname, Operator: v1.NodeSelectorOpIn, Values: []string{options.SelectedNodeName},
 					}},
 				}},
 			}},

@@ -1,4 +1,4 @@
-// Command pause holds a pod's namespaces open and does nothing until it is told to end.
+// Command pause holds a pod's namespaces open, reaps what ends in them, and does nothing else.
 package main
 
 import (
@@ -8,7 +8,16 @@ import (
 )
 
 func main() {
-	end := make(chan os.Signal, 1)
-	signal.Notify(end, syscall.SIGINT, syscall.SIGTERM)
-	<-end
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGCHLD)
+	for received := range signals {
+		if received != syscall.SIGCHLD {
+			return
+		}
+		for {
+			if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); pid <= 0 || err != nil {
+				break
+			}
+		}
+	}
 }

@@ -1,0 +1,56 @@
+"""What an experiment has seen, from which verdict, measurements and findings follow."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.engines.chaos.recovery import Recovery
+from firedrill.engines.chaos.samples import Share
+
+
+@dataclass(frozen=True)
+class Observation:
+    """An experiment whose fault was put in place, after its end.
+
+    ``proven`` is the fault's own evidence that it took effect (packets counted, pods seen gone), apart from what
+    the probe saw. ``undone`` is whether everything was seen undone. ``aborted`` is the operator's reason to stop
+    early. ``reverted`` names targets whose fault somebody else took away before its time. ``cut_short`` says
+    that the run's own deadline came before the recovery timeout.
+    """
+
+    spec: ChaosExperimentSpec
+    before: Share
+    during: Share
+    after: Share
+    fault_start: datetime
+    fault_end: datetime
+    first_failure: datetime | None
+    recovery: Recovery | None
+    targets: int
+    proven: bool
+    undone: bool
+    undo_evidence: str = ""
+    aborted: str = ""
+    reverted: tuple[str, ...] = ()
+    cut_short: bool = False
+    dropped_packets: int | None = None
+
+    @property
+    def recovery_seconds(self) -> float | None:
+        """From the end of the fault until the steady state held again."""
+        return (self.recovery.at - self.fault_end).total_seconds() if self.recovery else None
+
+    @property
+    def detection_seconds(self) -> float | None:
+        """From the injection until the probe had its first failure."""
+        return (self.first_failure - self.fault_start).total_seconds() if self.first_failure else None
+
+    @property
+    def fault_seconds(self) -> float:
+        """How long the fault was on; 0 for one that happens at an instant."""
+        return (self.fault_end - self.fault_start).total_seconds()
+
+    @property
+    def instant(self) -> bool:
+        """Whether the fault is an event rather than a state: a killed pod is not killed for ten seconds."""
+        return self.spec.fault.pod_kill is not None

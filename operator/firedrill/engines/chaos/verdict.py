@@ -1,0 +1,185 @@
+"""The verdict on an experiment: a chain of policies, the first that has something to say decides."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from firedrill.api.base import format_duration
+from firedrill.api.verdict import Verdict
+from firedrill.engines.chaos.observation import Observation
+from firedrill.engines.chaos.samples import MIN_SAMPLES, Share
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """A verdict with one word for programs and one sentence for people."""
+
+    verdict: Verdict
+    reason: str
+    message: str
+
+
+Policy = Callable[[Observation], Ruling | None]
+
+
+def rule(observation: Observation) -> Ruling:
+    """The verdict on an experiment whose fault was put in place."""
+    for policy in POLICIES:
+        ruling = policy(observation)
+        if ruling:
+            return ruling
+    return _held(observation)
+
+
+def rule_before(before: Share, min_rate: float) -> Ruling | None:
+    """Why the experiment must not begin; None when the steady state holds."""
+    if not before.enough:
+        return Ruling(
+            Verdict.INCONCLUSIVE,
+            "TooFewSamples",
+            f"{before.count} requests were sent before the fault, at least {MIN_SAMPLES} are needed: lengthen "
+            "steadyState.window or shorten steadyState.http.interval",
+        )
+    if before.rate < min_rate:
+        return Ruling(
+            Verdict.INCONCLUSIVE,
+            "SteadyStateNotMet",
+            f"the steady state did not hold before the fault, so nothing was injected: success rate "
+            f"{before.rate:.3f}, limit >= {min_rate:g} ({before.count} requests)",
+        )
+    return None
+
+
+def inconclusive(reason: str, message: str) -> Ruling:
+    """The ruling on a run that has nothing to say about its subject."""
+    return Ruling(Verdict.INCONCLUSIVE, reason, message)
+
+
+def not_undone(evidence: str) -> Ruling:
+    """The ruling on a run that may have left a fault behind."""
+    return Ruling(
+        Verdict.ERROR,
+        "UndoNotVerified",
+        f"the fault was not seen undone; the guardian goes on: {evidence or 'no evidence'}",
+    )
+
+
+def aborted(reason: str, what: str) -> Ruling:
+    """The ruling on a run that was asked to stop. ``Word: text`` gives the word as reason."""
+    word, _, text = reason.partition(":")
+    if re.fullmatch(r"[A-Z][A-Za-z0-9]{1,63}", word.strip()):
+        return Ruling(Verdict.INCONCLUSIVE, word.strip(), f"{text.strip() or word.strip()}; {what}")
+    return Ruling(Verdict.INCONCLUSIVE, "Aborted", f"{reason}; {what}")
+
+
+def _not_undone(seen: Observation) -> Ruling | None:
+    # A fault that may still be on is ours; what the system does under it says nothing about the system. A killed
+    # pod leaves nothing of ours behind: that it does not come back is for _not_recovered.
+    if seen.undone or seen.instant:
+        return None
+    return not_undone(seen.undo_evidence)
+
+
+def _aborted(seen: Observation) -> Ruling | None:
+    if not seen.aborted:
+        return None
+    return aborted(seen.aborted, f"the fault was ended after {seen.fault_seconds:.1f} s")
+
+
+def _reverted(seen: Observation) -> Ruling | None:
+    if not seen.reverted:
+        return None
+    return Ruling(
+        Verdict.INCONCLUSIVE,
+        "Reverted",
+        f"somebody else ended the fault before its time in {', '.join(seen.reverted[:3])}"
+        + (f" and {len(seen.reverted) - 3} more" if len(seen.reverted) > 3 else ""),
+    )
+
+
+def _not_observed(seen: Observation) -> Ruling | None:
+    if seen.proven or seen.first_failure:
+        return None
+    return Ruling(
+        Verdict.INCONCLUSIVE,
+        "FaultNotObserved",
+        "the fault was put in place, but no packet was dropped and no request of the probe failed: does the probe "
+        "go through the pods and the port under fault?",
+    )
+
+
+def _too_few_during(seen: Observation) -> Ruling | None:
+    if not seen.spec.steady_state.min_success_rate_during or seen.during.enough:
+        return None
+    return Ruling(
+        Verdict.INCONCLUSIVE,
+        "TooFewSamples",
+        f"{seen.during.count} requests were sent during the fault, at least {MIN_SAMPLES} are needed",
+    )
+
+
+def _violated(seen: Observation) -> Ruling | None:
+    limit = seen.spec.steady_state.min_success_rate_during
+    if seen.during.rate >= limit:
+        return None
+    return Ruling(
+        Verdict.FAILED,
+        "SteadyStateViolated",
+        f"success rate during the fault was {seen.during.rate:.3f}, limit >= {limit:g} ({seen.during.count} requests)",
+    )
+
+
+def _cut_short(seen: Observation) -> Ruling | None:
+    if not seen.cut_short or (seen.recovery and seen.undone):
+        return None
+    return Ruling(
+        Verdict.INCONCLUSIVE,
+        "Timeout",
+        f"the run's time was over before recoveryTimeout, {format_duration(seen.spec.recovery_timeout)}, had passed",
+    )
+
+
+def _not_recovered(seen: Observation) -> Ruling | None:
+    limit = format_duration(seen.spec.recovery_timeout)
+    seconds = seen.recovery_seconds
+    if seconds is None or seconds > seen.spec.recovery_timeout.total_seconds():
+        return Ruling(
+            Verdict.FAILED,
+            "NotRecovered",
+            f"the steady state did not hold again within {limit} of the fault's end: success rate "
+            f"{seen.after.rate:.3f}, limit >= {seen.spec.steady_state.min_success_rate:g} "
+            f"({seen.after.count} requests)",
+        )
+    if not seen.undone:
+        return Ruling(
+            Verdict.FAILED,
+            "NotRecovered",
+            f"the steady state holds, but the pods did not come back within {limit}: {seen.undo_evidence}",
+        )
+    return None
+
+
+def _held(seen: Observation) -> Ruling:
+    state = seen.spec.steady_state
+    during = f", limit >= {state.min_success_rate_during:g}" if state.min_success_rate_during else ""
+    return Ruling(
+        Verdict.PASSED,
+        "SteadyStateHeld",
+        f"success rate {seen.before.rate:.3f} before, {seen.during.rate:.3f} during the fault{during} "
+        f"({seen.during.count} requests); it held again {seen.recovery_seconds or 0.0:.1f} s after the fault's end, "
+        f"limit {format_duration(seen.spec.recovery_timeout)}",
+    )
+
+
+#: In this order: what makes the observation worthless first, then failures.
+POLICIES: Final[tuple[Policy, ...]] = (
+    _not_undone,
+    _aborted,
+    _reverted,
+    _not_observed,
+    _too_few_during,
+    _violated,
+    _cut_short,
+    _not_recovered,
+)

@@ -1,0 +1,113 @@
+"""Two samples of categories compared as a table of counts."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special, stats
+
+Counts = NDArray[np.int64]
+
+#: A cell is rare when the smaller sample expects fewer values in it.
+RARE_BELOW: Final = 5.0
+#: Cells rarer than this are taken together, all of them; those between are joined until they are not rare.
+VERY_RARE_BELOW: Final = 1.0
+
+
+@dataclass(frozen=True)
+class TableTest:
+    """Outcome of the comparison of two rows of counts.
+
+    ``statistic`` is Pearson's chi-square, ``effect`` Cramér's V at equal sizes (0..1), ``cells`` the columns of
+    the table after pooling. ``exact`` tells Fisher's test from the chi-square tests.
+    """
+
+    statistic: float
+    p_value: float
+    effect: float
+    cells: int
+    exact: bool
+
+
+def pool_rare(first: Counts, second: Counts, order: NDArray[np.int64]) -> tuple[Counts, Counts]:
+    """Join rare cells so that the smaller sample expects at least five values in each that is left.
+
+    ``order`` ranks the cells and breaks ties. The choice looks at the totals of both samples alone, so it does
+    not depend on which value came from which sample, and the test after it keeps its level.
+    """
+    keep = (first + second) > 0
+    first, second, order = first[keep], second[keep], order[keep]
+    total = first + second
+    smaller = min(int(first.sum()), int(second.sum()))
+    expected = total * (smaller / max(int(total.sum()), 1))
+    groups: list[NDArray[np.int64]] = [np.array([i]) for i in np.flatnonzero(expected >= RARE_BELOW)]
+    very_rare = np.flatnonzero(expected < VERY_RARE_BELOW)
+    rare = np.flatnonzero((expected >= VERY_RARE_BELOW) & (expected < RARE_BELOW))
+    rare = rare[np.lexsort((order[rare], total[rare]))]
+    group: list[int] = very_rare.tolist()
+    weight = float(expected[very_rare].sum())
+    if weight >= RARE_BELOW:
+        groups.append(very_rare)
+        group, weight = [], 0.0
+    for index in rare.tolist():
+        group.append(index)
+        weight += float(expected[index])
+        if weight >= RARE_BELOW:
+            groups.append(np.array(group))
+            group, weight = [], 0.0
+    if group:
+        if groups:
+            # What is left over joins the least of the others, so that no rare cell remains.
+            least = min(range(len(groups)), key=lambda i: (int(total[groups[i]].sum()), int(order[groups[i]].min())))
+            groups[least] = np.concatenate([groups[least], np.array(group)])
+        else:
+            groups.append(np.array(group))
+    return (
+        np.array([first[members].sum() for members in groups], dtype=np.int64),
+        np.array([second[members].sum() for members in groups], dtype=np.int64),
+    )
+
+
+def cramers_v(first: Counts, second: Counts) -> float:
+    """Cramér's V of the two-row table, scaled to equal sample sizes and corrected for its bias.
+
+    With shares p and q it is sqrt(sum (p-q)^2 / (p+q) / 2). Scaling matters: the usual V of the same change
+    tends to 0 when one sample is much larger, and would hide any drift of a small current sample. The expected
+    value without any change, (k-1)(1/n+1/m)/4, is taken off (as Bergsma 2013 does for equal sizes).
+    """
+    n, m = int(first.sum()), int(second.sum())
+    p, q = first / n, second / m
+    both = p + q
+    square = 0.5 * float(np.sum(np.divide((p - q) ** 2, both, out=np.zeros_like(both), where=both > 0)))
+    bias = (int(np.count_nonzero(both)) - 1) * (1 / n + 1 / m) / 4
+    return float(np.sqrt(min(max(square - bias, 0.0), 1.0)))
+
+
+def compare_counts(first: Counts, second: Counts, order: NDArray[np.int64] | None = None) -> TableTest | None:
+    """Test whether two samples of categories have the same shares; None when nothing is left to compare.
+
+    ``first`` and ``second`` count the same k categories and neither is all zero. Both samples are random (a
+    contingency test, not a goodness-of-fit test against the reference as if it were exact). Two cells are
+    tested by Fisher's exact test. For more, the larger of the p-values of Pearson's chi-square and the
+    likelihood ratio is taken: far out, Pearson's overrates a sparse cell that is too full and the likelihood
+    ratio one that is too empty; the larger one keeps its level down to 1e-4 with five expected values a cell.
+    """
+    ranks = np.arange(len(first), dtype=np.int64) if order is None else order
+    if len(first) == 2:
+        a, b = first, second
+    else:
+        a, b = pool_rare(first, second, ranks)
+    if len(a) < 2 or np.count_nonzero(a + b) < 2:
+        return None
+    n, m = int(a.sum()), int(b.sum())
+    total = a + b
+    e1, e2 = total * (n / (n + m)), total * (m / (n + m))
+    pearson = float(np.sum((a - e1) ** 2 / e1 + (b - e2) ** 2 / e2))
+    if len(a) == 2:
+        p_value = float(stats.fisher_exact(np.stack([a, b])).pvalue)
+    else:
+        ratio = 2 * float(np.sum(special.xlogy(a, a / e1) + special.xlogy(b, b / e2)))
+        freedom = len(a) - 1
+        p_value = float(max(special.chdtrc(freedom, pearson), special.chdtrc(freedom, max(ratio, 0.0))))
+    return TableTest(pearson, min(p_value, 1.0), cramers_v(a, b), len(a), len(a) == 2)

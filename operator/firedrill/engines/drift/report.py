@@ -1,0 +1,181 @@
+"""What a drift check found: typed, with the JSON form that the command line prints."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any, Final
+
+from firedrill.api.verdict import Measurement, Verdict
+
+#: Columns whose bins are written out; the others keep their statistics.
+BINS_SHOWN: Final = 50
+
+
+class TestName(StrEnum):
+    """The tests; each asks one question of one column."""
+
+    #: Kolmogorov-Smirnov on the values: location and shape.
+    KS = "ks"
+    #: Kolmogorov-Smirnov on the distances from the pooled median: spread and tails.
+    KS_SPREAD = "ks-spread"
+    #: Contingency table of the values.
+    CHI_SQUARE = "chi-square"
+    #: Exact test of a table of two values.
+    FISHER = "fisher"
+    #: Share of missing values.
+    MISSING = "missing-share"
+    #: Shares of plus and minus infinity.
+    INFINITE = "infinite-share"
+    #: Share of texts that are not numbers in a column of numbers.
+    INVALID = "invalid-share"
+
+
+class Reason(StrEnum):
+    """Why a column has, or has not, drifted, or why this can not be said."""
+
+    NO_DRIFT = "NoDrift"
+    CONSTANT = "Constant"
+    VALUES_CHANGED = "ValuesChanged"
+    SPREAD_CHANGED = "SpreadChanged"
+    MISSING_SHARE_CHANGED = "MissingShareChanged"
+    INFINITE_SHARE_CHANGED = "InfiniteShareChanged"
+    INVALID_SHARE_CHANGED = "InvalidShareChanged"
+    COLUMN_MISSING = "ColumnMissing"
+    TYPE_CHANGED = "TypeChanged"
+    COLUMN_ADDED = "ColumnAdded"
+    ALL_MISSING = "AllMissing"
+    TOO_FEW_VALUES = "TooFewValues"
+    TOO_FEW_ROWS = "TooFewRows"
+    ALL_VALUES_RARE = "AllValuesRare"
+    TEMPORAL = "Temporal"
+    UNSUPPORTED_TYPE = "UnsupportedType"
+
+
+#: Drift that is seen from names and types, without a test.
+SCHEMA_DRIFT: Final = frozenset({Reason.COLUMN_MISSING, Reason.TYPE_CHANGED})
+#: Columns that no data could decide: they are told, and do not count in the score.
+BY_NATURE: Final = frozenset({Reason.TEMPORAL, Reason.UNSUPPORTED_TYPE, Reason.ALL_VALUES_RARE})
+#: The column holds; anything else that is not drift leaves it undecided.
+HOLDS: Final = frozenset({Reason.NO_DRIFT, Reason.CONSTANT})
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """One test of one column. ``effect`` is between 0 and 1; it alarms at ``limit`` or above."""
+
+    test: TestName
+    statistic: float
+    p_value: float
+    effect: float
+    limit: float
+    p_adjusted: float = 1.0
+    alarm: bool = False
+
+    @property
+    def severity(self) -> float:
+        """Effect in units of its limit, for ordering."""
+        return self.effect / self.limit if self.limit > 0 else self.effect * 1e9
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Shares of the rows of each side that fall into one bin of the population stability index."""
+
+    label: str
+    reference: float
+    current: float
+
+
+@dataclass(frozen=True)
+class ColumnReport:
+    """All that was found of one column. ``type`` is numeric, categorical, or the type that was not compared."""
+
+    name: str
+    type: str
+    reason: Reason
+    message: str
+    tests: tuple[TestResult, ...] = ()
+    psi: float | None = None
+    reference_missing: float | None = None
+    current_missing: float | None = None
+    bins: tuple[Bin, ...] = ()
+
+    @property
+    def drift(self) -> bool:
+        """Whether the column has drifted."""
+        return self.reason in SCHEMA_DRIFT or any(test.alarm for test in self.tests)
+
+    @property
+    def decided(self) -> bool:
+        """Whether drift or its absence could be shown."""
+        return self.drift or self.reason in HOLDS
+
+    @property
+    def headline(self) -> TestResult | None:
+        """The test that a person should look at first: the strongest alarm, else the test nearest to one."""
+        if not self.tests:
+            return None
+        return max(self.tests, key=lambda t: (t.alarm, -t.p_adjusted, t.severity))
+
+    def to_json(self, with_bins: bool = True) -> dict[str, Any]:
+        """The column in the form that ``firedrill drift -o json`` prints."""
+        top = self.headline
+        return {
+            "name": self.name,
+            "type": self.type,
+            "test": top.test.value if top else None,
+            "statistic": _finite(top.statistic) if top else None,
+            "p_value": _finite(top.p_value) if top else None,
+            "p_adjusted": _finite(top.p_adjusted) if top else None,
+            "effect": _finite(top.effect) if top else None,
+            "limit": top.limit if top else None,
+            "psi": _finite(self.psi),
+            "drift": self.drift,
+            "reason": self.reason.value,
+            "message": self.message,
+            "missing": {"reference": _finite(self.reference_missing), "current": _finite(self.current_missing)},
+            "tests": [asdict(test) | {"test": test.test.value} for test in self.tests],
+            "bins": [asdict(item) for item in self.bins] if with_bins else [],
+        }
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """The outcome of a check. Columns are ordered worst first."""
+
+    verdict: Verdict
+    reason: str
+    message: str
+    reference_rows: int
+    current_rows: int
+    significance: float
+    columns: tuple[ColumnReport, ...]
+    measurements: tuple[Measurement, ...] = ()
+
+    @property
+    def drift(self) -> bool:
+        """Whether the verdict is that the data has drifted."""
+        return self.verdict is Verdict.FAILED
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as ``firedrill drift -o json`` prints it; numbers that are not finite become null."""
+        return {
+            "drift": self.drift,
+            "verdict": self.verdict.value,
+            "reason": self.reason,
+            "message": self.message,
+            "rows": {"reference": self.reference_rows, "current": self.current_rows},
+            "significance": self.significance,
+            "tests": sum(len(column.tests) for column in self.columns),
+            "columns": [column.to_json(i < BINS_SHOWN) for i, column in enumerate(self.columns)],
+        }
+
+
+def adjusted(column: ColumnReport, tests: Sequence[TestResult], reason: Reason, message: str) -> ColumnReport:
+    """The column with its tests as they stand after correction."""
+    return replace(column, tests=tuple(tests), reason=reason, message=message)
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

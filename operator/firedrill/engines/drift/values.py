@@ -1,0 +1,217 @@
+"""Columns of any type brought into one of two comparable forms: numbers, or counts of categories."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+#: A column of texts is taken as numbers with blank marks such as "?" when at least this share are numbers.
+NUMERIC_SHARE: Final = 0.9
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A numeric column: its finite values sorted, and counts of all that is not a finite number."""
+
+    sorted: Floats
+    rows: int
+    missing: int
+    plus_infinite: int
+    minus_infinite: int
+    invalid: int
+
+    @property
+    def present(self) -> int:
+        """Values that are not missing."""
+        return self.rows - self.missing
+
+
+@dataclass(frozen=True)
+class Categories:
+    """Counts of the same categories on both sides; ``ranks`` orders the categories by their names."""
+
+    names: list[str]
+    reference: Counts
+    current: Counts
+    ranks: Counts
+    reference_missing: int
+    current_missing: int
+
+
+@dataclass(frozen=True)
+class ParsedTexts:
+    """A column of texts read as numbers: what is not a number is counted; blank texts are missing."""
+
+    values: Floats
+    rows: int
+    missing: int
+    invalid: int
+
+    @property
+    def numeric_share(self) -> float:
+        """Share of numbers among what is not missing; 1 when all is missing."""
+        present = self.rows - self.missing
+        return (present - self.invalid) / present if present else 1.0
+
+
+def kind_of(kind: Any) -> str:
+    """numeric, boolean, text, temporal, empty or unsupported, of an Arrow type."""
+    if pa.types.is_dictionary(kind):
+        return kind_of(kind.value_type)
+    checks = (
+        ("empty", pa.types.is_null),
+        ("boolean", pa.types.is_boolean),
+        ("numeric", pa.types.is_integer),
+        ("numeric", pa.types.is_floating),
+        ("numeric", pa.types.is_decimal),
+        ("numeric", pa.types.is_duration),
+        ("numeric", pa.types.is_time),
+        ("text", pa.types.is_string),
+        ("text", pa.types.is_large_string),
+        ("text", pa.types.is_string_view),
+        ("temporal", pa.types.is_date),
+        ("temporal", pa.types.is_timestamp),
+    )
+    return next((name for name, is_kind in checks if is_kind(kind)), "unsupported")
+
+
+def plain(column: Any) -> Any:
+    """The column without dictionary encoding, as a ChunkedArray."""
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
+def numbers(column: Any) -> Numbers:
+    """A column of numbers, booleans, times or texts as numbers. Null, NaN and blank are missing."""
+    kind = kind_of(column.type)
+    if kind == "text":
+        parsed = parse_texts(column)
+        return _split(parsed.values, parsed.rows, parsed.missing, parsed.invalid)
+    if kind == "empty":
+        return _split(np.empty(0), len(column), len(column), 0)
+    values = _to_float(plain(column))
+    present = values[~np.isnan(values)]
+    return _split(present, len(values), len(values) - len(present), 0)
+
+
+def parse_texts(column: Any) -> ParsedTexts:
+    """Read texts as numbers. Each distinct text is read once."""
+    texts = _texts(column)
+    encoded = texts.dictionary_encode()
+    distinct: list[str] = encoded.dictionary.to_pylist()
+    parsed = np.array([_number(text) for text in distinct], dtype=np.float64)
+    words = np.array([_is_word(text) for text in distinct], dtype=bool)
+    indices = encoded.indices.drop_null().to_numpy(zero_copy_only=False).astype(np.int64)
+    values = parsed[indices]
+    invalid = int(np.count_nonzero(words[indices]))
+    kept = values[~np.isnan(values)]
+    return ParsedTexts(kept, len(texts), len(texts) - invalid - len(kept), invalid)
+
+
+def categories(reference: Any, current: Any) -> Categories:
+    """Two columns of any supported types as counts of the categories of both together.
+
+    Numbers are written in one way, so that 1 and 1.0 are one category, and so is the text "1" when the other
+    side holds numbers. Null, NaN and blank are missing.
+    """
+    mixed = {kind_of(reference.type), kind_of(current.type)}
+    as_numbers = "numeric" in mixed and "text" in mixed
+    first, second = _names(reference, as_numbers), _names(current, as_numbers)
+    split = len(first) - first.null_count
+    encoded = pa.concat_arrays([first.drop_null(), second.drop_null()]).dictionary_encode()
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    names: list[str] = encoded.dictionary.to_pylist()
+    order = pc.sort_indices(encoded.dictionary).to_numpy(zero_copy_only=False)
+    ranks = np.empty(len(names), dtype=np.int64)
+    ranks[order] = np.arange(len(names))
+    return Categories(
+        names=names,
+        reference=np.bincount(codes[:split], minlength=len(names)).astype(np.int64),
+        current=np.bincount(codes[split:], minlength=len(names)).astype(np.int64),
+        ranks=ranks,
+        reference_missing=int(first.null_count),
+        current_missing=int(second.null_count),
+    )
+
+
+def _split(present: Floats, rows: int, missing: int, invalid: int) -> Numbers:
+    finite = present[np.isfinite(present)]
+    plus = int(np.count_nonzero(present == np.inf))
+    minus = int(np.count_nonzero(present == -np.inf))
+    # -0.0 and 0.0 are equal but sort either way; adding zero makes them one.
+    return Numbers(np.sort(finite + 0.0), rows, missing, plus, minus, invalid)
+
+
+def _to_float(column: Any) -> Floats:
+    kind = column.type
+    if pa.types.is_duration(kind) or pa.types.is_time64(kind) or pa.types.is_timestamp(kind):
+        column = column.cast(pa.int64())
+    elif pa.types.is_time32(kind) or pa.types.is_date32(kind):
+        column = column.cast(pa.int32())
+    elif pa.types.is_date64(kind):
+        column = column.cast(pa.int64())
+    elif pa.types.is_boolean(kind):
+        column = column.cast(pa.int8())
+    # Integers above 2**53 are rounded: order is kept, which is all that is compared.
+    values = column.cast(pa.float64(), safe=False).combine_chunks()
+    if isinstance(values, pa.ChunkedArray):
+        values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], pa.float64())
+    result: Floats = np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float64)
+    return result
+
+
+def _texts(column: Any) -> Any:
+    values = plain(column).cast(pa.large_string())
+    return pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], pa.large_string())
+
+
+def _names(column: Any, as_numbers: bool) -> Any:
+    """Names of the categories as one Arrow array of large_string, null where missing."""
+    kind = kind_of(column.type)
+    if kind == "empty":
+        return pa.nulls(len(column), pa.large_string())
+    if kind == "boolean":
+        return _texts(plain(column).cast(pa.string()))
+    if kind == "text":
+        texts = _texts(column)
+        trimmed = pc.utf8_trim_whitespace(texts)
+        texts = pc.if_else(pc.equal(pc.binary_length(trimmed), 0), pa.scalar(None, pa.large_string()), texts)
+        return _by_distinct(texts, _canonical) if as_numbers else texts
+    floats = pa.array(_to_float(plain(column)), from_pandas=True)
+    return _by_distinct(floats, _write)
+
+
+def _by_distinct(array: Any, rename: Any) -> Any:
+    encoded = array.dictionary_encode()
+    renamed = pa.array([rename(value) for value in encoded.dictionary.to_pylist()], pa.large_string())
+    return renamed.take(encoded.indices)
+
+
+def _write(value: float) -> str:
+    return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+
+
+def _canonical(text: str) -> str:
+    number = _number(text)
+    return text if np.isnan(number) else _write(number)
+
+
+def _number(text: str) -> float:
+    """The number that a text is, NaN for anything else. Python's underscores in numbers are not numbers here."""
+    if "_" in text:
+        return float("nan")
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _is_word(text: str) -> bool:
+    """Whether a text is neither a number nor a way to say that there is none."""
+    stripped = text.strip().lower()
+    return stripped not in ("", "nan", "-nan", "+nan") and np.isnan(_number(text)).item()

@@ -1,0 +1,184 @@
+"""The verdict over all columns, as a chain of policies: the first that has something to say decides."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from firedrill.api.verdict import Measurement, Verdict
+from firedrill.engines.drift.decide import describe_test, effect_name
+from firedrill.engines.drift.report import BY_NATURE, SCHEMA_DRIFT, ColumnReport, Reason, TestResult
+
+NAMES_SHOWN: Final = 5
+#: Measurements beyond, the best ones, go without detail: a thousand columns must fit into one record.
+DETAILED: Final = 150
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that the verdict depends on. Columns are ordered worst first."""
+
+    columns: Sequence[ColumnReport]
+    reference_rows: int
+    current_rows: int
+    min_rows: int
+    significance: float
+
+    @property
+    def sizes(self) -> str:
+        """Sample sizes, for a message."""
+        return f"{self.reference_rows} reference and {self.current_rows} current rows"
+
+    @property
+    def drifted(self) -> list[ColumnReport]:
+        """Columns that have drifted."""
+        return [column for column in self.columns if column.drift]
+
+    @property
+    def undecided(self) -> list[ColumnReport]:
+        """Columns of which neither drift nor its absence can be said."""
+        return [c for c in self.columns if not c.decided and c.reason is not Reason.COLUMN_ADDED]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A verdict with its reason and the sentence for people."""
+
+    verdict: Verdict
+    reason: str
+    message: str
+
+
+Policy = Callable[[Evidence], Decision | None]
+
+
+def no_rows(evidence: Evidence) -> Decision | None:
+    """A side without a single row says nothing, not even of its columns."""
+    if min(evidence.reference_rows, evidence.current_rows) > 0:
+        return None
+    return Decision(Verdict.INCONCLUSIVE, "TooFewRows", f"Too few rows: {evidence.sizes}, at least {evidence.min_rows}")
+
+
+def schema_changed(evidence: Evidence) -> Decision | None:
+    """A lost column or a changed type is drift, whatever the number of rows."""
+    changed = [column for column in evidence.columns if column.reason in SCHEMA_DRIFT]
+    if not changed:
+        return None
+    return Decision(Verdict.FAILED, "DriftDetected", _drift_message(evidence, evidence.drifted))
+
+
+def too_few_rows(evidence: Evidence) -> Decision | None:
+    """Too few rows on either side."""
+    if min(evidence.reference_rows, evidence.current_rows) >= evidence.min_rows:
+        return None
+    message = f"Too few rows: {evidence.sizes}, at least {evidence.min_rows} are needed on each side"
+    return Decision(Verdict.INCONCLUSIVE, "TooFewRows", message)
+
+
+def drift_detected(evidence: Evidence) -> Decision | None:
+    """At least one column has drifted."""
+    if not evidence.drifted:
+        return None
+    return Decision(Verdict.FAILED, "DriftDetected", _drift_message(evidence, evidence.drifted))
+
+
+def nothing_compared(evidence: Evidence) -> Decision | None:
+    """There is no column of which anything can be said."""
+    if any(column.decided for column in evidence.columns):
+        return None
+    message = f"No column could be compared, of {len(evidence.columns)}; {evidence.sizes}{_undecided(evidence)}"
+    return Decision(Verdict.INCONCLUSIVE, "NoColumns", message)
+
+
+def no_drift(evidence: Evidence) -> Decision | None:
+    """Everything that could be compared holds; what could not is named."""
+    compared = [column for column in evidence.columns if column.decided]
+    tests = sum(len(column.tests) for column in evidence.columns)
+    largest = next((column for column in compared if column.headline), None)
+    nearest = f"; nearest: {_phrase(largest)}" if largest else ""
+    message = (
+        f"No drift in {_columns(len(compared))} ({tests} tests at {evidence.significance:g} together)"
+        f"{nearest}; {evidence.sizes}{_undecided(evidence)}"
+    )
+    return Decision(Verdict.PASSED, "NoDrift", message)
+
+
+#: In this order. What is seen from the schema needs no sample size; all other drift does.
+CHAIN: Final[tuple[Policy, ...]] = (
+    no_rows,
+    schema_changed,
+    too_few_rows,
+    drift_detected,
+    nothing_compared,
+    no_drift,
+)
+
+
+def judge(evidence: Evidence) -> Decision:
+    """The decision of the first policy that has one; the last one always has."""
+    for policy in CHAIN:
+        decision = policy(evidence)
+        if decision is not None:
+            return decision
+    raise AssertionError("the last policy of the chain decides everything")
+
+
+def measurements(evidence: Evidence) -> tuple[Measurement, ...]:
+    """One measurement a column, in the order of the columns; added columns are not held against anything."""
+    held = [column for column in evidence.columns if column.reason is not Reason.COLUMN_ADDED]
+    made = [_measurement(column, evidence) for column in held]
+    return (*made[:DETAILED], *(item.model_copy(update={"detail": ""}) for item in made[DETAILED:]))
+
+
+def _measurement(column: ColumnReport, evidence: Evidence) -> Measurement:
+    top = column.headline
+    weight = 0.0 if column.reason in BY_NATURE else 1.0
+    name = column.name if len(column.name) <= 253 else column.name[:252] + "…"
+    if top is None:
+        passed = False if column.drift else (True if column.decided else None)
+        detail = f"{column.reason.value}: {column.message}"[:512]
+        return Measurement(name=name, passed=passed, detail=detail, weight=weight)
+    return Measurement(
+        name=name,
+        value=round(top.effect, 6),
+        unit=effect_name(top.test),
+        limit=f"< {top.limit:g} or p >= {evidence.significance:g}",
+        passed=False if column.drift else (True if column.decided else None),
+        detail=_detail(column, top, evidence)[:512],
+        weight=weight,
+    )
+
+
+def _detail(column: ColumnReport, top: TestResult, evidence: Evidence) -> str:
+    """What the other fields of a measurement leave out."""
+    n, m = evidence.reference_rows, evidence.current_rows
+    odd = f": {column.message}" if not column.drift and column.reason is not Reason.NO_DRIFT else ""
+    return f"{column.reason.value}{odd}; {top.test.value}, p {top.p_adjusted:.2g} adjusted, {n} and {m} rows"
+
+
+def _drift_message(evidence: Evidence, drifted: Sequence[ColumnReport]) -> str:
+    names = ", ".join(column.name for column in drifted[:NAMES_SHOWN])
+    more = f" and {len(drifted) - NAMES_SHOWN} more" if len(drifted) > NAMES_SHOWN else ""
+    of = sum(1 for column in evidence.columns if column.reason is not Reason.COLUMN_ADDED)
+    have = "has" if len(drifted) == 1 else "have"
+    return (
+        f"{len(drifted)} of {_columns(of)} {have} drifted ({names}{more}); worst: {_phrase(drifted[0])}; "
+        f"{evidence.sizes}{_undecided(evidence)}"
+    )
+
+
+def _phrase(column: ColumnReport) -> str:
+    top = column.headline
+    return f"{column.name}, {describe_test(top) if top else column.message}"
+
+
+def _undecided(evidence: Evidence) -> str:
+    left = evidence.undecided
+    if not left:
+        return ""
+    named = ", ".join(f"{column.name} ({column.reason.value})" for column in left[:NAMES_SHOWN])
+    more = f" and {len(left) - NAMES_SHOWN} more" if len(left) > NAMES_SHOWN else ""
+    return f"; not compared: {named}{more}"
+
+
+def _columns(count: int) -> str:
+    return f"{count} column" if count == 1 else f"{count} columns"

@@ -1,0 +1,17 @@
+"""Model validation: does a served model answer rightly, reliably and fast?"""
+
+from firedrill.engines.model.evaluate import evaluate
+from firedrill.engines.model.records import Outcome, Readiness, RequestLog, RequestRecord
+from firedrill.engines.model.report import ModelReport
+from firedrill.engines.model.schedule import arrivals, row_order
+
+__all__ = [
+    "ModelReport",
+    "Outcome",
+    "Readiness",
+    "RequestLog",
+    "RequestRecord",
+    "arrivals",
+    "evaluate",
+    "row_order",
+]

@@ -1,0 +1,46 @@
+"""From the log of a load run to a verdict."""
+
+from dataclasses import replace
+
+from firedrill.api.modelvalidation import ValidationLoad, ValidationThresholds
+from firedrill.engines.model.limits import Check, check_all, lag_allowed
+from firedrill.engines.model.measure import Measured, measure, measure_warmup
+from firedrill.engines.model.records import RequestLog
+from firedrill.engines.model.report import ModelReport
+from firedrill.engines.model.verdict import Evidence, judge
+
+
+def evaluate(log: RequestLog, thresholds: ValidationThresholds, load: ValidationLoad) -> ModelReport:
+    """Measure a log and hold it against limits. Never raises for what a server did or did not do."""
+    measured = measure(log, lag_allowed(thresholds))
+    checks = check_all(measured, thresholds) if measured is not None else ()
+    if measured is not None and measured.client.saturated:
+        checks = tuple(_undecided_latency(check) for check in checks)
+    decision = judge(Evidence(log, measured, checks, load.requests))
+    return ModelReport(
+        verdict=decision.verdict,
+        reason=decision.reason,
+        message=decision.message + _notes(log, measured),
+        measurements=tuple(check.measurement for check in checks),
+        readiness=log.readiness,
+        rows=log.rows,
+        rows_skipped=log.rows_skipped,
+        measured=measured,
+        warmup=measure_warmup(log),
+    )
+
+
+def _undecided_latency(check: Check) -> Check:
+    """Latency as a saturated client saw it says nothing of the server, either way."""
+    if not check.name.startswith("latency_") or not check.limited:
+        return check
+    return replace(check, passed=None, measurement=check.measurement.model_copy(update={"passed": None}))
+
+
+def _notes(log: RequestLog, measured: Measured | None) -> str:
+    notes = ""
+    if log.rows_skipped:
+        notes += f"; {log.rows_skipped} rows with blanks were not sent"
+    if measured is not None and measured.client.blocked:
+        notes += f"; {measured.client.blocked} requests had to wait for load.maxInFlight"
+    return notes

@@ -1,0 +1,139 @@
+"""Measured quantities held against their limits: passed, failed, or undecided."""
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from firedrill.api.modelvalidation import ValidationThresholds
+from firedrill.api.verdict import Measurement
+from firedrill.engines.model.measure import LEVELS, Measured
+from firedrill.engines.model.stats import MIN_LATENCY_REQUESTS, Interval, Quantile, requests_to_certify
+
+
+@dataclass(frozen=True)
+class Check:
+    """One quantity against its limit. ``passed`` is None when undecided, or when there is no limit."""
+
+    name: str
+    limited: bool
+    passed: bool | None
+    phrase: str
+    measurement: Measurement
+    too_few: bool = False
+
+
+#: A client may be late by this much, or by a tenth of the strictest limit on latency if that is more.
+LAG_ALLOWED: Final = 0.020
+#: Where no latency is limited, only a client that does not come close to its rate matters.
+LAG_ALLOWED_UNLIMITED: Final = 1.0
+
+
+def lag_allowed(thresholds: ValidationThresholds) -> float:
+    """Seconds that the client may be late by its own fault before its latencies say too little of the server."""
+    limits = [limit for limit in (thresholds.max_p50, thresholds.max_p95, thresholds.max_p99) if limit is not None]
+    if not limits:
+        return LAG_ALLOWED_UNLIMITED
+    return max(LAG_ALLOWED, min(limit.total_seconds() for limit in limits) / 10)
+
+
+def check_all(measured: Measured, thresholds: ValidationThresholds) -> tuple[Check, ...]:
+    """Every quantity, in the order that a person wants them; one without a limit does not count in the score."""
+    limits = {"p50": thresholds.max_p50, "p95": thresholds.max_p95, "p99": thresholds.max_p99}
+    return (
+        _accuracy(measured, thresholds.min_accuracy),
+        _error_rate(measured, thresholds.max_error_rate),
+        *(_latency(name, measured, limit) for name, limit in limits.items()),
+    )
+
+
+def _accuracy(measured: Measured, limit: float | None) -> Check:
+    interval = measured.accuracy
+    if interval is None:
+        phrase = "accuracy unknown (nothing was answered)"
+        return _check("accuracy", None, "ratio", f">= {limit:g}" if limit is not None else "", None, phrase)
+    passed = None if limit is None else _at_least(interval, limit)
+    phrase = f"accuracy {_with_interval(interval)} of {interval.size} rows"
+    return _check("accuracy", interval.value, "ratio", "" if limit is None else f">= {limit:g}", passed, phrase)
+
+
+def _error_rate(measured: Measured, limit: float | None) -> Check:
+    interval = measured.errors
+    passed = None if limit is None else _at_most(interval, limit)
+    if passed is False and measured.client.saturated:
+        # A busy client makes timeouts of its own; what the server said remains evidence.
+        passed = False if _at_most(measured.server_errors, limit or 0.0) is False else None
+    phrase = f"error rate {_with_interval(interval)} of {interval.size} requests"
+    return _check("error_rate", interval.value, "ratio", "" if limit is None else f"<= {limit:g}", passed, phrase)
+
+
+def _latency(name: str, measured: Measured, limit: timedelta | None) -> Check:
+    value = measured.latency[name]
+    seconds = None if limit is None else limit.total_seconds()
+    too_few = measured.requests < MIN_LATENCY_REQUESTS
+    passed = None if seconds is None or too_few else _quantile_at_most(value, seconds)
+    phrase = f"{name} {_seconds(value.value)} ({_bounds(value)}) of {value.size} requests"
+    if seconds is not None and passed is None and not too_few:
+        misses = sum(latency > seconds for latency in measured.latencies)
+        phrase += (
+            f", {misses} slower than the limit: would pass from {requests_to_certify(LEVELS[name], misses)} requests"
+        )
+    return _check(
+        f"latency_{name}",
+        value.value if math.isfinite(value.value) else None,
+        "s",
+        "" if seconds is None else f"<= {seconds:g}",
+        passed,
+        phrase,
+        too_few=seconds is not None and too_few,
+    )
+
+
+def _check(
+    name: str, value: float | None, unit: str, limit: str, passed: bool | None, phrase: str, too_few: bool = False
+) -> Check:
+    measurement = Measurement(
+        name=name,
+        value=value,
+        unit=unit,
+        limit=limit,
+        passed=passed,
+        detail=phrase[:512],
+        weight=1.0 if limit else 0.0,
+    )
+    said = f"{phrase}, limit {limit}{' s' if unit == 's' else ''}" if limit else phrase
+    return Check(name, bool(limit), passed, said, measurement, too_few)
+
+
+def _at_least(interval: Interval, limit: float) -> bool | None:
+    """An interval can not reach above 1, nor lie above a limit of 1: there every answer must be right."""
+    if limit >= 1:
+        return interval.value >= 1
+    return True if interval.low >= limit else False if interval.high < limit else None
+
+
+def _at_most(interval: Interval, limit: float) -> bool | None:
+    """A limit of 0 asks that none is seen; no sample can show that there are none at all."""
+    if limit <= 0:
+        return interval.value <= 0
+    return True if interval.high <= limit else False if interval.low > limit else None
+
+
+def _quantile_at_most(value: Quantile, limit: float) -> bool | None:
+    if value.high is not None and value.high <= limit:
+        return True
+    return False if value.low is not None and value.low > limit else None
+
+
+def _with_interval(interval: Interval) -> str:
+    return f"{interval.value:.4g} (95% {interval.low:.4g} to {interval.high:.4g})"
+
+
+def _bounds(value: Quantile) -> str:
+    low = _seconds(value.low) if value.low is not None else "unknown"
+    high = _seconds(value.high) if value.high is not None else "unknown"
+    return f"99% bounds {low} and {high}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value * 1000:.3g} ms" if value < 1 else (f"{value:.3g} s" if math.isfinite(value) else "no answer")

@@ -1,0 +1,178 @@
+"""The measured quantities of a load run, before any limit."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from firedrill.engines.model.labels import canonical, predicted_label, same_label
+from firedrill.engines.model.records import Outcome, RequestLog, RequestRecord
+from firedrill.engines.model.stats import Interval, Quantile, quantile, wilson
+
+LEVELS: Final = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+#: The client is saturated when a larger share of requests than this was not sent on schedule.
+LATE_SHARE_ALLOWED: Final = 0.05
+#: A client that has the processor for more of the time than this has none left to be on time.
+BUSY_ALLOWED: Final = 0.9
+EXAMPLES_SHOWN: Final = 10
+
+
+@dataclass(frozen=True)
+class ErrorGroup:
+    """Requests that failed in one way, with one of their messages."""
+
+    outcome: Outcome
+    status: int | None
+    count: int
+    example: str
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often one label was taken for another."""
+
+    truth: str
+    predicted: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Client:
+    """How well the client kept its own schedule. Times in seconds, rates in requests a second."""
+
+    busy: float
+    lag_allowed: float
+    late_share: float
+    lag_p99: float
+    lag_max: float
+    blocked: int
+    offered_rate: float
+    achieved_rate: float
+
+    @property
+    def saturated(self) -> bool:
+        """Whether what was measured says more of the client than of the server."""
+        return self.late_share > LATE_SHARE_ALLOWED or self.busy > BUSY_ALLOWED
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Everything that was measured after warm-up. ``accuracy`` is None when nothing was answered."""
+
+    requests: int
+    answered: int
+    accuracy: Interval | None
+    errors: Interval
+    server_errors: Interval
+    latency: dict[str, Quantile]
+    latencies: tuple[float, ...]
+    error_groups: tuple[ErrorGroup, ...]
+    confusions: tuple[Confusion, ...]
+    labels_disjoint: bool
+    client: Client
+
+
+@dataclass(frozen=True)
+class Warmup:
+    """The requests that are not measured. Latencies in seconds, None without an answer."""
+
+    requests: int
+    errors: int
+    p50: float | None
+    p99: float | None
+
+
+def measure(log: RequestLog, lag_allowed: float) -> Measured | None:
+    """Measure the requests after warm-up; None when there are none.
+
+    ``lag_allowed`` is the delay in seconds up to which the client counts as on schedule.
+
+    A request that failed counts as slower than any limit: its user never got an answer. Accuracy is over the
+    rows that were answered, not over requests: a row sent twice is still one row, so its answers are averaged
+    and the interval rests on the number of rows.
+    """
+    records = [record for record in log.records if not record.warmup]
+    if not records:
+        return None
+    answered = [record for record in records if record.outcome is Outcome.ANSWERED]
+    latencies = tuple(sorted(r.latency if r.outcome is Outcome.ANSWERED else math.inf for r in records))
+    said = sum(record.outcome in (Outcome.HTTP_ERROR, Outcome.MALFORMED) for record in records)
+    return Measured(
+        requests=len(records),
+        answered=len(answered),
+        accuracy=_accuracy(answered),
+        errors=wilson(len(records) - len(answered), len(records)),
+        server_errors=wilson(said, len(records)),
+        latency={name: quantile(latencies, level) for name, level in LEVELS.items()},
+        latencies=latencies,
+        error_groups=_error_groups(records),
+        confusions=_confusions(answered),
+        labels_disjoint=_labels_disjoint(answered),
+        client=_client(records, log.client_busy, lag_allowed),
+    )
+
+
+def measure_warmup(log: RequestLog) -> Warmup:
+    """What was seen before measuring began."""
+    records = [record for record in log.records if record.warmup]
+    times = sorted(record.latency for record in records if record.outcome is Outcome.ANSWERED)
+    return Warmup(
+        requests=len(records),
+        errors=len(records) - len(times),
+        p50=quantile(times, 0.5).value if times else None,
+        p99=quantile(times, 0.99).value if times else None,
+    )
+
+
+def _accuracy(answered: Sequence[RequestRecord]) -> Interval | None:
+    by_row: dict[int, list[bool]] = defaultdict(list)
+    for record in answered:
+        by_row[record.row].append(same_label(predicted_label(record.predicted), record.truth))
+    if not by_row:
+        return None
+    return wilson(math.fsum(sum(hits) / len(hits) for hits in by_row.values()), len(by_row))
+
+
+def _error_groups(records: Sequence[RequestRecord]) -> tuple[ErrorGroup, ...]:
+    counts: Counter[tuple[Outcome, int | None]] = Counter()
+    examples: dict[tuple[Outcome, int | None], str] = {}
+    for record in records:
+        if record.outcome is not Outcome.ANSWERED:
+            key = (record.outcome, record.status)
+            counts[key] += 1
+            examples.setdefault(key, record.error)
+    return tuple(ErrorGroup(*key, count, examples[key]) for key, count in counts.most_common(EXAMPLES_SHOWN))
+
+
+def _confusions(answered: Sequence[RequestRecord]) -> tuple[Confusion, ...]:
+    wrong: Counter[tuple[str, str]] = Counter()
+    for record in answered:
+        label = predicted_label(record.predicted)
+        if not same_label(label, record.truth):
+            wrong[(str(record.truth)[:64], str(label)[:64])] += 1
+    return tuple(Confusion(truth, said, count) for (truth, said), count in wrong.most_common(EXAMPLES_SHOWN))
+
+
+def _labels_disjoint(answered: Sequence[RequestRecord]) -> bool:
+    """Whether no answer is any of the true labels: the wrong column, or numbers for names."""
+    truths = {canonical(record.truth) for record in answered}
+    said = {canonical(predicted_label(record.predicted)) for record in answered}
+    near = any(same_label(a, b) for a in said for b in truths) if len(said) * len(truths) <= 10_000 else True
+    return bool(answered) and not near
+
+
+def _client(records: Sequence[RequestRecord], busy: float, lag_allowed: float) -> Client:
+    lags = sorted(record.lag for record in records)
+    span = max(record.intended for record in records) - min(record.intended for record in records)
+    sent = max(record.sent for record in records) - min(record.sent for record in records)
+    return Client(
+        busy=busy,
+        lag_allowed=lag_allowed,
+        late_share=sum(lag > lag_allowed for lag in lags) / len(lags),
+        lag_p99=quantile(lags, 0.99).value,
+        lag_max=lags[-1],
+        blocked=sum(record.blocked for record in records),
+        offered_rate=(len(records) - 1) / span if span > 0 else 0.0,
+        achieved_rate=(len(records) - 1) / sent if sent > 0 else 0.0,
+    )

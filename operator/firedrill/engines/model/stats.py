@@ -1,0 +1,84 @@
+"""Intervals for shares and for quantiles, from counts and order statistics."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from scipy import stats
+
+#: Two-sided 95 % for shares.
+Z95: Final = 1.959963984540054
+#: One-sided confidence of each bound of a latency quantile, as MLPerf's LoadGen has it.
+QUANTILE_CONFIDENCE: Final = 0.99
+#: The 99th percentile can be certified from this many requests on: 0.99 ** 459 < 0.01.
+MIN_LATENCY_REQUESTS: Final = 459
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A share with its 95 % interval; ``size`` is what it rests on."""
+
+    value: float
+    low: float
+    high: float
+    size: int
+
+
+def wilson(successes: float, size: int) -> Interval:
+    """Wilson's 95 % interval of a share. ``size`` must be at least 1; ``successes`` may be a sum of shares."""
+    share = min(max(successes / size, 0.0), 1.0)
+    spread = Z95 * math.sqrt(share * (1 - share) / size + Z95**2 / (4 * size**2))
+    center = share + Z95**2 / (2 * size)
+    scale = 1 + Z95**2 / size
+    low = max((center - spread) / scale, 0.0) if share > 0 else 0.0
+    high = min((center + spread) / scale, 1.0) if share < 1 else 1.0
+    return Interval(share, low, high, size)
+
+
+@dataclass(frozen=True)
+class Quantile:
+    """A quantile by nearest rank with its bounds; a bound is None when the sample is too small for it.
+
+    Values are infinite where the rank falls on a request that failed.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    size: int
+
+
+def quantile(ordered: Sequence[float], level: float) -> Quantile:
+    """Quantile of an ascending, not empty sample, with one-sided 99 % bounds from order statistics.
+
+    The number of values below the true quantile is binomial, whatever the distribution; so the r-th smallest
+    value is an upper bound when P(Bin(n, level) < r) >= 0.99, and a lower one when P(Bin(n, level) >= r) is.
+    """
+    size = len(ordered)
+    rank = min(max(math.ceil(level * size - 1e-9), 1), size)
+    # ppf gives the least k with P(X <= k) >= confidence.
+    upper = int(stats.binom.ppf(QUANTILE_CONFIDENCE, size, level)) + 1
+    lower = int(stats.binom.ppf(1 - QUANTILE_CONFIDENCE, size, level))
+    return Quantile(
+        value=ordered[rank - 1],
+        low=ordered[lower - 1] if lower >= 1 else None,
+        high=ordered[upper - 1] if upper <= size else None,
+        size=size,
+    )
+
+
+def requests_to_certify(level: float, misses: int) -> int:
+    """Least number of requests that certify a quantile when ``misses`` of them are slower than the limit."""
+    low, high = misses + 1, misses + 2
+    while not _certifies(high, level, misses):
+        low, high = high, high * 2
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _certifies(middle, level, misses) else (middle + 1, high)
+    return low
+
+
+def _certifies(size: int, level: float, misses: int) -> bool:
+    # The largest value within the limit has rank size - misses, which must be an upper bound.
+    return bool(stats.binom.cdf(size - misses - 1, size, level) >= QUANTILE_CONFIDENCE)

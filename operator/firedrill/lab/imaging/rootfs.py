@@ -1,0 +1,107 @@
+"""The base layer: a Debian or Ubuntu system of the host's own release with a few packages."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from firedrill.lab import command
+from firedrill.lab.errors import LabError
+from firedrill.lab.imaging.layer import Layer, cached, key_of
+
+# What no container needs. /dev is made by the container runtime.
+LEFT_OUT = re.compile(
+    r"^\./?(dev/.+|usr/share/(doc|man|info|locale|lintian|bash-completion|bug)/.+"
+    r"|var/(lib/apt/lists|cache|log)/.+|etc/apt/trusted\.gpg\.d/.+|tmp/.+|run/.+|boot/.+)"
+)
+RECIPE = "2"
+
+
+def codename() -> str:
+    """The host's release, as its package archive names it.
+
+    Raises LabError on a host that is neither Debian nor Ubuntu.
+    """
+    text = Path("/etc/os-release").read_text(encoding="utf-8")
+    found = re.search(r'^VERSION_CODENAME="?([a-z]+)"?$', text, re.MULTILINE)
+    if found is None:
+        raise LabError("/etc/os-release names no Debian or Ubuntu release; build the images with Docker instead")
+    return found.group(1)
+
+
+def packages(*files: Path) -> list[str]:
+    """The package names in these files, one a line, # begins a comment."""
+    names: set[str] = set()
+    for file in files:
+        for line in file.read_text(encoding="utf-8").splitlines():
+            name = line.split("#", 1)[0].strip()
+            if name:
+                names.add(name)
+    return sorted(names)
+
+
+def base(names: Sequence[str], log: Path) -> Layer:
+    """The layer with these packages.
+
+    Raises LabError that names the log when the system cannot be put together.
+    """
+    release = codename()
+
+    def make(target: Path) -> None:
+        whole = target.with_suffix(".whole.tar")
+        try:
+            command.logged(
+                [
+                    "mmdebstrap",
+                    "--variant=essential",
+                    f"--include={','.join(names)}",
+                    "--dpkgopt=path-exclude=/usr/share/doc/*",
+                    "--dpkgopt=path-exclude=/usr/share/man/*",
+                    release,
+                    str(whole),
+                ],
+                log,
+                env={"SOURCE_DATE_EPOCH": "0", "TMPDIR": str(target.parent)},
+                hint="mmdebstrap needs root and a Debian or Ubuntu package archive in reach.",
+            )
+            strip(whole, target)
+        finally:
+            whole.unlink(missing_ok=True)
+
+    return cached(f"base-{release}-{key_of(RECIPE, release, *names)}", make)
+
+
+def strip(source: Path, target: Path) -> None:
+    """Copy a root file system's tar without what no container needs."""
+    with tarfile.open(source) as whole, tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as part:
+        for member in whole:
+            if LEFT_OUT.match(member.name if member.name.startswith("./") else f"./{member.name}"):
+                continue
+            if member.isdev():
+                continue
+            member.mtime = 0
+            part.addfile(member, whole.extractfile(member) if member.isreg() else None)
+
+
+@lru_cache
+def python_version(layer: Layer) -> str:
+    """The version of Python in a base layer, as in 3.11.
+
+    Raises LabError when it has none.
+    """
+    with tarfile.open(layer.file) as archive:
+        for member in archive:
+            found = re.fullmatch(r"\./usr/bin/python(3\.\d+)", member.name)
+            if found:
+                return found.group(1)
+    raise LabError(f"the base layer {layer.file} has no Python: add python3 to its packages")
+
+
+def unpack(layer: Layer, folder: Path) -> None:
+    """Unpack a layer, to run its programs by chroot."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command.output(["tar", "--extract", "--numeric-owner", "--file", str(layer.file), "--directory", str(folder)])
+    (folder / "tmp").mkdir(mode=0o1777, exist_ok=True)

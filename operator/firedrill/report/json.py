@@ -1,0 +1,24 @@
+"""Results as JSON."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from firedrill.report.entry import Entry, overall
+
+
+def to_document(entries: Sequence[Entry]) -> dict[str, Any]:
+    """All results as one JSON object: the overall verdict, then each result with its full report."""
+    return {
+        "verdict": overall(entries).value,
+        "results": [
+            {"kind": entry.kind, "namespace": entry.namespace, "name": entry.name, "score": entry.score}
+            | entry.result.to_wire()
+            for entry in entries
+        ],
+    }
+
+
+def render_json(entries: Sequence[Entry]) -> str:
+    """The document as text; numbers that are not finite are never in it."""
+    return json.dumps(to_document(entries), indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -1,0 +1,86 @@
+"""What a run works with: its task, its cluster, who it is, and how it is asked to stop."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from firedrill.api.errors import InvalidInput, describe
+from firedrill.api.task import Task
+from firedrill.runner.ports import Clock, Cluster
+from firedrill.runner.record_store import RecordStore
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The own pod, as the downward API tells it."""
+
+    pod: str
+    uid: str
+    namespace: str
+    node: str
+
+
+class Stop:
+    """A wish to stop, with its first reason. It comes from a signal, from the operator or from the guardian."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self.reason = ""
+
+    @property
+    def asked(self) -> bool:
+        """Whether anybody has asked."""
+        return self._event.is_set()
+
+    def ask(self, reason: str) -> None:
+        """Ask to stop; only the first reason is kept."""
+        if not self.asked:
+            self.reason = reason
+            self._event.set()
+
+    async def sleep(self, clock: Clock, seconds: float) -> None:
+        """Wait, but not past a wish to stop."""
+        if self.asked or seconds <= 0:
+            return
+        waits = (asyncio.ensure_future(clock.sleep(seconds)), asyncio.ensure_future(self._event.wait()))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One run in one pod."""
+
+    task: Task
+    client: Cluster
+    store: RecordStore
+    clock: Clock
+    identity: Identity
+    stop: Stop
+
+
+def read_identity(environment: Mapping[str, str] = os.environ) -> Identity:
+    """The own pod; raises InvalidInput where the Job does not tell it."""
+    names = ("POD_NAME", "POD_UID", "POD_NAMESPACE", "NODE_NAME")
+    missing = [name for name in names if not environment.get(name)]
+    if missing:
+        raise InvalidInput(f"{', '.join(missing)} must be set from the downward API")
+    return Identity(*(environment[name] for name in names))
+
+
+def read_task(path: Path) -> Task:
+    """The task of a run; raises InvalidInput that names the file and what is wrong with it."""
+    try:
+        return Task.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise InvalidInput(f"the task {path} can not be read: {error.strerror}") from error
+    except ValidationError as error:
+        raise InvalidInput(f"the task {path} is not valid: {describe(error, 'task')}") from error

@@ -1,0 +1,1 @@
+"""Faults: how each is put in place, and how it is undone and seen undone."""

@@ -1,0 +1,45 @@
+"""What every fault can do, seen from the experiment. How it is undone is in the table of undo functions."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from firedrill.api.record import Change
+from firedrill.engines.chaos.permission import Refusal
+from firedrill.engines.chaos.views import PodView
+
+
+class NotInjected(Exception):
+    """The fault could not be put in place; the text says why."""
+
+
+class Fault(Protocol):
+    """One fault of one experiment. All methods may raise ClusterError."""
+
+    async def precheck(self, pods: Sequence[PodView]) -> Refusal | None:
+        """Why the target will not admit the fault, found without changing anything."""
+        ...
+
+    async def plan(self, pods: Sequence[PodView], now: datetime) -> list[Change]:
+        """All changes, with what is needed to undo them and to see them undone."""
+        ...
+
+    def schedule(self, change: Any, now: datetime, deadline: datetime) -> Change:
+        """The planned change with its times, as applying begins. ``deadline`` is that of the record."""
+        ...
+
+    async def apply(self, change: Any) -> Change:
+        """Carry out a change of the record and return it as applied, with evidence; raises NotInjected."""
+        ...
+
+    async def reverted(self, change: Any) -> bool:
+        """Whether somebody else has taken the fault away before its time."""
+        ...
+
+    def ended_at(self, change: Any, undone_at: datetime) -> datetime:
+        """When the fault ended, given when it was seen undone."""
+        ...
+
+    def proven(self, change: Any) -> bool:
+        """Whether the fault's own evidence shows that it took effect."""
+        ...

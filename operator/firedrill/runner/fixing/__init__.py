@@ -1,0 +1,1 @@
+"""The steps of an AutoFix run against a cluster."""

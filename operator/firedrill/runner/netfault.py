@@ -1,0 +1,133 @@
+"""``firedrill netfault``: runs in an ephemeral container and drops packets in its pod's network namespace.
+
+It does one thing, leaves its proof as JSON in the termination message and exits; the kernel keeps the fault and
+ends it. Imports nothing but the standard library: it must start at once, also in a pod that is short of memory.
+
+Exit codes: 0 done and proven, 1 failed, 3 refused because it is too late.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from firedrill.runner import nft
+
+DONE: Final = 0
+FAILED: Final = 1
+TOO_LATE: Final = 3
+
+TERMINATION_LOG: Final = Path("/dev/termination-log")
+#: Kubernetes keeps 4096 bytes of a termination message.
+_LISTING_LIMIT: Final = 2500
+_NFT_TIMEOUT_SECONDS: Final = 20.0
+
+#: Runs nft with arguments and standard input; returns exit code, standard output, standard error.
+Nft = Callable[[Sequence[str], str], tuple[int, str, str]]
+
+
+class NftFailed(Exception):
+    """nft did not do what it was asked; the text is its own message."""
+
+
+def run_nft(arguments: Sequence[str], stdin: str) -> tuple[int, str, str]:
+    """Run the nft of the image."""
+    done = subprocess.run(
+        ["nft", *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=_NFT_TIMEOUT_SECONDS,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def inject(loss: nft.Loss, not_after: float, nft_tool: Nft, now: Callable[[], float]) -> tuple[int, dict[str, Any]]:
+    """Put the fault in place, unless it is too late or in place already; the proof is what nft lists then."""
+    started = now()
+    if started > not_after:
+        return TOO_LATE, {"action": "inject", "refused": f"started {started - not_after:.1f} s too late"}
+    present = loss.table in nft.our_tables(_ask(nft_tool, ["-j", "list", "tables"]))
+    if not present:
+        _ask(nft_tool, ["-f", "-"], nft.inject_script(loss))
+    listing = _ask(nft_tool, ["-j", "list", "table", "inet", loss.table])
+    proof = {
+        "action": "inject",
+        "table": loss.table,
+        "at": round(started if present else now(), 3),
+        "seconds": loss.seconds,
+        "rules": nft.rules(listing),
+        "elements": nft.live_elements(listing),
+        "wasThere": present,
+        "listing": _ask(nft_tool, ["list", "table", "inet", loss.table])[:_LISTING_LIMIT],
+    }
+    return DONE if proof["rules"] else FAILED, proof
+
+
+def undo(table: str, nft_tool: Nft, now: Callable[[], float]) -> tuple[int, dict[str, Any]]:
+    """Remove the fault if it is there; the proof is the list of our tables that remain, and what was dropped."""
+    found = table in nft.our_tables(_ask(nft_tool, ["-j", "list", "tables"]))
+    packets = None
+    if found:
+        packets = nft.dropped(_ask(nft_tool, ["-j", "list", "table", "inet", table]))
+        _ask(nft_tool, ["-f", "-"], nft.undo_script(table))
+    remaining = nft.our_tables(_ask(nft_tool, ["-j", "list", "tables"]))
+    proof = {"action": "undo", "table": table, "at": round(now(), 3), "found": found, "remaining": remaining}
+    if packets is not None:
+        proof["dropped"] = packets
+    return FAILED if table in remaining else DONE, proof
+
+
+def main(argv: Sequence[str], nft_tool: Nft = run_nft, now: Callable[[], float] = time.time) -> int:
+    """Entry point; ``argv`` without the program's name."""
+    options = parser().parse_args(argv)
+    try:
+        if options.action == "inject":
+            loss = nft.Loss(options.table, options.port, options.percent, options.seconds)
+            code, proof = inject(loss, options.not_after, nft_tool, now)
+        else:
+            code, proof = undo(options.table, nft_tool, now)
+    except (NftFailed, ValueError, OSError, subprocess.TimeoutExpired) as error:
+        code, proof = FAILED, {"action": options.action, "error": str(error)[:_LISTING_LIMIT]}
+    _leave(json.dumps(proof), options.termination_log)
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments; all are typed fields, none is a piece of script."""
+    top = argparse.ArgumentParser(prog="firedrill netfault", description="Drop packets in this network namespace.")
+    top.add_argument("--termination-log", type=Path, default=TERMINATION_LOG)
+    actions = top.add_subparsers(dest="action", required=True)
+    injecting = actions.add_parser("inject", help="drop packets until the kernel ends it")
+    injecting.add_argument("--table", required=True)
+    injecting.add_argument("--port", type=int, required=True)
+    injecting.add_argument("--percent", type=int, required=True)
+    injecting.add_argument("--seconds", type=float, required=True)
+    injecting.add_argument("--not-after", type=float, required=True, help="Unix time; later nothing is injected")
+    undoing = actions.add_parser("undo", help="stop dropping packets")
+    undoing.add_argument("--table", required=True)
+    return top
+
+
+def _ask(nft_tool: Nft, arguments: Sequence[str], stdin: str = "") -> str:
+    code, out, err = nft_tool(arguments, stdin)
+    if code != 0:
+        raise NftFailed(err.strip() or f"nft {' '.join(arguments)} exited with {code}")
+    return out
+
+
+def _leave(message: str, termination_log: Path) -> None:
+    print(message, file=sys.stderr)
+    try:
+        termination_log.write_text(message)
+    except OSError as error:
+        print(f"the proof could not be left in {termination_log}: {error}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,59 @@
+"""What an experiment must know of its target before anything is written: the namespace and its pods."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.task import Task
+from firedrill.clusters import paths
+from firedrill.clusters.errors import Forbidden, NotFound
+from firedrill.engines.chaos import permission, selection
+from firedrill.engines.chaos.permission import Refusal, Request
+from firedrill.engines.chaos.views import PodView, parse_pod
+from firedrill.runner.faults.driver import Fault
+from firedrill.runner.ports import Clock, Cluster
+from firedrill.runner.retry import retry
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The pods that match, and those of them that are to be hit."""
+
+    matching: Sequence[PodView]
+    selected: Sequence[PodView]
+
+
+async def find_targets(
+    client: Cluster, clock: Clock, task: Task, spec: ChaosExperimentSpec, fault: Fault
+) -> Targets | Refusal:
+    """The targets, if everything permits to hit them. Reads alone, and asks the API server by dry run."""
+    refusal = permission.check_policy(task, spec)
+    if refusal:
+        return refusal
+    try:
+        labels = await retry(clock, lambda: _namespace_labels(client, spec.target.namespace), "reading the namespace")
+        if labels is None:
+            return permission.check(Request(task, spec, None, (), ())) or Refusal("NoTargets", "no namespace")
+        matching = await retry(clock, lambda: _matching_pods(client, spec), "listing the pods")
+        selected = selection.select(spec.target, matching)
+        return (
+            permission.check(Request(task, spec, labels, matching, selected))
+            or await retry(clock, lambda: fault.precheck(selected), "checking the fault")
+            or Targets(matching, selected)
+        )
+    except Forbidden as error:
+        return Refusal("NotPermitted", f"the runner's service account may not look at the targets: {error.message}")
+
+
+async def _namespace_labels(client: Cluster, name: str) -> dict[str, str] | None:
+    try:
+        body = await client.get(paths.namespaces(name))
+    except NotFound:
+        return None
+    return body["metadata"].get("labels") or {}
+
+
+async def _matching_pods(client: Cluster, spec: ChaosExperimentSpec) -> list[PodView]:
+    labels = ",".join(f"{key}={value}" for key, value in sorted(spec.target.match_labels.items()))
+    listed = await client.get(paths.pods(spec.target.namespace), {"labelSelector": labels})
+    return [pod for pod in map(parse_pod, listed.get("items") or ()) if pod.can_be_hit]

@@ -1,0 +1,51 @@
+"""The sources of a run inside a target: HTTP, and ConfigMaps of the runner namespace."""
+
+import base64
+import binascii
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+
+from firedrill.clusters import paths
+from firedrill.clusters.errors import ClusterError, Forbidden, NotFound
+from firedrill.runner.context import RunContext
+from firedrill.runner.retry import retry
+from firedrill.sources.context import SourceContext
+
+
+@asynccontextmanager
+async def source_context(context: RunContext) -> AsyncIterator[SourceContext]:
+    """Sources that see what the run's pod sees; local files are not among them."""
+
+    async def read_config_map(name: str, key: str) -> bytes:
+        return await read_key(context, name, key)
+
+    async with httpx.AsyncClient(trust_env=False, follow_redirects=True) as http:
+        yield SourceContext(http=http, read_config_map=read_config_map)
+
+
+async def read_key(context: RunContext, name: str, key: str) -> bytes:
+    """The value of a key; raises LookupError where there is none, OSError where it can not be asked for."""
+    namespace = context.task.runner_namespace
+    label = f"ConfigMap {namespace}/{name}"
+    try:
+        body = await retry(
+            context.clock, lambda: context.client.get(paths.configmaps(namespace, name)), f"reading {label}"
+        )
+    except NotFound as error:
+        raise LookupError(f"{label} does not exist") from error
+    except Forbidden as error:
+        raise PermissionError(f"{label} may not be read: {error.message}") from error
+    except ClusterError as error:
+        raise OSError(f"{label} can not be read: {error}") from error
+    text = (body.get("data") or {}).get(key)
+    if text is not None:
+        return str(text).encode()
+    encoded = (body.get("binaryData") or {}).get(key)
+    if encoded is None:
+        raise LookupError(f"{label} has no key {key}")
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except binascii.Error as error:
+        raise OSError(f"key {key} of {label} is not base64: {error}") from error

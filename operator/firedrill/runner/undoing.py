@@ -1,0 +1,178 @@
+"""Undoing what a run has changed: the shape of an undo function, and the loop that calls them until all is seen.
+
+Runner and guardian share both, so that it does not matter which of them does it, nor whether both do.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from firedrill.api.record import Change, ChangeBase, ChangeState, Record, RecordState
+from firedrill.api.task import Task
+from firedrill.clusters.errors import ClusterError
+from firedrill.runner.ports import Clock, Cluster
+from firedrill.runner.record_store import RecordStore
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT_SECONDS: Final = 0.5
+LONGEST_WAIT_SECONDS: Final = 10.0
+#: The waits stay short for so many rounds: an undo that goes well takes seconds.
+QUICK_ROUNDS: Final = 40
+
+
+@dataclass(frozen=True)
+class UndoContext:
+    """What an undo function works with."""
+
+    client: Cluster
+    task: Task
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One look at a change that is being undone.
+
+    ``change`` carries its new state (UNDONE only where it was seen) and, in ``evidence``, how it was seen or
+    what is waited for. ``residues`` are things that remain and can not be removed.
+    """
+
+    change: Change
+    residues: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Access:
+    """One thing that the guardian must be allowed to do, in the words of SelfSubjectAccessReview."""
+
+    verb: str
+    resource: str
+    namespace: str = ""
+    group: str = ""
+    subresource: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        resource = f"{self.resource}/{self.subresource}" if self.subresource else self.resource
+        return f"{self.verb} {resource}{'.' + self.group if self.group else ''} in {self.namespace or 'the cluster'}"
+
+
+#: Does one bounded step towards undoing a change and looks; it is called until it has seen the change UNDONE.
+#: It may be called by anyone at any time, for a change that was never carried out or that is undone already, and
+#: where the object is gone, which counts as undone. It raises ClusterError freely: the caller tries again.
+UndoFunction = Callable[[UndoContext, Any], Awaitable[Seen]]
+
+
+@dataclass(frozen=True)
+class Undoer:
+    """How one type of change is undone, and what the guardian needs to be allowed for that."""
+
+    undo: UndoFunction
+    needs: Callable[[Any], Sequence[Access]]
+
+
+UndoTable = Mapping[type[ChangeBase], Undoer]
+
+
+class Undoing:
+    """Undoes all changes of a record, latest first, and settles it."""
+
+    def __init__(self, context: UndoContext, store: RecordStore, table: UndoTable, by: str) -> None:
+        self._context = context
+        self._store = store
+        self._table = table
+        self._by = by
+
+    async def run(self, give_up: Callable[[], bool] = lambda: False, message: str = "") -> Record:
+        """Undo until everything is seen undone, or until ``give_up`` says so between two rounds.
+
+        Returns the record as it is then; only a settled one means that nothing is left. Requests that fail are
+        repeated. Raises RecordLost where there is no record to work from.
+        """
+        wait = FIRST_WAIT_SECONDS
+        rounds = 0
+        while True:
+            try:
+                record = await self._round(message)
+                if record.state.settled:
+                    return record
+            except ClusterError as error:
+                log.warning("undoing goes on after an error: %s", error)
+                record = None
+            if give_up():
+                return record or await self._last_known()
+            await self._context.clock.sleep(wait)
+            rounds += 1
+            if rounds > QUICK_ROUNDS:
+                wait = min(2 * wait, LONGEST_WAIT_SECONDS)
+
+    async def _last_known(self) -> Record:
+        return await self._store.update(lambda record: record)
+
+    async def _round(self, message: str) -> Record:
+        record = await self._store.update(_begin)
+        if record.state.settled:
+            return record
+        if record.state is RecordState.PREPARED:
+            return await self._store.finish(lambda found: self._settle(found, message, nothing_applied=True))
+        pending = [index for index, change in enumerate(record.changes) if _is_pending(change)]
+        looks = await asyncio.gather(*(self._look(record.changes[index]) for index in reversed(pending)))
+        seen = dict(zip(reversed(pending), looks, strict=True))
+        record = await self._store.update(lambda found: _note(found, seen))
+        if any(_is_pending(change) for change in record.changes):
+            return record
+        return await self._store.finish(lambda found: self._settle(found, message, nothing_applied=False))
+
+    async def _look(self, change: Change) -> Seen:
+        undoer = self._table[type(change)]
+        try:
+            return await undoer.undo(self._context, change)
+        except ClusterError as error:
+            log.warning("%s of %s/%s is not undone yet: %s", change.type, change.namespace, change.name, error)
+            return Seen(change.model_copy(update={"evidence": f"not undone yet: {error}"[:1024]}))
+
+    def _settle(self, record: Record, message: str, *, nothing_applied: bool) -> Record:
+        changes: list[Change] = list(record.changes)
+        if nothing_applied:
+            if record.state is not RecordState.PREPARED:
+                return record  # the runner has begun in between: the next round undoes it
+            changes = [
+                change.model_copy(update={"state": ChangeState.UNDONE, "evidence": "was never carried out"})
+                for change in changes
+            ]
+        elif any(_is_pending(change) for change in changes):
+            return record
+        kept = any(change.state is ChangeState.KEPT for change in changes)
+        return record.model_copy(
+            update={
+                "state": RecordState.KEPT if kept else RecordState.UNDONE,
+                "changes": changes,
+                "undone_at": self._context.clock.now(),
+                "undone_by": self._by,
+                "message": message or record.message,
+            }
+        )
+
+
+def _is_pending(change: Change) -> bool:
+    return change.state not in (ChangeState.UNDONE, ChangeState.KEPT)
+
+
+def _begin(record: Record) -> Record:
+    if record.state.settled or record.state is RecordState.PREPARED:
+        return record
+    return record.model_copy(update={"state": RecordState.UNDOING})
+
+
+def _note(record: Record, seen: Mapping[int, Seen]) -> Record:
+    """Write down what was seen; a change that somebody else has seen undone meanwhile stays so."""
+    changes: list[Change] = list(record.changes)
+    residues = list(record.residues)
+    for index, look in seen.items():
+        if _is_pending(changes[index]):
+            changes[index] = look.change
+        residues += [residue for residue in look.residues if residue not in residues]
+    return record.model_copy(update={"changes": changes, "residues": residues})

@@ -1,0 +1,74 @@
+"""JSON lines, also those whose fields change type or come and go from line to line."""
+
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.json as pajson
+
+from firedrill.sources.errors import InvalidTable
+
+
+def parse_jsonl(data: bytes) -> "pa.Table":
+    """One JSON object a line, or one array of objects. Raises InvalidTable naming the line that is neither.
+
+    A field that a line lacks is null there. A field that holds numbers in one line and text in another is text.
+    """
+    if not data.strip():
+        return pa.table({})
+    if data.lstrip()[:1] == b"{":
+        try:
+            return pajson.read_json(pa.BufferReader(data), pajson.ReadOptions(block_size=max(len(data), 1)))
+        except pa.ArrowException:
+            # Odd, but perhaps data all the same: the slow way reads more, and knows the line of what is wrong.
+            return _table(_objects(data))
+    return _table(_objects(data))
+
+
+def _objects(data: bytes) -> list[dict[str, Any]]:
+    text = data.decode("utf-8-sig", errors="replace")
+    if text.lstrip().startswith("["):
+        rows = _load(text, 1)
+        numbered = list(enumerate(rows if isinstance(rows, list) else [rows], 1))
+    else:
+        numbered = [(i, _load(line, i)) for i, line in enumerate(text.split("\n"), 1) if line.strip()]
+    for number, row in numbered:
+        if not isinstance(row, dict):
+            raise InvalidTable(f"line {number}: not a JSON object but {type(row).__name__}")
+    return [row for _, row in numbered]
+
+
+def _load(text: str, line: int) -> Any:
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        where = error.lineno - 1 + line if isinstance(error, json.JSONDecodeError) else line
+        what = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+        raise InvalidTable(f"line {where}: not JSON: {what}") from error
+
+
+def _table(rows: list[dict[str, Any]]) -> "pa.Table":
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.table({name: _array([row.get(name) for row in rows]) for name in names})
+
+
+def _array(values: list[Any]) -> Any:
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {bool}:
+        return pa.array(values, pa.bool_() if kinds else pa.null())
+    if kinds <= {int, float, bool}:
+        return pa.array([None if value is None else _float(value) for value in values], pa.float64())
+    return pa.array([None if value is None else _text(value) for value in values], pa.string())
+
+
+def _float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+
+
+def _text(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    # A lone surrogate is JSON, but not text.
+    return text.encode("utf-8", errors="replace").decode("utf-8")

@@ -1,0 +1,111 @@
+"""Tables from bytes or files: CSV, Parquet and JSON lines."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+from pyarrow import csv
+
+from firedrill.api.data import TableFormat
+from firedrill.sources.errors import InvalidTable
+from firedrill.sources.jsonl import parse_jsonl
+from firedrill.sources.table import MemoryTable, ParquetTable, SourceTable
+
+_SUFFIXES: Final = {
+    ".csv": TableFormat.CSV,
+    ".tsv": TableFormat.CSV,
+    ".txt": TableFormat.CSV,
+    ".parquet": TableFormat.PARQUET,
+    ".pq": TableFormat.PARQUET,
+    ".jsonl": TableFormat.JSONL,
+    ".ndjson": TableFormat.JSONL,
+    ".json": TableFormat.JSONL,
+}
+_DELIMITERS: Final = (",", ";", "\t", "|")
+_UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
+_BLOCK: Final = 4 * 1024 * 1024
+_HEAD: Final = 64 * 1024
+
+
+def format_of(path: Path, head: bytes) -> TableFormat:
+    """Format of a file by its name, else by how it starts."""
+    known = _SUFFIXES.get(path.suffix.lower())
+    if known is not None:
+        return known
+    if head.startswith(b"PAR1"):
+        return TableFormat.PARQUET
+    return TableFormat.JSONL if head.lstrip()[:1] in (b"{", b"[") else TableFormat.CSV
+
+
+def parse_bytes(data: bytes, kind: TableFormat) -> SourceTable:
+    """A table from bytes in memory. Raises InvalidTable that says where it is not one."""
+    if kind is TableFormat.PARQUET:
+        return ParquetTable(pa.BufferReader(data))
+    if kind is TableFormat.JSONL:
+        return MemoryTable(parse_jsonl(data))
+    return MemoryTable(_read_csv(lambda: pa.BufferReader(data), data[:_HEAD]))
+
+
+def parse_file(path: Path, kind: TableFormat | None) -> SourceTable:
+    """A table from a local file; a Parquet file is mapped and read column by column.
+
+    Raises InvalidTable when it is not a table, OSError when it can not be opened.
+    """
+    if not path.is_file():
+        # A pipe, such as /dev/stdin, can be read but once.
+        return _parse_stream(path, kind)
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD)
+    kind = kind or format_of(path, head)
+    if kind is TableFormat.PARQUET:
+        return ParquetTable(pa.memory_map(str(path)))
+    if kind is TableFormat.JSONL:
+        return MemoryTable(parse_jsonl(path.read_bytes()))
+    return MemoryTable(_read_csv(lambda: pa.OSFile(str(path)), head))
+
+
+def _parse_stream(path: Path, kind: TableFormat | None) -> SourceTable:
+    data = path.read_bytes()
+    return parse_bytes(data, kind or format_of(path, data[:_HEAD]))
+
+
+def _read_csv(open_source: Any, head: bytes) -> "pa.Table":
+    """Read a CSV with a header. Types are inferred over all rows; blanks and the usual words for none are null.
+
+    UTF-8 is expected; UTF-16 is told by its byte order mark, and what is neither is read as Latin-1, so that a
+    stray byte in one cell does not hide the other cells.
+    """
+    if not head.strip():
+        raise InvalidTable("the file is empty; a header line is needed")
+    encoding = "utf-16" if head.startswith(_UTF16) else "utf-8"
+    delimiter = _delimiter(head.decode(encoding, errors="replace"))
+    try:
+        table = _convert_csv(open_source(), delimiter, encoding)
+        if any(pa.types.is_binary(field.type) for field in table.schema):
+            table = _convert_csv(open_source(), delimiter, "latin-1")
+    except UnicodeDecodeError:
+        table = _convert_csv(open_source(), delimiter, "latin-1")
+    return table
+
+
+def _convert_csv(source: Any, delimiter: str, encoding: str) -> "pa.Table":
+    try:
+        with source:
+            return csv.read_csv(
+                source,
+                csv.ReadOptions(block_size=_BLOCK, encoding=encoding),
+                csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+                csv.ConvertOptions(strings_can_be_null=True),
+            )
+    except pa.ArrowException as error:
+        raise InvalidTable(f"not CSV: {_first_line(error)}") from error
+
+
+def _delimiter(head: str) -> str:
+    """The comma, unless the header has none and another common one."""
+    header = head.lstrip("\ufeff\r\n").splitlines()[0]
+    return next((delimiter for delimiter in _DELIMITERS if delimiter in header), ",")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__

@@ -1,0 +1,88 @@
+"""Tables as they come from a source: in memory, or a Parquet file that is read one column at a time."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from firedrill.sources.errors import InvalidTable
+
+
+class SourceTable(Protocol):
+    """A table whose columns are read by position; names may repeat."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of the columns, in order."""
+        ...
+
+    @property
+    def num_rows(self) -> int:
+        """Number of rows."""
+        ...
+
+    def column(self, index: int) -> Any:
+        """Values of a column as a ChunkedArray. Raises InvalidTable when the file turns out to be damaged."""
+        ...
+
+
+class MemoryTable:
+    """A table in memory."""
+
+    def __init__(self, table: "pa.Table") -> None:
+        self._table = table
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of the columns, in order."""
+        names: list[str] = self._table.column_names
+        return names
+
+    @property
+    def num_rows(self) -> int:
+        """Number of rows."""
+        rows: int = self._table.num_rows
+        return rows
+
+    def column(self, index: int) -> Any:
+        """Values of a column."""
+        return self._table.column(index)
+
+
+class ParquetTable:
+    """A Parquet file of which one column at a time is in memory. Safe to read from several threads."""
+
+    def __init__(self, source: Any) -> None:
+        try:
+            self._file = pq.ParquetFile(source)
+            self._schema = self._file.schema_arrow
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise InvalidTable(f"not a Parquet file: {error}") from error
+        self._lock = threading.Lock()
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of the columns, in order."""
+        names: list[str] = self._schema.names
+        return names
+
+    @property
+    def num_rows(self) -> int:
+        """Number of rows."""
+        rows: int = self._file.metadata.num_rows
+        return rows
+
+    def column(self, index: int) -> Any:
+        """Values of a column, read from the file."""
+        name = self._schema.names[index]
+        twins = [i for i, other in enumerate(self._schema.names) if other == name]
+        try:
+            with self._lock:
+                table = self._file.read(columns=[name], use_threads=False)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise InvalidTable(f"column {name!r} can not be read: {error}") from error
+        # A name that repeats, or that a nested column shares as a prefix, brings more than one column.
+        same = [i for i, other in enumerate(table.column_names) if other == name]
+        return table.column(same[twins.index(index)])

@@ -1,0 +1,249 @@
+"""The world of the integration tests: a hub, targets, fault proxies before them, stand-ins for their pods."""
+
+import base64
+import itertools
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from firedrill.clusters import paths
+
+from support import builders, chart
+from support.background import Background
+from support.eventually import eventually
+from support.faultproxy import FaultProxy, Write
+from support.kube import Cluster, HttpError, Object, access
+from support.operator_process import OperatorProcess, Settings
+from support.stand_in import StandIn, Tally
+from support.subject import Subject
+
+HUB_NAMESPACE = "firedrill-system"
+_RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A TargetCluster of this world: two of them may be in one cluster, in namespaces of their own."""
+
+    name: str
+    cluster: Cluster
+    namespace: str
+    proxy: FaultProxy
+    stand_in: StandIn
+
+
+class World:
+    """Everything but the operator, which tests start and stop."""
+
+    def __init__(self, kubeconfig: Path, folder: Path) -> None:
+        self.folder = folder
+        self.background = Background()
+        self.hub = Cluster("hub", access(kubeconfig, "firedrill-hub"))
+        self.finance = Cluster("finance", access(kubeconfig, "firedrill-finance"))
+        self._install(self.hub, HUB_NAMESPACE, chart.hub(HUB_NAMESPACE))
+        for namespace in ("firedrill", "firedrill-iot"):
+            self._install(self.finance, namespace, chart.remote(namespace))
+        self.proxy = FaultProxy(self.background, self.hub)
+        self.places = {
+            "finance": self._place("finance", "firedrill"),
+            "iot": self._place("iot", "firedrill-iot"),
+        }
+        self.kubeconfig = self._operator_kubeconfig()
+        self._operators: list[OperatorProcess] = []
+        self._numbers = itertools.count(1)
+        self.reset_targets()
+
+    def close(self) -> None:
+        """End all that goes on."""
+        for operator in self._operators:
+            operator.stop()
+        for place in self.places.values():
+            place.stand_in.close()
+            place.proxy.close()
+        self.proxy.close()
+        self.background.close()
+        self.hub.close()
+        self.finance.close()
+
+    # -- the operator ----------------------------------------------------------------------------------------------
+
+    def operator(self, identity: str = "operator-0", **extra: str) -> OperatorProcess:
+        """An operator that is not started yet."""
+        log = self.folder / f"operator-{next(self._numbers):03d}-{identity}.log"
+        made = OperatorProcess(Settings(self.kubeconfig, HUB_NAMESPACE, log, identity, extra))
+        self._operators.append(made)
+        return made
+
+    @contextmanager
+    def running(self, identity: str = "operator-0", **extra: str) -> Iterator[OperatorProcess]:
+        """An operator that leads, and is stopped in the end."""
+        operator = self.operator(identity, **extra)
+        try:
+            yield operator.start().wait_ready()
+        finally:
+            operator.stop()
+
+    # -- targets ---------------------------------------------------------------------------------------------------
+
+    def reset_targets(self) -> None:
+        """Bring TargetClusters and their Secrets to what they were in the beginning."""
+        for name, place in self.places.items():
+            self.set_credentials(name)
+            self.hub.apply(builders.target(name, secret=name, namespace=place.namespace))
+
+    def set_credentials(self, name: str, *, of: str = "", token: str = "", argo: bool | None = None) -> None:
+        """Write the Secret of a target: its own credentials, or those of another (``of``), or of another token."""
+        place = self.places[of or name]
+        token = token or place.cluster.token(place.namespace, "firedrill-operator")
+        argo = (name == "iot") if argo is None else argo
+        if argo:
+            config = {"bearerToken": token, "tlsClientConfig": {"insecure": True}}
+            data = {"server": place.proxy.url, "config": json.dumps(config)}
+        else:
+            data = {"kubeconfig": _kubeconfig(place.proxy.url, token)}
+        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": HUB_NAMESPACE},
+            "data": encoded,
+        }
+        # Not by apply: keys of the other form must go.
+        where = paths.path("v1", "secrets", HUB_NAMESPACE, name)
+        if self.hub.find(where):
+            self.hub.replace(where, secret)
+        else:
+            self.hub.create(secret)
+
+    def until_reachable(self, *names: str, reachable: bool = True, within: float = 60) -> None:
+        """Wait until the operator says so of targets."""
+        for name in names or tuple(self.places):
+            eventually(
+                lambda name=name: self.reachable(name) == str(reachable),  # type: ignore[misc]
+                f"target {name} is {'' if reachable else 'not '}reachable",
+                within=within,
+            )
+
+    def reachable(self, name: str) -> str:
+        """Status of the condition Reachable."""
+        found = self.hub.get(paths.firedrill("targetclusters", name=name))
+        conditions = (found.get("status") or {}).get("conditions") or []
+        return next((str(c["status"]) for c in conditions if c["type"] == "Reachable"), "")
+
+    # -- resources -------------------------------------------------------------------------------------------------
+
+    def namespace(self) -> str:
+        """A fresh namespace on the hub."""
+        return self.hub.namespace(f"team-{uuid.uuid4().hex[:8]}")
+
+    def subject(self, body: Object, namespace: str = "") -> Subject:
+        """A resource that is not created yet."""
+        metadata = {**body["metadata"], "namespace": namespace or self.namespace()}
+        subject = Subject(self.hub, {**body, "metadata": metadata})
+        subject.also = lambda: "\n".join(error for place in self.places.values() for error in place.stand_in.errors)
+        return subject
+
+    def tallies(self, subject: Subject, target: str = "finance") -> list[Tally]:
+        """What was carried out of a resource's runs in a target."""
+        return self.places[target].stand_in.tallies(subject.key)
+
+    def markers(self, subject: Subject) -> list[str]:
+        """Faults of a resource that are on, in any target."""
+        return [f"{name}: {m}" for name, place in self.places.items() for m in place.stand_in.markers(subject.key)]
+
+    def jobs(self, subject: Subject, role: str, target: str = "finance") -> list[str]:
+        """Names of a resource's Jobs in a target."""
+        place = self.places[target]
+        found = subject.objects(place.cluster, place.namespace, "jobs", role)
+        return [job["metadata"]["name"] for job in found]
+
+    def leftovers(self, subject: Subject) -> list[str]:
+        """All that a resource has in targets, faults included."""
+        found = self.markers(subject)
+        for name, place in self.places.items():
+            for collection, role in (
+                ("jobs", "runner"),
+                ("jobs", "guardian"),
+                ("configmaps", "task"),
+                ("configmaps", "record"),
+                ("configmaps", "result"),
+            ):
+                objects = subject.objects(place.cluster, place.namespace, collection, role)
+                found += [f"{name}: {role} {o['metadata']['name']}" for o in objects]
+        return found
+
+    def proxies(self) -> list[FaultProxy]:
+        """All proxies."""
+        return [self.proxy, *(place.proxy for place in self.places.values())]
+
+    def writes(self, owner: str = "", since: float = 0.0) -> list[Write]:
+        """All that the operator wrote, anywhere."""
+        found = [write for proxy in self.proxies() for write in proxy.written(owner, since)]
+        return sorted(found, key=lambda write: write.at)
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _install(self, cluster: Cluster, namespace: str, objects: list[Object]) -> None:
+        cluster.namespace(namespace, _RESTRICTED)
+        for body in objects:
+            body["metadata"].setdefault("labels", {})
+            if body["kind"] in ("ClusterRole", "ClusterRoleBinding", "PriorityClass") and cluster is self.finance:
+                body = _renamed(body, namespace)
+            cluster.apply(body)
+        for body in objects:
+            if body["kind"] == "CustomResourceDefinition":
+                eventually(
+                    lambda body=body: _served(cluster, body),  # type: ignore[misc]
+                    f"{body['metadata']['name']} is served",
+                )
+
+    def _place(self, name: str, namespace: str) -> Place:
+        return Place(
+            name,
+            self.finance,
+            namespace,
+            FaultProxy(self.background, self.finance, name),
+            StandIn(self.background, self.finance, namespace, name),
+        )
+
+    def _operator_kubeconfig(self) -> Path:
+        token = self.hub.token(HUB_NAMESPACE, "firedrill-operator")
+        path = self.folder / "operator.kubeconfig"
+        path.write_text(_kubeconfig(self.proxy.url, token))
+        return path
+
+
+def _renamed(body: Object, namespace: str) -> Object:
+    """Two releases in one cluster would fight for what is cluster-wide; a real cluster has one."""
+    if body["kind"] == "PriorityClass":
+        return body
+    renamed = {**body, "metadata": {**body["metadata"], "name": f"{body['metadata']['name']}-{namespace}"}}
+    if "roleRef" in renamed:
+        renamed["roleRef"] = {**renamed["roleRef"], "name": f"{renamed['roleRef']['name']}-{namespace}"}
+    return renamed
+
+
+def _served(cluster: Cluster, definition: Mapping[str, object]) -> bool:
+    spec = definition["spec"]
+    assert isinstance(spec, dict)
+    try:
+        cluster.get(paths.path("firedrill.dev/v1alpha1", spec["names"]["plural"]))
+    except HttpError:
+        return False
+    return True
+
+
+def _kubeconfig(server: str, token: str) -> str:
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {"server": server}}],
+        "users": [{"name": "u", "user": {"token": token}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    return str(yaml.safe_dump(document))

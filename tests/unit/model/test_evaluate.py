@@ -1,0 +1,257 @@
+"""Logs of load runs and the verdicts they get."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from firedrill.api.modelvalidation import ValidationLoad, ValidationThresholds
+from firedrill.api.verdict import Verdict
+from firedrill.engines.model import ModelReport, Outcome, Readiness, RequestLog, RequestRecord, evaluate
+from firedrill.engines.model.labels import predicted_label, same_label
+
+
+def record(i: int, *, latency: float = 0.01, right: bool = True, warmup: bool = False, **more: Any) -> RequestRecord:
+    sent = RequestRecord(
+        row=i,
+        warmup=warmup,
+        intended=i * 0.02,
+        due=i * 0.02,
+        sent=i * 0.02,
+        done=i * 0.02 + latency,
+        outcome=Outcome.ANSWERED,
+        truth=1,
+        predicted=(1 if right else 0,),
+        status=200,
+    )
+    return replace(sent, **more)
+
+
+def failed(i: int, outcome: Outcome = Outcome.HTTP_ERROR, status: int | None = 500) -> RequestRecord:
+    return record(i, outcome=outcome, status=status, predicted=(), error="boom")
+
+
+def judge(records: list[RequestRecord], log: dict[str, Any] | None = None, **limits: Any) -> ModelReport:
+    given = {"readiness": Readiness.READY, "records": tuple(records), "rows": len(records)} | (log or {})
+    return evaluate(RequestLog(**given), ValidationThresholds(**limits), ValidationLoad(requests=len(records) or 1))
+
+
+GOOD = [record(i) for i in range(600)]
+
+
+def test_all_within_limits_passes_with_every_number() -> None:
+    report = judge(GOOD, min_accuracy=0.9, max_p99="50ms")
+    assert (report.verdict, report.reason) == (Verdict.PASSED, "WithinLimits")
+    for part in ("Accuracy 1", "of 600 rows", "limit >= 0.9", "error rate 0", "p99 10 ms", "limit <= 0.05 s"):
+        assert part in report.message
+    assert [item.passed for item in report.measurements] == [True, True, None, None, True]
+    assert [item.weight for item in report.measurements] == [1, 1, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "verdict", "reason"),
+    [
+        (30, Verdict.PASSED, "WithinLimits"),
+        (60, Verdict.INCONCLUSIVE, "IntervalStraddlesLimit"),
+        (120, Verdict.FAILED, "AccuracyBelowLimit"),
+    ],
+)
+def test_accuracy_is_judged_by_its_whole_interval(wrong: int, verdict: Verdict, reason: str) -> None:
+    report = judge([record(i, right=i >= wrong) for i in range(600)], min_accuracy=0.9)
+    assert (report.verdict, report.reason) == (verdict, reason)
+
+
+def test_rows_sent_again_do_not_narrow_the_interval() -> None:
+    report = judge([record(i, row=i % 20) for i in range(600)], min_accuracy=0.9)
+    assert report.reason == "IntervalStraddlesLimit"
+    assert "of 20 rows" in report.message
+
+
+def test_limits_at_the_ends_can_be_met() -> None:
+    assert judge(GOOD, min_accuracy=1, max_error_rate=0).verdict is Verdict.PASSED
+    assert judge([*GOOD, record(700, right=False)], min_accuracy=1).reason == "AccuracyBelowLimit"
+    assert judge([*GOOD, failed(700)], max_error_rate=0).reason == "ErrorRateAboveLimit"
+
+
+def test_errors_come_before_accuracy_and_name_the_commonest() -> None:
+    report = judge([failed(i) if i % 2 else record(i, right=False) for i in range(600)], min_accuracy=0.9)
+    assert report.reason == "ErrorRateAboveLimit"
+    assert "status 500: boom" in report.message
+
+
+def test_one_error_in_600_leaves_a_limit_of_one_percent_open() -> None:
+    assert judge([*GOOD[:-1], failed(599)]).verdict is Verdict.PASSED
+    assert judge([*GOOD[:300], failed(300)]).reason == "IntervalStraddlesLimit"
+
+
+def test_latency_counts_from_the_intended_time() -> None:
+    late = [record(i, due=i * 0.02 + 1, sent=i * 0.02 + 1, latency=1.01) for i in range(600)]
+    report = judge(late, max_p50="100ms")
+    assert report.reason == "LatencyAboveLimit"
+    assert "600 requests had to wait for load.maxInFlight" in report.message
+
+
+@pytest.mark.parametrize(("slow", "verdict"), [(0, Verdict.PASSED), (3, Verdict.INCONCLUSIVE), (30, Verdict.FAILED)])
+def test_p99_is_judged_by_its_bounds(slow: int, verdict: Verdict) -> None:
+    report = judge([record(i, latency=0.5 if i < slow else 0.01) for i in range(600)], max_p99="100ms")
+    assert report.verdict is verdict
+    if slow == 3:
+        assert "3 slower than the limit: would pass from 1001 requests" in report.message
+
+
+def test_a_failed_request_is_slower_than_any_limit() -> None:
+    report = judge([failed(i) if i < 30 else record(i) for i in range(600)], max_error_rate=0.5, max_p99="1h")
+    assert report.reason == "LatencyAboveLimit"
+    assert report.measurements[-1].value is None
+    json.dumps(report.to_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize("limits", [{"max_p99": "1s"}, {"max_p50": "1s"}])
+def test_latency_needs_459_requests(limits: dict[str, str]) -> None:
+    report = judge(GOOD[:458], **limits)
+    assert (report.verdict, report.reason) == (Verdict.INCONCLUSIVE, "TooFewRequests")
+    assert "458" in report.message
+    assert judge(GOOD[:459], **limits).verdict is Verdict.PASSED
+
+
+def test_a_certain_failure_comes_before_too_few_requests() -> None:
+    report = judge([record(i, right=False) for i in range(100)], min_accuracy=0.9, max_p99="1s")
+    assert report.reason == "AccuracyBelowLimit"
+
+
+def test_warmup_is_told_and_not_measured() -> None:
+    cold = [record(i, latency=9, right=False, warmup=True) for i in range(50)]
+    report = judge([*cold, *GOOD], min_accuracy=0.9, max_p99="50ms")
+    assert report.verdict is Verdict.PASSED
+    assert report.to_json()["warmup"] == {"requests": 50, "errors": 0, "p50": 9.0, "p99": 9.0}
+
+
+def test_a_client_that_is_late_can_not_blame_the_server() -> None:
+    late = [record(i, sent=i * 0.02 + 0.5, latency=0.9) for i in range(600)]
+    report = judge(late, max_p99="100ms")
+    assert (report.verdict, report.reason) == (Verdict.INCONCLUSIVE, "ClientSaturated")
+    assert report.measurements[-1].passed is None
+    busy = judge(GOOD, {"client_busy": 0.99}, max_p99="100ms")
+    assert busy.reason == "ClientSaturated"
+
+
+def test_a_late_client_still_sees_wrong_answers_and_errors_that_the_server_sent() -> None:
+    late = [record(i, sent=i * 0.02 + 0.5, latency=0.9, right=False) for i in range(600)]
+    assert judge(late, min_accuracy=0.9, max_p99="100ms").reason == "AccuracyBelowLimit"
+    errors = [replace(failed(i), sent=i * 0.02 + 0.5) for i in range(600)]
+    assert judge(errors, max_p99="100ms").reason == "ErrorRateAboveLimit"
+    timeouts = [replace(failed(i, Outcome.TIMEOUT, None), sent=i * 0.02 + 0.5) for i in range(600)]
+    assert judge(timeouts, max_p99="100ms").reason == "ClientSaturated"
+
+
+def test_a_small_lag_does_not_matter_where_latency_is_not_limited() -> None:
+    late = [record(i, sent=i * 0.02 + 0.5, latency=0.9) for i in range(600)]
+    assert judge(late, min_accuracy=0.9).verdict is Verdict.PASSED
+
+
+def test_refusing_everything_is_an_error_of_the_run() -> None:
+    report = judge([failed(i, status=422) for i in range(600)])
+    assert (report.verdict, report.reason) == (Verdict.ERROR, "RequestsRejected")
+    throttled = judge([failed(i, status=429) for i in range(600)])
+    assert throttled.reason == "ErrorRateAboveLimit"
+
+
+@pytest.mark.parametrize(
+    ("readiness", "verdict"),
+    [
+        (Readiness.NOT_READY, Verdict.INCONCLUSIVE),
+        (Readiness.UNREACHABLE, Verdict.INCONCLUSIVE),
+        (Readiness.NOT_FOUND, Verdict.ERROR),
+    ],
+)
+def test_health_comes_first(readiness: Readiness, verdict: Verdict) -> None:
+    report = judge([], {"readiness": readiness, "readiness_message": "why"})
+    assert (report.verdict, report.reason, report.message) == (verdict, readiness.value, "why")
+
+
+def test_a_run_that_was_cut_off_does_not_pass() -> None:
+    report = evaluate(
+        RequestLog(Readiness.READY, records=tuple(GOOD[:500]), rows=600, stopped_early=True),
+        ValidationThresholds(),
+        ValidationLoad(requests=600),
+    )
+    assert report.reason == "DeadlineReached"
+    assert "500 of 600" in report.message
+    nothing = judge([], {"stopped_early": True})
+    assert nothing.reason == "TooFewRequests"
+
+
+def test_without_limits_nothing_passes() -> None:
+    assert judge(GOOD, max_error_rate=None).reason == "NoLimits"
+
+
+def test_rows_with_blanks_are_told() -> None:
+    assert "7 rows with blanks were not sent" in judge(GOOD, {"rows_skipped": 7}).message
+
+
+def test_the_wrong_label_column_gets_a_hint() -> None:
+    report = judge([record(i, truth="setosa") for i in range(600)], min_accuracy=0.9)
+    assert "is labelColumn right?" in report.message
+
+
+@pytest.mark.parametrize(
+    ("predicted", "truth", "same"),
+    [
+        (1, 1.0, True),
+        (1, "1", True),
+        (1.0, "1.0", True),
+        (True, 1, True),
+        ("true", True, True),
+        ("setosa", " setosa ", True),
+        (0.10000000149011612, 0.1, True),
+        (0, 1, False),
+        ("1_0", 10, False),
+        ("nan", float("nan"), True),
+        (10**400, "x", False),
+    ],
+)
+def test_labels_are_the_same_however_they_are_written(predicted: Any, truth: Any, same: bool) -> None:
+    assert same_label(predicted, truth) is same
+
+
+def test_scores_of_classes_mean_the_largest() -> None:
+    assert predicted_label((0.1, 0.7, 0.2)) == 1
+    assert predicted_label(("a",)) == "a"
+
+
+values = st.one_of(st.integers(-5, 5), st.floats(), st.booleans(), st.text(max_size=5))
+records = st.builds(
+    RequestRecord,
+    row=st.integers(0, 9),
+    warmup=st.booleans(),
+    intended=st.floats(0, 10),
+    due=st.floats(0, 20),
+    sent=st.floats(0, 20),
+    done=st.floats(0, 30),
+    outcome=st.sampled_from(list(Outcome)),
+    truth=values,
+    predicted=st.lists(values, min_size=1, max_size=3).map(tuple),
+    status=st.none() | st.sampled_from([200, 404, 429, 500]),
+    error=st.text(max_size=10),
+)
+limits = st.builds(
+    ValidationThresholds,
+    min_accuracy=st.none() | st.floats(0, 1),
+    max_error_rate=st.none() | st.floats(0, 1),
+    max_p50=st.none() | st.sampled_from(["1ms", "1s"]),
+    max_p99=st.none() | st.sampled_from(["1ms", "1h"]),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(records, max_size=30), limits, st.booleans())
+def test_no_log_is_an_error(sent: list[RequestRecord], thresholds: ValidationThresholds, stopped: bool) -> None:
+    log = RequestLog(Readiness.READY, records=tuple(sent), rows=10, stopped_early=stopped)
+    report = evaluate(log, thresholds, ValidationLoad())
+    json.dumps(report.to_json(), allow_nan=False)
+    assert report.message
+    if report.verdict is Verdict.PASSED:
+        assert all(item.passed for item in report.measurements if item.weight)

@@ -1,0 +1,313 @@
+"""A cluster in memory: what the API server, the ReplicaSet controller and the kubelet do with what we write."""
+
+import asyncio
+import copy
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from chaos_clock import VirtualClock
+from chaos_kernel import Netns
+
+from firedrill.clusters import paths
+from firedrill.clusters.client import MERGE_PATCH, STRATEGIC_PATCH
+from firedrill.clusters.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound
+from firedrill.runner import netfault
+
+Object = dict[str, Any]
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+class World:
+    """The cluster with all its objects, and the network namespace of every pod."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.clock = clock
+        self.objects: dict[str, Object] = {}
+        self.netns: dict[str, Netns] = {}
+        self.forbidden: set[tuple[str, str]] = set()
+        self.pod_security = ""
+        self.container_delay = 0.8
+        self.replace_delay: float | None = 1.5
+        self.requests: list[tuple[str, str]] = []
+        self._version = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -- what tests set up and look at
+
+    def put(self, path: str, body: Object) -> Object:
+        """Store an object as it is."""
+        self._version += 1
+        metadata = body.setdefault("metadata", {})
+        metadata.setdefault("name", path.rsplit("/", 1)[1])
+        metadata.setdefault("uid", f"uid-{self._version}")
+        metadata["resourceVersion"] = str(self._version)
+        self.objects[path] = body
+        return body
+
+    def remove(self, path: str) -> None:
+        """Take an object away, as somebody else would."""
+        self.objects.pop(path, None)
+
+    def pod(self, name: str, owner: Object, labels: Mapping[str, str], *, ready: bool = True, ns: str = "payments") -> Object:
+        """A running pod of an owner."""
+        reference = {
+            "kind": owner["kind"],
+            "name": owner["metadata"]["name"],
+            "uid": owner["metadata"]["uid"],
+            "controller": True,
+        }
+        body = self.put(
+            paths.pods(ns, name),
+            {
+                "metadata": {"namespace": ns, "labels": dict(labels), "ownerReferences": [reference]},
+                "spec": {"nodeName": "node-1"},
+                "status": {"phase": "Running", "conditions": [_ready(ready)]},
+            },
+        )
+        self.netns[body["metadata"]["uid"]] = Netns(lambda: self.clock.now().timestamp())
+        return body
+
+    def service(self, app: str, replicas: int, *, ns: str = "payments") -> None:
+        """A Deployment with its ReplicaSet and ready pods."""
+        labels = {"app": app}
+        spec = {"replicas": replicas, "selector": {"matchLabels": labels}}
+        deployment = self.put(paths.deployments(ns, app), {"kind": "Deployment", "spec": dict(spec)})
+        owner = {"kind": "Deployment", "name": app, "uid": deployment["metadata"]["uid"], "controller": True}
+        replica_set = self.put(
+            paths.path("apps/v1", "replicasets", ns, f"{app}-1"),
+            {"kind": "ReplicaSet", "metadata": {"ownerReferences": [owner]}, "spec": dict(spec)},
+        )
+        for number in range(replicas):
+            self.pod(f"{app}-1-{number}", replica_set, labels, ns=ns)
+
+    def pods(self, app: str, ns: str = "payments") -> list[Object]:
+        """Pods of an app."""
+        found = self._list(paths.pods(ns), {"labelSelector": f"app={app}"})
+        return found["items"]
+
+    def ready(self, app: str) -> int:
+        """Ready pods of an app."""
+        return sum(1 for pod in self.pods(app) if pod["status"]["conditions"][0]["status"] == "True")
+
+    def live_faults(self) -> list[str]:
+        """Tables of ours in the network namespaces of pods that exist."""
+        uids = {item["metadata"]["uid"] for path, item in self.objects.items() if "/pods/" in path}
+        return [name for uid, netns in self.netns.items() if uid in uids for name in netns.tables]
+
+    # -- requests
+
+    def get(self, path: str, params: Mapping[str, str] | None) -> Object:
+        if path in self.objects:
+            return copy.deepcopy(self.objects[path])
+        if path.rsplit("/", 1)[1] in ("pods", "configmaps", "replicasets", "jobs"):
+            return self._list(path, params or {})
+        raise NotFound(404, "NotFound", f"{path} not found")
+
+    def create(self, path: str, body: Object, dry_run: bool) -> Object:
+        if path == REVIEWS:
+            asked = body["spec"]["resourceAttributes"]
+            resource = "/".join(part for part in (asked["resource"], asked.get("subresource", "")) if part)
+            return {"status": {"allowed": (asked["verb"], resource) not in self.forbidden}}
+        full = f"{path}/{body['metadata']['name']}"
+        if full in self.objects:
+            raise Conflict(409, "AlreadyExists", f"{full} exists")
+        return copy.deepcopy(self.put(full, copy.deepcopy(body))) if not dry_run else body
+
+    def patch(self, path: str, body: Any, content_type: str, dry_run: bool) -> Object:
+        if path.endswith("/ephemeralcontainers"):
+            assert content_type == STRATEGIC_PATCH
+            return self._add_container(path.removesuffix("/ephemeralcontainers"), body, dry_run)
+        assert content_type == MERGE_PATCH
+        found = self.objects.get(path)
+        if found is None:
+            raise NotFound(404, "NotFound", f"{path} not found")
+        version = body.get("metadata", {}).get("resourceVersion")
+        if version and version != found["metadata"]["resourceVersion"]:
+            raise Conflict(409, "Conflict", "the object has been modified")
+        return copy.deepcopy(self.put(path, _merge(found, body)))
+
+    def delete(self, path: str, uid: str | None, grace: int | None) -> Object:
+        found = self.objects.get(path)
+        if found is None:
+            raise NotFound(404, "NotFound", f"{path} not found")
+        if uid and found["metadata"]["uid"] != uid:
+            raise Conflict(409, "Conflict", "the uid differs")
+        if grace:
+            found["metadata"]["deletionTimestamp"] = "2026-07-01T12:00:00Z"
+            self._later(grace, lambda: self._gone(path, found))
+        else:
+            self._gone(path, found)
+        return {}
+
+    def _list(self, path: str, params: Mapping[str, str]) -> Object:
+        wanted = dict(part.split("=") for part in params.get("labelSelector", "").split(",") if part)
+        items = [
+            copy.deepcopy(item)
+            for key, item in self.objects.items()
+            if key.rsplit("/", 1)[0] == path
+            and wanted.items() <= (item["metadata"].get("labels") or {}).items()
+        ]
+        return {"items": items}
+
+    def _gone(self, path: str, found: Object) -> None:
+        if self.objects.get(path) is not found:
+            return
+        del self.objects[path]
+        if self.replace_delay is not None:
+            self._later(self.replace_delay, lambda: self._replace(found))
+
+    def _replace(self, pod: Object) -> None:
+        """What the ReplicaSet controller does."""
+        reference = pod["metadata"]["ownerReferences"][0]
+        ns = pod["metadata"]["namespace"]
+        owner = self.objects.get(paths.path("apps/v1", "replicasets", ns, reference["name"]))
+        if owner is None or len(self.pods(pod["metadata"]["labels"]["app"], ns)) >= owner["spec"]["replicas"]:
+            return
+        name = f"{reference['name']}-n{self._version}"
+        fresh = self.pod(name, owner, pod["metadata"]["labels"], ready=False, ns=ns)
+        self._later(1.0, lambda: fresh["status"]["conditions"].__setitem__(0, _ready(True)))
+
+    def _add_container(self, path: str, body: Object, dry_run: bool) -> Object:
+        pod = self.objects.get(path)
+        if pod is None:
+            raise NotFound(404, "NotFound", f"{path} not found")
+        if self.pod_security:
+            raise Forbidden(403, "Forbidden", self.pod_security)
+        if body["metadata"]["uid"] != pod["metadata"]["uid"]:
+            raise Conflict(409, "Conflict", "the uid differs")
+        (container,) = body["spec"]["ephemeralContainers"]
+        there = pod["spec"].setdefault("ephemeralContainers", [])
+        same = [item for item in there if item["name"] == container["name"]]
+        if same and same[0] != container:
+            raise Invalid(422, "Invalid", "existing ephemeral containers may not be changed")
+        if not same and not dry_run:
+            there.append(copy.deepcopy(container))
+            uid = pod["metadata"]["uid"]
+            self._later(self.container_delay, lambda: self._start_container(path, uid, container))
+        return {}
+
+    def _start_container(self, path: str, uid: str, container: Object) -> None:
+        """What the kubelet does."""
+        pod = self.objects.get(path)
+        if pod is None or pod["metadata"]["uid"] != uid:
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "termination-log"
+            arguments = ["--termination-log", str(log), *container["command"][2:]]
+            code = netfault.main(arguments, self.netns[uid].nft, lambda: self.clock.now().timestamp())
+            message = log.read_text()
+        ended = {"exitCode": code, "message": message, "finishedAt": self.clock.now().isoformat()}
+        statuses = pod["status"].setdefault("ephemeralContainerStatuses", [])
+        statuses.append({"name": container["name"], "state": {"terminated": ended}})
+
+    def _later(self, seconds: float, action: Callable[[], Any]) -> None:
+        async def wait() -> None:
+            await self.clock.sleep(seconds)
+            action()
+
+        task = asyncio.ensure_future(wait())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class Killed(BaseException):
+    """The process was killed by SIGKILL: no code of it runs any more."""
+
+
+class Process:
+    """One process: its requests and its clock, both of which stop for good when it is killed.
+
+    ``kill_at`` is the number of a write, counted from 1; it is killed before or after that write.
+    """
+
+    def __init__(self, world: World, name: str, kill_at: int | None = None, *, after: bool = False) -> None:
+        self.world = world
+        self.name = name
+        self.dead = False
+        self.writes: list[str] = []
+        self.fail: Callable[[str, str], ClusterError | None] = lambda _verb, _path: None
+        self._kill_at = kill_at
+        self._after = after
+
+    # the clock
+
+    def now(self) -> Any:
+        return self.world.clock.now()
+
+    async def sleep(self, seconds: float) -> None:
+        await self.world.clock.sleep(seconds)
+        self._live()
+
+    # the cluster
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Object:
+        await self._begin("GET", path)
+        return self.world.get(path, params)
+
+    async def create(self, path: str, body: Object, *, dry_run: bool = False) -> Object:
+        return await self._write("POST", path, lambda: self.world.create(path, body, dry_run), dry_run or path == REVIEWS)
+
+    async def replace(self, path: str, body: Object, *, dry_run: bool = False) -> Object:
+        raise AssertionError("nothing is replaced")
+
+    async def patch(self, path: str, body: Any, *, content_type: str = MERGE_PATCH, dry_run: bool = False) -> Object:
+        return await self._write("PATCH", path, lambda: self.world.patch(path, body, content_type, dry_run), dry_run)
+
+    async def delete(
+        self, path: str, *, uid: str | None = None, propagation: str = "Background", grace_seconds: int | None = None
+    ) -> Object:
+        return await self._write("DELETE", path, lambda: self.world.delete(path, uid, grace_seconds), False)
+
+    async def _begin(self, verb: str, path: str) -> None:
+        self._live()
+        await self.world.clock.sleep(0.01)
+        self._live()
+        self.world.requests.append((self.name, f"{verb} {path}"))
+        error = self.fail(verb, path)
+        if error:
+            raise error
+
+    async def _write(self, verb: str, path: str, action: Callable[[], Object], harmless: bool) -> Object:
+        await self._begin(verb, path)
+        if harmless:
+            return action()
+        self.writes.append(f"{verb} {path}")
+        if len(self.writes) == self._kill_at and not self._after:
+            self._die()
+        answer = action()
+        if len(self.writes) == self._kill_at:
+            self._die()
+        return answer
+
+    def _die(self) -> None:
+        self.dead = True
+        raise Killed(self.name)
+
+    def _live(self) -> None:
+        if self.dead:
+            raise Killed(self.name)
+
+
+def _merge(old: Any, new: Any) -> Any:
+    if not isinstance(new, dict):
+        return copy.deepcopy(new)
+    merged = dict(old) if isinstance(old, dict) else {}
+    for key, value in new.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = _merge(merged.get(key), value)
+    return merged
+
+
+def _ready(ready: bool) -> Object:
+    return {"type": "Ready", "status": "True" if ready else "False"}
+
+
+def record_of(world: World, path: str) -> Object:
+    """The record as it is stored."""
+    parsed: Object = json.loads(world.objects[path]["data"]["record.json"])
+    return parsed

@@ -1,0 +1,187 @@
+"""One run in a world: the runner's and the guardian's process, their pods and Jobs, and the system under test."""
+
+import asyncio
+import random
+from datetime import timedelta
+from typing import Any
+
+from chaos_clock import T0, VirtualClock
+from chaos_cluster import Killed, Process, World
+
+from firedrill.api.base import format_time
+from firedrill.api.record import Control, Record
+from firedrill.api.task import Result, Task
+from firedrill.clusters import paths
+from firedrill.runner import chaos
+from firedrill.runner.context import Identity, RunContext, Stop
+from firedrill.runner.guardian import Guardian, undo_table
+from firedrill.runner.record_store import RecordStore
+
+JOB = "cha-loss-0123456789ab"
+RUN = "abc1234567"
+RECORD_PATH = paths.configmaps("firedrill", f"{JOB}-record")
+Object = dict[str, Any]
+
+PACKET_LOSS: Object = {"packetLoss": {"percent": 60, "port": 8080}}
+POD_KILL: Object = {"podKill": {}}
+
+
+def spec(fault: Object, **fields: Any) -> Object:
+    """The spec of an experiment on the ledger."""
+    return {
+        "clusters": {"names": ["finance"]},
+        "timeout": "3m",
+        "duration": "10s",
+        "recoveryTimeout": "30s",
+        "steadyState": {"http": {"url": "http://gateway.payments:8080/pay"}, "window": "3s"},
+        "target": {"namespace": "payments", "matchLabels": {"app": "ledger"}},
+        "fault": fault,
+        **fields,
+    }
+
+
+def task(raw_spec: Object, **fields: Any) -> Task:
+    """A task of that spec; the policy allows both families."""
+    policy = {"faultFamilies": ["workload", "network"], "maxAffectedPercent": 50}
+    return Task.model_validate(
+        {
+            "kind": "ChaosExperiment",
+            "namespace": "sre",
+            "name": "ledger-loss",
+            "uid": "resource-uid",
+            "runId": RUN,
+            "cluster": "finance",
+            "runnerNamespace": "firedrill",
+            "job": JOB,
+            "jobUid": "job-uid",
+            "startedAt": format_time(T0),
+            "deadline": format_time(T0 + timedelta(minutes=3)),
+            "image": "docker.io/firedrill/runner:dev",
+            "policy": policy,
+            "spec": raw_spec,
+            **fields,
+        }
+    )
+
+
+class Lab:
+    """A world with the payment path in it, and one run."""
+
+    def __init__(self, run: Task) -> None:
+        self.clock = VirtualClock()
+        self.world = World(self.clock)
+        self.task = run
+        self.result: Result | None = None
+        self.guardian_delay = 1.0
+        self._random = random.Random(3)
+        self._guardians = 0
+        self.world.put(
+            paths.namespaces("payments"), {"metadata": {"labels": {"firedrill.dev/experiments": "enabled"}}}
+        )
+        self.world.service("ledger", 2)
+        self.world.put(paths.jobs("firedrill", JOB), {"metadata": {"uid": "job-uid"}, "status": {}})
+
+    # -- the system under test
+
+    async def ask(self) -> tuple[bool, str]:
+        """A request through the gateway to one of the ledger's pods; a lost one costs a second."""
+        pods = self.world.pods("ledger")
+        ready = [pod for pod in pods if pod["status"]["conditions"][0]["status"] == "True"]
+        # A Service takes a moment to drop a pod that is gone: requests to it fail.
+        if not ready or (len(ready) < 2 and self._random.random() < 0.5):
+            await self.clock.sleep(1.0)
+            return False, "timeout"
+        if not self.world.netns[self._random.choice(ready)["metadata"]["uid"]].passes():
+            await self.clock.sleep(1.0)
+            return False, "timeout"
+        await self.clock.sleep(0.02)
+        return True, ""
+
+    # -- the processes
+
+    def runner_process(self, kill_at: int | None = None, *, after: bool = False) -> Process:
+        return Process(self.world, "runner", kill_at, after=after)
+
+    async def runner(self, process: Process, pod_uid: str = "runner-pod") -> Result | None:
+        """The runner's pod from its start to its end, and what it gives as result."""
+        result = None
+        path = paths.pods("firedrill", pod_uid)
+        body = self._pod(path, JOB, pod_uid)
+        try:
+            result = await chaos.run(self._context(process, pod_uid), self.ask)
+            self.result = self.result or result
+            phase = "Succeeded"
+        except Killed:
+            phase = "Failed"
+        await self.clock.sleep(0.3)
+        body["status"]["phase"] = phase
+        condition = {"type": "Complete" if phase == "Succeeded" else "Failed", "status": "True"}
+        self.world.objects[paths.jobs("firedrill", JOB)]["status"] = {"conditions": [condition]}
+        return result
+
+    async def guardian(self, *processes: Process) -> None:
+        """The guardian's pods: each that is killed is followed by the next one."""
+        await self.clock.sleep(self.guardian_delay)
+        for process in (*processes, Process(self.world, "guardian")):
+            self._guardians += 1
+            uid = f"guardian-pod-{self._guardians}"
+            body = self._pod(paths.pods("firedrill", uid), f"{JOB}-guardian", uid)
+            try:
+                await Guardian(self._context(process, uid), undo_table("ChaosExperiment")).run()
+            except Killed:
+                body["status"]["phase"] = "Failed"
+                await self.clock.sleep(2.0)
+            else:
+                body["status"]["phase"] = "Succeeded"
+                return
+
+    async def both(self, runner: Process, *guardians: Process) -> None:
+        """Runner and guardian side by side, to the end of both."""
+        await asyncio.gather(self.runner(runner), self.guardian(*guardians))
+
+    def play(self, runner: Process | None = None, *guardians: Process) -> Any:
+        """Run both to the end, with time passing."""
+        return self.clock.run(self.both(runner or self.runner_process(), *guardians))
+
+    def _context(self, process: Process, pod_uid: str) -> RunContext:
+        store = RecordStore(process, self.task, process)
+        return RunContext(self.task, process, store, process, Identity(pod_uid, pod_uid, "firedrill", "node-2"), Stop())
+
+    def _pod(self, path: str, job: str, uid: str) -> Object:
+        return self.world.put(
+            path,
+            {"metadata": {"uid": uid, "labels": {"batch.kubernetes.io/job-name": job}}, "status": {"phase": "Running"}},
+        )
+
+    # -- what is left
+
+    async def operator_aborts(self, after: float, reason: str) -> None:
+        """What the operator writes to end a run."""
+        await self.clock.sleep(after)
+        body = self.world.objects.get(RECORD_PATH)
+        control = Control(abort=reason).model_dump_json(by_alias=True)
+        if body is None:
+            self.world.put(RECORD_PATH, {"metadata": {}, "data": {"control.json": control}})
+        else:
+            self.world.put(RECORD_PATH, {**body, "data": {**body["data"], "control.json": control}})
+
+    def record(self) -> Record | None:
+        """The record as it is stored."""
+        body = self.world.objects.get(RECORD_PATH)
+        raw = body["data"].get("record.json") if body else None
+        return Record.model_validate_json(raw) if raw else None
+
+    def problems(self) -> list[str]:
+        """All that should not be so once everything has ended."""
+        found = [f"table {name} is left in a pod" for name in self.world.live_faults()]
+        record = self.record()
+        if record is not None:
+            if not record.state.settled:
+                found.append(f"the record is {record.state}")
+            owners = self.world.objects[RECORD_PATH]["metadata"].get("ownerReferences") or [{}]
+            if owners[0].get("uid") != "job-uid":
+                found.append("the record belongs to no Job")
+            found += [f"{item.name} is {item.state}" for item in record.changes if item.state not in ("Undone", "Kept")]
+        if self.world.ready("ledger") < 2:
+            found.append(f"the ledger has {self.world.ready('ledger')} ready pods")
+        return found
