@@ -17,7 +17,7 @@ def chaos(name: str = "kill", *targets: str, **spec: Any) -> Object:
         "metadata": {"name": name},
         "spec": {
             "clusters": {"names": list(targets or ("finance",))},
-            "timeout": "60s",
+            "timeout": "10m",
             "duration": "1s",
             "recoveryTimeout": "10s",
             "steadyState": {"http": {"url": "http://gateway.payments:8080/pay", "interval": "10ms"}, "window": "1s"},
@@ -34,7 +34,7 @@ def drift(name: str = "drift", *targets: str, **spec: Any) -> Object:
         "apiVersion": API_VERSION,
         "kind": "DriftCheck",
         "metadata": {"name": name},
-        "spec": {"clusters": {"names": list(targets or ("finance",))}, "timeout": "60s", **DRIFT, **spec},
+        "spec": {"clusters": {"names": list(targets or ("finance",))}, "timeout": "10m", **DRIFT, **spec},
     }
 
 

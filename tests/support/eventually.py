@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 #: Generous, because machines of tests are slow at times; a test that passes never waits for it.
-PATIENCE = 60.0
+PATIENCE = 120.0
 _PAUSE = 0.05
 
 

@@ -103,7 +103,13 @@ class Write:
     owner: str
     name: str
     at: float
+    content: Any = None
     status: int | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the API server has done it, as far as we know."""
+        return self.status is not None and self.status < 300
 
 
 @dataclass
@@ -273,7 +279,7 @@ class FaultProxy:
         if request.owner and request.method == "POST" and request.resource in ("jobs", "configmaps"):
             self._owners[request.job] = request.owner
         owner = request.owner or self._owners.get(request.job, "")
-        write = Write(self.name, request.label, owner, request.name, time.monotonic())
+        write = Write(self.name, request.label, owner, request.name, time.monotonic(), request.content)
         self.writes.append(write)
         return write
 

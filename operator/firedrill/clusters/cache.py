@@ -71,9 +71,14 @@ def result_of(configmap: Object) -> Result:
 def record_of(configmap: Object) -> RecordView:
     """The record in a ConfigMap. A record that can not be read counts as one that is not settled."""
     data = configmap.get("data") or {}
-    control = Control.model_validate_json(data.get(CONTROL_KEY) or "{}")
     text = data.get(RECORD_KEY) or ""
-    return RecordView(Record.model_validate_json(text) if text else None, control)
+    control = Control()
+    try:
+        control = Control.model_validate_json(data.get(CONTROL_KEY) or "{}")
+        return RecordView(Record.model_validate_json(text) if text else None, control)
+    except ValidationError as error:
+        logger.error("record %s can not be read: %s", configmap["metadata"]["name"], error)
+        return RecordView(None, control, unreadable=True)
 
 
 _PARSE: dict[str, Callable[[Object], Any]] = {

@@ -136,7 +136,10 @@ class KubeClient:
         content_type: str = "application/json",
     ) -> Object:
         raw = await self._raw(method, path, params, body, content_type)
-        parsed: Object = json.loads(raw) if raw else {}
+        try:
+            parsed: Object = json.loads(raw) if raw else {}
+        except json.JSONDecodeError as error:
+            raise Unreachable(f"{method} {path} at {self.cluster}: the answer is not JSON: {raw[:80]!r}") from error
         return parsed
 
     async def _raw(

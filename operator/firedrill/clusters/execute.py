@@ -1,7 +1,10 @@
-"""Carries out the actions of a decision, in order, each idempotent; the first that fails ends the pass."""
+"""Carries out the actions of a decision, each idempotent: on the hub in order, in the targets side by side."""
 
+import asyncio
+import itertools
 import logging
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,17 +13,16 @@ from firedrill.api.base import format_micro_time
 from firedrill.api.meta import (
     ANNOTATION_RESOURCE,
     API_VERSION,
-    CONTROL_KEY,
     FINALIZER,
     LABEL_UID,
 )
 from firedrill.api.resource import RunResource
 from firedrill.clusters import jobs, paths
 from firedrill.clusters.client import JSON_PATCH, KubeClient
+from firedrill.clusters.control import set_control
 from firedrill.clusters.errors import ClusterError, Conflict, Invalid, NotFound
 from firedrill.clusters.metrics import Metrics
 from firedrill.clusters.registry import Registry
-from firedrill.core import naming
 from firedrill.core.actions import (
     Action,
     AddFinalizer,
@@ -35,6 +37,7 @@ from firedrill.core.actions import (
 logger = logging.getLogger(__name__)
 
 Object = dict[str, Any]
+TargetAction = EnsureRun | SetControl | DeleteRun
 
 
 class Stale(Exception):
@@ -64,22 +67,49 @@ class Executor:
     async def carry_out(self, resource: RunResource, body: Object, actions: tuple[Action, ...]) -> None:
         """Carry out all actions. ``body`` is the resource as it was read.
 
+        On the hub the first that fails ends the pass. In the targets, one that refuses or is silent holds up no
+        other, nor the end of the run; what it said is raised in the end.
+
         Raises Stale where the resource has changed, and ClusterError where a cluster refuses or is silent.
         """
+        failures: list[ClusterError] = []
+        for in_targets, group in itertools.groupby(actions, lambda action: isinstance(action, TargetAction)):
+            if in_targets:
+                failures += await self._in_targets(resource, list(group))
+                continue
+            for action in group:
+                self._check()
+                if isinstance(action, AddFinalizer | RemoveFinalizer):
+                    body = await self._set_finalizer(resource, body, present=isinstance(action, AddFinalizer))
+                elif isinstance(action, WriteStatus):
+                    body = await self._write_status(resource, body, action)
+                elif isinstance(action, PublishEvent):
+                    await self._publish(resource, action)
+        if failures:
+            raise failures[0]
+
+    async def _in_targets(self, resource: RunResource, actions: Sequence[Action]) -> list[ClusterError]:
+        """All targets at once; in each the actions in order, up to the first that fails."""
+        by_cluster: dict[str, list[TargetAction]] = defaultdict(list)
         for action in actions:
-            self._check()
-            if isinstance(action, AddFinalizer | RemoveFinalizer):
-                body = await self._set_finalizer(resource, body, present=isinstance(action, AddFinalizer))
-            elif isinstance(action, WriteStatus):
-                body = await self._write_status(resource, body, action)
-            elif isinstance(action, EnsureRun):
-                await self._ensure(resource, action)
-            elif isinstance(action, SetControl):
-                await self._control(resource, action)
-            elif isinstance(action, DeleteRun):
-                await self._delete(action)
-            else:
-                await self._publish(resource, action)
+            assert isinstance(action, TargetAction)
+            by_cluster[action.cluster].append(action)
+        answers = await asyncio.gather(*(self._in_target(resource, each) for each in by_cluster.values()))
+        return [error for error in answers if error is not None]
+
+    async def _in_target(self, resource: RunResource, actions: Sequence[TargetAction]) -> ClusterError | None:
+        try:
+            for action in actions:
+                self._check()
+                if isinstance(action, EnsureRun):
+                    await self._ensure(resource, action)
+                elif isinstance(action, SetControl):
+                    await self._control(resource, action)
+                else:
+                    await self._delete(action)
+        except ClusterError as error:
+            return error
+        return None
 
     def _path(self, resource: RunResource, subresource: str | None = None) -> str:
         return paths.firedrill(resource.kind.plural, resource.meta.namespace, resource.meta.name, subresource)
@@ -152,29 +182,14 @@ class Executor:
 
     async def _control(self, resource: RunResource, action: SetControl) -> None:
         client, target = self._registry.client(action.cluster), self._registry.target(action.cluster)
-        namespace, name = target.spec.runner_namespace, naming.record_name(action.job)
-        data = {CONTROL_KEY: action.control.model_dump_json(by_alias=True)}
-        try:
-            await client.patch(paths.configmaps(namespace, name), {"data": data})
-            return
-        except NotFound:
-            pass  # There is no record yet: creating it fences the run.
-        metadata: Object = {
-            "name": name,
-            "namespace": namespace,
-            "labels": jobs.run_labels(resource, action.run_id, "record"),
-            "annotations": {ANNOTATION_RESOURCE: resource.key},
-        }
-        try:
-            job = await client.get(paths.jobs(namespace, action.job))
-            metadata["ownerReferences"] = [jobs.owner_reference(action.job, job["metadata"]["uid"])]
-        except NotFound:
-            logger.info("record %s is created without a Job to own it", name)
-        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
-        try:
-            await client.create(paths.configmaps(namespace), body)
-        except Conflict:
-            await client.patch(paths.configmaps(namespace, name), {"data": data})
+        await set_control(
+            client,
+            target.spec.runner_namespace,
+            action.job,
+            action.control,
+            jobs.run_labels(resource, action.run_id, "record"),
+            {ANNOTATION_RESOURCE: resource.key},
+        )
 
     async def _delete(self, action: DeleteRun) -> None:
         target = self._registry.target(action.cluster)

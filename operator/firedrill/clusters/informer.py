@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from firedrill.clusters.client import KubeClient
-from firedrill.clusters.errors import ClusterError, Gone
+from firedrill.clusters.errors import ClusterError, Gone, Unreachable
 
 logger = logging.getLogger(__name__)
 
@@ -17,6 +17,8 @@ SILENCE = 75.0
 _WATCH_SECONDS = 300
 #: Even a healthy watch is checked against a full list this often.
 RELIST_EVERY = 1800.0
+_SHORTEST_WATCH = 1.0
+_FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 15.0
 
 Object = dict[str, Any]
@@ -38,6 +40,7 @@ class Informer:
         on_list: Callable[[list[Object]], None],
         on_event: Callable[[str, Object], None],
         on_state: Callable[[str | None], None],
+        silence: float = SILENCE,
     ) -> None:
         self._client = client
         self._path = path
@@ -45,23 +48,39 @@ class Informer:
         self._on_list = on_list
         self._on_event = on_event
         self._on_state = on_state
+        self._silence = silence
 
     async def run(self) -> None:
         """Follow the collection for ever."""
-        pause = 0.5
+        loop = asyncio.get_running_loop()
+        pause = _FIRST_PAUSE
         while True:
-            try:
-                version = await self._list()
-                self._on_state(None)
-                pause = 0.5
-                await self._follow(version)
-            except Gone:
-                logger.info("watch of %s at %s is too old: listing anew", self._path, self._client.cluster)
-            except ClusterError as error:
-                self._on_state(str(error))
-                logger.warning("watch of %s at %s: %s", self._path, self._client.cluster, error)
-                await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
-                pause = min(_LONGEST_PAUSE, pause * 2)
+            began = loop.time()
+            await self._list_and_follow()
+            if loop.time() - began > _LONGEST_PAUSE:
+                pause = _FIRST_PAUSE
+            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+            pause = min(_LONGEST_PAUSE, pause * 2)
+
+    async def _list_and_follow(self) -> None:
+        """Until the watch is broken; returns when a fresh list is due, whatever the reason."""
+        try:
+            version = await self._list()
+            self._on_state(None)
+        except ClusterError as error:
+            self._broken(error)
+            return
+        try:
+            await self._follow(version)
+        except (Gone, Unreachable) as error:
+            # A watch that breaks off says nothing of the target itself: the next list shows whether it answers.
+            logger.info("watch of %s at %s: %s; listing anew", self._path, self._client.cluster, error)
+        except ClusterError as error:
+            self._broken(error)
+
+    def _broken(self, error: ClusterError) -> None:
+        self._on_state(str(error))
+        logger.warning("watch of %s at %s: %s", self._path, self._client.cluster, error)
 
     async def _list(self) -> str:
         objects: list[Object] = []
@@ -85,8 +104,12 @@ class Informer:
                 "resourceVersion": version,
                 "timeoutSeconds": str(_WATCH_SECONDS),
             }
-            async with self._client.watch(self._path, params, silence=SILENCE) as events:
+            opened = loop.time()
+            async with self._client.watch(self._path, params, silence=self._silence) as events:
                 async for event in events:
                     version = event["object"]["metadata"]["resourceVersion"]
                     if event["type"] != "BOOKMARK":
                         self._on_event(event["type"], event["object"])
+            if loop.time() - opened < _SHORTEST_WATCH:
+                # A server that ends every watch at once must not be asked without end.
+                await asyncio.sleep(_SHORTEST_WATCH)

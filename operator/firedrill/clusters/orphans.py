@@ -3,10 +3,12 @@
 import logging
 from collections.abc import Callable
 
-from firedrill.api.meta import CONTROL_KEY
+from firedrill.api.kinds import RUN_KINDS
+from firedrill.api.meta import ANNOTATION_RESOURCE, LABEL_ROLE
 from firedrill.api.record import Control
 from firedrill.clusters import paths
 from firedrill.clusters.cache import Key
+from firedrill.clusters.control import set_control
 from firedrill.clusters.errors import NotFound
 from firedrill.clusters.registry import Registry
 from firedrill.clusters.target import TargetWatch
@@ -31,21 +33,21 @@ class Orphans:
             for uid, owner in watch.cache.uids().items():
                 if owner == key and uid != alive:
                     for job, objects in watch.cache.of(uid).items():
-                        await self._clean_run(watch, job, objects)
+                        await self._clean_run(watch, key, job, objects)
 
-    async def _clean_run(self, watch: TargetWatch, job: str, objects: RunObjects) -> None:
+    async def _clean_run(self, watch: TargetWatch, key: Key, job: str, objects: RunObjects) -> None:
         namespace = watch.target.spec.runner_namespace
         record = objects.record
         extra = {"cluster": watch.target.name}
-        if record is not None and not record.settled:
+        kind = RUN_KINDS.get(key.kind)
+        # Without a record its runner may claim it at any moment; with the Job its guardian would go as well.
+        unclaimed = record is None and objects.job is not None and (kind is None or kind.mutates)
+        if unclaimed or (record is not None and not record.settled):
             # Only a finalizer removed by hand leads here: the guardian still undoes, and then this returns.
-            if not record.control.abort:
+            if record is None or not record.control.abort:
                 self._check()
                 logger.warning("run %s lost its resource before it was undone: aborting it", job, extra=extra)
-                control = Control(abort="ResourceGone").model_dump_json(by_alias=True)
-                await watch.client.patch(
-                    paths.configmaps(namespace, naming.record_name(job)), {"data": {CONTROL_KEY: control}}
-                )
+                await self._abort(watch, job)
             return
         for path in (
             paths.jobs(namespace, job) if objects.job else None,
@@ -59,3 +61,14 @@ class Orphans:
                 logger.info("removed %s, left by a resource that is gone", path, extra=extra)
             except NotFound:
                 logger.debug("%s is gone already", path)
+
+    @staticmethod
+    async def _abort(watch: TargetWatch, job: str) -> None:
+        namespace = watch.target.spec.runner_namespace
+        try:
+            meta = (await watch.client.get(paths.jobs(namespace, job)))["metadata"]
+        except NotFound:
+            meta = {}
+        labels = {**meta.get("labels", {}), LABEL_ROLE: "record"}
+        annotations = {ANNOTATION_RESOURCE: meta.get("annotations", {}).get(ANNOTATION_RESOURCE, "")}
+        await set_control(watch.client, namespace, job, Control(abort="ResourceGone"), labels, annotations)

@@ -57,13 +57,13 @@ class WorkQueue(Generic[K]):
         heapq.heappush(self._later, (due, next(self._order), key))
         self._wake.set()
 
-    def retry(self, key: K) -> float:
+    def retry(self, key: K, at_least: float = 0.0) -> float:
         """Work on this key again after a delay that doubles with each failure, with jitter; returns the delay."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         self.retries += 1
         delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** min(failures, 20))
-        delay *= random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret
+        delay = max(at_least, delay * random.uniform(0.75, 1.25))  # noqa: S311 - jitter, not a secret
         self.add_later(key, delay)
         return delay
 

@@ -14,7 +14,7 @@ from firedrill.api.resource import RunResource, parse_run_resource
 from firedrill.clusters import paths
 from firedrill.clusters.cache import Key, RunCache
 from firedrill.clusters.client import KubeClient
-from firedrill.clusters.errors import ClusterError, NotFound
+from firedrill.clusters.errors import ClusterError, NotFound, Throttled
 from firedrill.clusters.execute import Executor, Stale
 from firedrill.clusters.lease import LeaseLost
 from firedrill.clusters.metrics import Metrics
@@ -68,11 +68,11 @@ class Reconciler:
                 await self.reconcile(key)
                 self._queue.forget(key)
             except Stale:
-                self._queue.add_later(key, 0.05)
+                self._queue.retry(key)
             except LeaseLost:
                 raise
             except ClusterError as error:
-                delay = self._queue.retry(key)
+                delay = self._queue.retry(key, error.retry_after if isinstance(error, Throttled) else 0.0)
                 self._metrics.retries.inc()
                 logger.warning("%s: %s; again in %.1f s", key, error, delay, extra={"resource": str(key)})
             except Exception:

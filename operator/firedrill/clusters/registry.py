@@ -20,6 +20,7 @@ from firedrill.clusters.cache import Key
 from firedrill.clusters.client import KubeClient
 from firedrill.clusters.credentials import api_from_secret
 from firedrill.clusters.errors import ClusterError, Conflict, NotFound
+from firedrill.clusters.informer import SILENCE
 from firedrill.clusters.metrics import Metrics
 from firedrill.clusters.target import TargetWatch
 from firedrill.core.observed import TargetView
@@ -41,6 +42,7 @@ class Registry:
         on_key: Callable[[Key], None],
         on_change: Callable[[str], None],
         check: Callable[[], None],
+        silence: float = SILENCE,
     ) -> None:
         self._hub = hub
         self._namespace = namespace
@@ -48,6 +50,7 @@ class Registry:
         self._on_key = on_key
         self._on_change = on_change
         self._check = check
+        self._silence = silence
         self._watches: dict[str, TargetWatch] = {}
         self._marks: dict[str, str] = {}
         self._broken: dict[str, tuple[Target, str]] = {}
@@ -60,14 +63,17 @@ class Registry:
 
     def client(self, cluster: str) -> KubeClient:
         """The client of a target; raises ClusterError where there is none."""
+        return self._watch(cluster).client
+
+    def target(self, cluster: str) -> Target:
+        """A target that has a client; raises ClusterError where it has none."""
+        return self._watch(cluster).target
+
+    def _watch(self, cluster: str) -> TargetWatch:
         watch = self._watches.get(cluster)
         if watch is None:
             raise ClusterError(f"target {cluster} has no client")
-        return watch.client
-
-    def target(self, cluster: str) -> Target:
-        """A target that has a client."""
-        return self._watches[cluster].target
+        return watch
 
     def watches(self) -> list[TargetWatch]:
         """All targets that are followed."""
@@ -104,19 +110,25 @@ class Registry:
         try:
             spec = TargetClusterSpec.model_validate(body.get("spec") or {})
         except ValidationError as error:
+            # A slip in the spec must not look as if the target were gone: its runs wait for it.
+            if name in self._watches:
+                self._broken[name] = (self._watches[name].target, describe(error))
             await self._drop(name)
             await self._write(body, _status(body, problem=describe(error), reason="InvalidSpec"))
             return
         target = Target(name, meta.uid, meta.labels, spec)
         try:
             await self._connect(target)
-        except (InvalidInput, ClusterError) as error:
+        except InvalidInput as error:
             await self._drop(name)
             self._broken[name] = (target, str(error))
             await self._write(body, _status(body, problem=str(error), reason="CredentialsInvalid"))
-            if isinstance(error, ClusterError) and not isinstance(error, NotFound):
-                raise
             return
+        except ClusterError as error:
+            # The hub does not say what the credentials are: those that are in use go on being used.
+            if name not in self._watches:
+                self._broken[name] = (target, str(error))
+            raise
         await self._write(body, _status(body, watch=self._watches[name]))
 
     async def _connect(self, target: Target) -> None:
@@ -152,7 +164,12 @@ class Registry:
                 observer=self._metrics.request_seen,
             )
         watch = TargetWatch(
-            target, client, on_key=self._on_key, on_change=lambda: self._on_change(target.name), owns_client=own
+            target,
+            client,
+            on_key=self._on_key,
+            on_change=lambda: self._on_change(target.name),
+            owns_client=own,
+            silence=self._silence,
         )
         self._watches[target.name] = watch
         watch.start()

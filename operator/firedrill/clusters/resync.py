@@ -10,38 +10,49 @@ from firedrill.clusters import paths
 from firedrill.clusters.cache import Key
 from firedrill.clusters.client import KubeClient
 from firedrill.clusters.errors import ClusterError, NotFound
+from firedrill.clusters.informer import SILENCE
 from firedrill.clusters.queue import WorkQueue
 from firedrill.clusters.reconciler import HALT_CONFIGMAP
 from firedrill.clusters.registry import Registry
 
 logger = logging.getLogger(__name__)
 
-_EVERY = 30.0
-#: A version that was listed and not delivered by a watch within this time means that the watch is dead.
-_WATCH_LAG = 60.0
 #: The hub must have answered a list within this time.
 _LIST_LAG = 120.0
 
 
 class HubWatch:
-    """Compares what the hub lists with what its watches have delivered. Idle, it only reads."""
+    """Compares what the hub lists with what its watches have delivered. Idle, it only reads.
+
+    A version that was listed and that no watch delivers within about ``silence`` seconds means that the watch is dead.
+    """
 
     def __init__(
-        self, hub: KubeClient, namespace: str, queue: WorkQueue[Key], registry: Registry, targets: WorkQueue[str]
+        self,
+        hub: KubeClient,
+        namespace: str,
+        queue: WorkQueue[Key],
+        registry: Registry,
+        targets: WorkQueue[str],
+        silence: float = SILENCE,
     ) -> None:
         self._hub = hub
         self._namespace = namespace
         self._queue = queue
         self._registry = registry
         self._targets = targets
-        self._delivered: dict[str, int] = {}
+        self._every = silence * 0.4
+        self._lag = silence * 0.8
+        #: Of each object that a watch has delivered: the version, and the key to look at when it is gone.
+        self._delivered: dict[str, tuple[int, Key | str]] = {}
         self._behind: dict[str, tuple[str, float]] = {}
         self._listed_at = time.monotonic()
         self._halted = False
 
-    def delivered(self, uid: str, version: str) -> None:
+    def delivered(self, key: Key | str, uid: str, version: str) -> None:
         """A watch has delivered this version of an object."""
-        self._delivered[uid] = max(self._delivered.get(uid, 0), int(version))
+        before, _ = self._delivered.get(uid, (0, key))
+        self._delivered[uid] = (max(before, int(version)), key)
         self._behind.pop(uid, None)
 
     def forget(self, uid: str) -> None:
@@ -55,7 +66,7 @@ class HubWatch:
         if now - self._listed_at > _LIST_LAG:
             return f"the hub has not answered a list for {now - self._listed_at:.0f} s"
         for name, since in self._behind.values():
-            if now - since > _WATCH_LAG:
+            if now - since > self._lag:
                 return f"the watch of the hub has not delivered {name} for {now - since:.0f} s"
         return ""
 
@@ -67,7 +78,7 @@ class HubWatch:
                 self._listed_at = time.monotonic()
             except ClusterError as error:
                 logger.warning("resync: %s", error)
-            await asyncio.sleep(_EVERY * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+            await asyncio.sleep(self._every * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
 
     async def watch_halt(self) -> None:
         """Look for a hub-wide halt every few seconds; its coming and going concerns every kind that changes."""
@@ -90,18 +101,22 @@ class HubWatch:
         return True
 
     async def _look(self, *, everything: bool = False) -> None:
+        known, listed = set(self._delivered) | set(self._behind), set()
         for kind in (*RUN_KINDS.values(), TARGET_CLUSTER):
             params = {"limit": "500"}
             while True:
                 page = await self._hub.get(paths.firedrill(kind.plural), params)
                 for item in page["items"]:
+                    listed.add(item["metadata"]["uid"])
                     self._compare(kind.name, item["metadata"], everything)
                 if not page["metadata"].get("continue"):
                     break
                 params["continue"] = page["metadata"]["continue"]
+        for uid in known - listed:
+            self._missed_deletion(uid)
 
     def _compare(self, kind: str, meta: dict[str, str], everything: bool) -> None:
-        behind = self._delivered.get(meta["uid"], 0) < int(meta["resourceVersion"])
+        behind = self._delivered.get(meta["uid"], (0, ""))[0] < int(meta["resourceVersion"])
         if behind:
             self._behind.setdefault(meta["uid"], (f"{kind} {meta['name']}", time.monotonic()))
         if not behind and not everything:
@@ -110,3 +125,12 @@ class HubWatch:
             self._targets.add(meta["name"])
         else:
             self._queue.add(Key(kind, meta["namespace"], meta["name"]))
+
+    def _missed_deletion(self, uid: str) -> None:
+        """An object went while nobody watched: what it has left is looked for now."""
+        self._behind.pop(uid, None)
+        _, key = self._delivered.pop(uid, (0, None))
+        if isinstance(key, Key):
+            self._queue.add(key)
+        elif key:
+            self._targets.add(key)

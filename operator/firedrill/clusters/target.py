@@ -14,7 +14,7 @@ from firedrill.clusters import paths
 from firedrill.clusters.cache import Key, RunCache
 from firedrill.clusters.client import KubeClient
 from firedrill.clusters.errors import ClusterError
-from firedrill.clusters.informer import Informer
+from firedrill.clusters.informer import SILENCE, Informer
 from firedrill.core.observed import TargetView
 
 logger = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ class TargetWatch:
         on_key: Callable[[Key], None],
         on_change: Callable[[], None],
         owns_client: bool = True,
+        silence: float = SILENCE,
     ) -> None:
         self.target = target
         self.client = client
@@ -64,6 +65,7 @@ class TargetWatch:
         self._on_key = on_key
         self._on_change = on_change
         self._owns_client = owns_client
+        self._silence = silence
         self._errors: dict[str, str | None] = {
             "jobs": "not listed yet",
             "configmaps": "not listed yet",
@@ -122,6 +124,7 @@ class TargetWatch:
             on_list=on_list,
             on_event=on_event,
             on_state=lambda error: self._set(part, error),
+            silence=self._silence,
         )
 
     def _set(self, part: str, error: str | None) -> None:

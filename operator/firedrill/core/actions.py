@@ -1,4 +1,8 @@
-"""What a step asks for. The cluster layer carries the actions out in order and stops at the first that fails."""
+"""What a step asks for.
+
+The cluster layer carries out what concerns the hub in order and stops at the first that fails there; what concerns
+targets in between, side by side: one that fails holds up no other.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

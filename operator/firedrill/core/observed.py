@@ -30,14 +30,18 @@ class JobView:
 
 @dataclass(frozen=True)
 class RecordView:
-    """The record of a run; ``record`` is None where the operator created it to fence the run."""
+    """The record of a run; ``record`` is None where the operator created it to fence the run, or it is unreadable."""
 
     record: Record | None
     control: Control
+    #: It holds something that this version does not understand: whether all is undone can not be told.
+    unreadable: bool = False
 
     @property
     def settled(self) -> bool:
         """Whether nothing of the run is left to undo, and nothing can be changed by it any more."""
+        if self.unreadable:
+            return False
         if self.record is None:
             return bool(self.control.abort)
         return self.record.state.settled

@@ -176,11 +176,12 @@ def refused(case: Case) -> Judgement | None:
     """The policy of the target does not allow this run."""
     if case.view is None or case.attempted:
         return None
-    rule = _refusal(case.resource, case.view)
+    rule = refusal(case.resource, case.view)
     return Judgement(Outcome(Verdict.INCONCLUSIVE, "NotPermitted", rule)) if rule else None
 
 
-def _refusal(resource: RunResource, view: TargetView) -> str:
+def refusal(resource: RunResource, view: TargetView) -> str:
+    """Which rule of the target forbids this run; empty where none does."""
     policy, name = view.target.spec.policy, view.target.name
     if view.target.spec.suspend:
         return f"TargetCluster {name} is suspended (spec.suspend)"
@@ -248,9 +249,9 @@ POLICIES: tuple[Callable[[Case], Judgement | None], ...] = (
     finished,
     target_gone,
     ended_early,
+    refused,
     unreachable,
     out_of_time,
-    refused,
     runner_failed,
     job_lost,
     incomplete,

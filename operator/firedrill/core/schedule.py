@@ -69,6 +69,11 @@ def planned_run(resource: RunResource, spec: RunSpec, now: datetime) -> datetime
     return next_fire(spec.schedule, spec.time_zone, now)
 
 
+def requested_run(resource: RunResource) -> str:
+    """The value of the run-at annotation, as far as status can hold it; empty without one."""
+    return resource.meta.annotations.get(ANNOTATION_RUN_AT, "")[:253]
+
+
 def is_first_visit(resource: RunResource) -> bool:
     """Whether this resource was never looked at, so that what it carries already is no news."""
     return resource.status.handled_spec is None
@@ -79,7 +84,7 @@ def due_trigger(resource: RunResource, spec: RunSpec, now: datetime) -> Trigger 
     if spec.suspend:
         return None
     first = is_first_visit(resource)
-    requested = resource.meta.annotations.get(ANNOTATION_RUN_AT, "")
+    requested = requested_run(resource)
     if requested and not first and requested != resource.status.handled_run_at:
         return Trigger("RunAt", requested[:100])
     if spec.schedule:

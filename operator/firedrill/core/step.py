@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from firedrill.api.autofix import Approval, AutoFixSpec
 from firedrill.api.errors import InvalidInput
-from firedrill.api.meta import ANNOTATION_RUN_AT, FINALIZER
+from firedrill.api.meta import FINALIZER
 from firedrill.api.resource import RunResource
 from firedrill.api.run import ClusterResult, ConcurrencyPolicy, RunRef, RunSpec, RunStatus
 from firedrill.api.verdict import ConditionStatus, Finding, Verdict
@@ -25,9 +25,17 @@ from firedrill.core.actions import (
     WriteStatus,
 )
 from firedrill.core.observed import NOTHING, Observed, RunContext
-from firedrill.core.outcome import Case, judge
+from firedrill.core.outcome import Case, judge, refusal
 from firedrill.core.progress import advance, settle
-from firedrill.core.schedule import Trigger, check_schedule, due_trigger, missed, next_fire, planned_run
+from firedrill.core.schedule import (
+    Trigger,
+    check_schedule,
+    due_trigger,
+    missed,
+    next_fire,
+    planned_run,
+    requested_run,
+)
 from firedrill.core.summary import finish, kind_findings, set_conditions
 from firedrill.core.targets import matched, missing_names
 
@@ -73,7 +81,7 @@ def _idle(observed: Observed, now: datetime) -> Decision:
 def _handled(resource: RunResource) -> dict[str, str | None]:
     return {
         "handled_spec": naming.spec_hash(resource.raw_spec),
-        "handled_run_at": resource.meta.annotations.get(ANNOTATION_RUN_AT, "")[:253] or None,
+        "handled_run_at": requested_run(resource) or None,
     }
 
 
@@ -151,7 +159,12 @@ def _start(observed: Observed, spec: RunSpec, trigger: Trigger, now: datetime) -
     resource = observed.resource
     kind, meta = resource.kind, resource.meta
     previous = resource.status.last_run.id if resource.status.last_run else ""
-    run = RunRef(id=naming.run_id(meta.uid, f"{trigger.text}|{previous}"), trigger=trigger.text[:128], started_at=now)
+    run = RunRef(
+        id=naming.run_id(meta.uid, f"{trigger.text}|{previous}"),
+        trigger=trigger.text[:128],
+        started_at=now,
+        deadline=now + run_limit(spec),
+    )
     following = next_fire(spec.schedule, spec.time_zone, now) if spec.schedule else None
     names = matched(spec.clusters, observed.targets)
     begun = resource.status.model_copy(update={**_handled(resource), "last_run": run, "next_run": following})
@@ -162,7 +175,9 @@ def _start(observed: Observed, spec: RunSpec, trigger: Trigger, now: datetime) -
         return Decision((WriteStatus(ended), PublishEvent("NoTargets", what, warning=True)), timedelta(0))
     clusters = []
     for name in names:
-        ready = observed.targets[name].reachable
+        # What the policy refuses is never attempted; the chain of policies says why.
+        view = observed.targets[name]
+        ready = view.reachable and not refusal(resource, view)
         job = naming.job_name(kind.name, meta.name, meta.uid, run.id, name)
         clusters.append(
             ClusterResult(
@@ -228,8 +243,8 @@ def _ending(observed: Observed, now: datetime) -> str:
 
 def _carry_on(observed: Observed, run: RunRef, now: datetime) -> Decision:
     resource, status = observed.resource, observed.resource.status
-    limit = run_limit(resource.spec) if resource.spec else timedelta(minutes=10)
-    context = RunContext(run.id, run.started_at, run.started_at + limit, resource.kind.mutates, _ending(observed, now))
+    deadline = run.deadline or run.started_at + (run_limit(resource.spec) if resource.spec else timedelta(minutes=10))
+    context = RunContext(run.id, run.started_at, deadline, resource.kind.mutates, _ending(observed, now))
     clusters: list[ClusterResult] = []
     actions: list[Action] = []
     for known in status.clusters:

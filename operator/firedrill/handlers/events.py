@@ -19,19 +19,18 @@ def registry_for(operator: Operator) -> kopf.OperatorRegistry:
         settings.scanning.disabled = True
         settings.peering.standalone = True
         settings.watching.server_timeout = 300
+        settings.watching.inactivity_timeout = operator.settings.watch_silence
         settings.networking.request_timeout = 30
         settings.queueing.idle_timeout = 0.2
 
     def on_run_kind(event: Any, **_: Any) -> None:
         body = event["object"]
         meta = body["metadata"]
-        operator.saw(meta, event["type"])
-        operator.queue.add(Key(body["kind"], meta["namespace"], meta["name"]))
+        operator.saw(Key(body["kind"], meta["namespace"], meta["name"]), meta, event["type"])
 
     def on_target(event: Any, **_: Any) -> None:
         meta = event["object"]["metadata"]
-        operator.saw(meta, event["type"])
-        operator.targets.add(meta["name"])
+        operator.saw(meta["name"], meta, event["type"])
 
     kopf.on.startup(registry=registry)(on_startup)
     kopf.on.login(registry=registry)(login)

@@ -44,23 +44,30 @@ class Operator:
             on_key=self.queue.add,
             on_change=self.targets.add,
             check=self.lease.check,
+            silence=settings.watch_silence,
         )
         executor = Executor(
             hub, self._registry, Images(settings.image, settings.pull_policy), metrics, self.lease.check
         )
         orphans = Orphans(self._registry, self.lease.check)
         self._reconciler = Reconciler(hub, settings.namespace, self._registry, executor, orphans, self.queue, metrics)
-        self._hub_watch = HubWatch(hub, settings.namespace, self.queue, self._registry, self.targets)
+        self._hub_watch = HubWatch(
+            hub, settings.namespace, self.queue, self._registry, self.targets, settings.watch_silence
+        )
         self._loaded = asyncio.Event()
         metrics.queue_depth.set_function(lambda: len(self.queue))
         metrics.queue_oldest.set_function(self.queue.oldest_age)
 
-    def saw(self, meta: Any, event_type: str | None) -> None:
-        """A watch of the hub has delivered an object."""
+    def saw(self, key: Key | str, meta: Any, event_type: str | None) -> None:
+        """A watch of the hub has delivered a resource (by its key) or a TargetCluster (by its name)."""
         if event_type == "DELETED":
             self._hub_watch.forget(meta["uid"])
         else:
-            self._hub_watch.delivered(meta["uid"], meta["resourceVersion"])
+            self._hub_watch.delivered(key, meta["uid"], meta["resourceVersion"])
+        if isinstance(key, Key):
+            self.queue.add(key)
+        else:
+            self.targets.add(key)
 
     def problem(self) -> str:
         """Why this process is not ready; empty where it is. One dead target is no reason."""

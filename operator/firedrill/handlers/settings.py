@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from firedrill.api.errors import InvalidInput
+from firedrill.clusters.informer import SILENCE
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Settings:
     port: int = 8080
     workers: int = 8
     requests_per_second: float = 50
+    watch_silence: float = SILENCE
     log_level: str = "INFO"
 
 
@@ -28,7 +30,13 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
     if not image:
         raise InvalidInput("FIREDRILL_RUNNER_IMAGE is not set: it names the image that runners are started from")
     numbers: dict[str, int] = {}
-    for name, default in (("FIREDRILL_PORT", 8080), ("FIREDRILL_WORKERS", 8), ("FIREDRILL_REQUESTS_PER_SECOND", 50)):
+    for name, default in (
+        ("FIREDRILL_PORT", 8080),
+        ("FIREDRILL_WORKERS", 8),
+        ("FIREDRILL_REQUESTS_PER_SECOND", 50),
+        # API servers send bookmarks about once a minute: with less, watches are renewed without need.
+        ("FIREDRILL_WATCH_SILENCE_SECONDS", int(SILENCE)),
+    ):
         try:
             numbers[name] = int(environ.get(name, default))
         except ValueError as error:
@@ -41,5 +49,6 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         port=numbers["FIREDRILL_PORT"],
         workers=numbers["FIREDRILL_WORKERS"],
         requests_per_second=numbers["FIREDRILL_REQUESTS_PER_SECOND"],
+        watch_silence=numbers["FIREDRILL_WATCH_SILENCE_SECONDS"],
         log_level=environ.get("FIREDRILL_LOG_LEVEL", "INFO").upper(),
     )

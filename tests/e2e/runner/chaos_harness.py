@@ -4,13 +4,15 @@ import asyncio
 import json
 import os
 import secrets
+import signal
 import subprocess
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 import yaml
 
 from firedrill.api.kinds import CHAOS_EXPERIMENT
@@ -82,14 +84,17 @@ class Bench:
         try:
             await self.client.create(paths.path(version, plural, namespace), body)
         except Conflict as error:
-            assert error.already_exists, error
+            if not error.already_exists:
+                raise
 
     async def set_up(self) -> None:
         """Namespaces, accounts, rights and the payment path, all ready."""
         await self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.runner}})
         workload = (ROOT / "manifests/workloads/finance.yaml").read_text()
         workload = workload.replace("namespace: payments", f"namespace: {self.target}")
-        workload = workload.replace("  name: payments\n", f"  name: {self.target}\n").replace(".payments:", f".{self.target}:")
+        workload = workload.replace("  name: payments\n", f"  name: {self.target}\n").replace(
+            ".payments:", f".{self.target}:"
+        )
         rights = (Path(__file__).parent / "rbac.yaml").read_text()
         rights = rights.replace("RUNNER", self.runner).replace("TARGET", self.target)
         for body in yaml.safe_load_all(workload):
@@ -240,10 +245,22 @@ class Run:
         found = await self.bench.client.get(paths.pods(self.bench.runner), query)
         return found["items"][-1]
 
-    async def kill(self, job: str) -> None:
-        """Kill the pod of a Job at once."""
+    async def delete_pod(self, job: str, grace_seconds: int | None = None) -> None:
+        """Delete the pod of a Job; its process gets SIGTERM first."""
         pod = await self.pod(job)
-        await self.bench.client.delete(paths.pods(self.bench.runner, pod["metadata"]["name"]), grace_seconds=0)
+        path = paths.pods(self.bench.runner, pod["metadata"]["name"])
+        await self.bench.client.delete(path, grace_seconds=grace_seconds)
+
+    async def sigkill(self, job: str) -> None:
+        """Kill the process of a Job without a warning: from the machine of the node, as nothing in the pod can."""
+        self.sigkill_process((await self.pod(job))["metadata"]["uid"])
+
+    def sigkill_process(self, pod_uid: str) -> None:
+        """Kill the process of a pod of this run, also once the pod itself was deleted."""
+        pid = _process_of(pod_uid)
+        if pid is None:
+            pytest.skip("the processes of the nodes are not on this machine, or are not ours to kill")
+        os.kill(pid, signal.SIGKILL)
 
     async def job_ended(self, job: str, seconds: float = 90) -> str:
         """How a Job has ended: Complete or Failed."""
@@ -254,3 +271,16 @@ class Run:
             return next((kind for kind in ended if kind in ("Complete", "Failed")), None)
 
         return await eventually(look, f"Job {job} has ended", seconds)
+
+
+def _process_of(pod_uid: str) -> int | None:
+    """The first process of a pod's container, told by the environment that its Job gives it."""
+    mark = f"POD_UID={pod_uid}".encode()
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark in environ.read_bytes().split(b"\0"):
+                found.append(int(environ.parent.name))
+        except OSError:
+            continue  # it has ended, or belongs to somebody else
+    return min(found, default=None)

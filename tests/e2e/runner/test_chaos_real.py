@@ -1,16 +1,19 @@
 """Real faults in a real cluster: seen by the probe and by the kernel, gone afterwards, whoever dies in between."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
-from chaos_harness import Bench
+from chaos_harness import IMAGE, Bench
 
 from firedrill.api.record import PacketsDropped
 from firedrill.api.task import Result
 from firedrill.api.verdict import Verdict
 from firedrill.clusters import paths
+from firedrill.clusters.errors import Conflict, Invalid
 from firedrill.core.naming import guardian_name, record_name
+from firedrill.runner.faults.ephemeral import add_container, container
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
@@ -23,7 +26,9 @@ KILL: dict[str, Any] = {"podKill": {}}
 def told(result: Result) -> str:
     """All of a result that matters, for a failed assertion."""
     lines = [f"{item.name}={item.value} {item.detail}" for item in result.measurements]
-    return "\n".join([f"{result.verdict} {result.reason}: {result.message}", *lines, str(result.report.get("timeline"))])
+    return "\n".join(
+        [f"{result.verdict} {result.reason}: {result.message}", *lines, str(result.report.get("timeline"))]
+    )
 
 
 def values(result: Result) -> dict[str, float | None]:
@@ -95,7 +100,7 @@ async def test_the_guardian_undoes_when_the_runner_is_killed(bench: Bench) -> No
     ledgers = await bench.pods("ledger")
     assert [bench.connects(pod["status"]["podIP"]) for pod in ledgers] == [0, 0]
     killed = asyncio.get_running_loop().time()
-    await run.kill(run.job)
+    await run.sigkill(run.job)
     record = await run.state("Undone", seconds=60)
     print(f"undone {asyncio.get_running_loop().time() - killed:.1f} s after the runner was killed: {record.message}")
     assert record.undone_by == "guardian"
@@ -104,12 +109,35 @@ async def test_the_guardian_undoes_when_the_runner_is_killed(bench: Bench) -> No
     assert await run.job_ended(run.job) == "Failed"
 
 
+async def test_a_runner_that_is_asked_to_end_undoes_first(bench: Bench) -> None:
+    run = await bench.start(ALL, duration="90s", timeout="5m")
+    await run.state("Applied")
+    await run.delete_pod(run.job)
+    record = await run.state("Undone", seconds=60)
+    print(f"undone by {record.undone_by}: {record.message}")
+    assert record.undone_by == "runner"
+    result = await run.result()
+    assert (result.verdict, result.reason) == (Verdict.INCONCLUSIVE, "Terminated"), told(result)
+
+
+async def test_what_the_fence_of_undoing_relies_on(bench: Bench) -> None:
+    pod = (await bench.pods("fraud"))[0]["metadata"]
+    undo = container("firedrill-fence-in", IMAGE, ("undo", "--table", "firedrill_fence"))
+    inject = container("firedrill-fence-in", IMAGE, ("inject", "--table", "firedrill_fence"))
+    with pytest.raises((Conflict, Invalid)):
+        await add_container(bench.client, bench.target, pod["name"], "another-uid", undo)
+    await add_container(bench.client, bench.target, pod["name"], pod["uid"], undo)
+    await add_container(bench.client, bench.target, pod["name"], pod["uid"], undo)
+    with pytest.raises(Invalid):
+        await add_container(bench.client, bench.target, pod["name"], pod["uid"], inject)
+
+
 async def test_a_restarted_guardian_undoes_what_it_has_never_seen(bench: Bench) -> None:
     run = await bench.start(ALL, duration="90s", timeout="5m")
     await run.state("Applied")
     first = await run.pod(guardian_name(run.job))
-    await run.kill(guardian_name(run.job))
-    await run.kill(run.job)
+    await run.delete_pod(guardian_name(run.job), 0)
+    await run.sigkill(run.job)
     record = await run.state("Undone", seconds=90)
     print(f"undone: {record.message}; {record.changes[0].evidence}")
     assert record.undone_by == "guardian"
@@ -125,9 +153,12 @@ async def test_with_nobody_left_the_kernel_ends_it(bench: Bench) -> None:
         pod = await run.pod(job)
         await bench.client.delete(paths.jobs(bench.runner, job), propagation="Orphan")
         await bench.client.delete(paths.pods(bench.runner, pod["metadata"]["name"]), grace_seconds=0)
+        run.sigkill_process(pod["metadata"]["uid"])
     assert [bench.connects(pod["status"]["podIP"]) for pod in ledgers] == [0, 0]
-    last = max(change.expires_at for change in record.changes if isinstance(change, PacketsDropped) and change.expires_at)
-    await asyncio.sleep(max(0.0, last.timestamp() - __import__("time").time()) + 0.5)
+    last = max(
+        change.expires_at for change in record.changes if isinstance(change, PacketsDropped) and change.expires_at
+    )
+    await asyncio.sleep(max(0.0, last.timestamp() - time.time()) + 0.5)
     assert [bench.connects(pod["status"]["podIP"]) for pod in ledgers] == [20, 20]
     assert (await run.record() or record).state == "Applied"
 

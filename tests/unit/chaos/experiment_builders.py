@@ -69,7 +69,9 @@ def samples(outcomes: Iterable[bool | str], *, interval: float = 0.2, start: flo
     return [Sample(at(start + number * interval), 0.02 if ok else 1.0, ok) for number, ok in enumerate(flat)]
 
 
-def observation(fault: dict[str, Any] | None = None, *, limits: dict[str, Any] | None = None, **fields: Any) -> Observation:
+def observation(
+    fault: dict[str, Any] | None = None, *, limits: dict[str, Any] | None = None, **fields: Any
+) -> Observation:
     """An experiment that is passed, but for the given fields."""
     usual = Observation(
         spec=spec(fault, steadyState=limits or {}),

@@ -12,7 +12,9 @@ from firedrill.engines.chaos.views import Owner
 OPTED_IN = {LABEL_OPT_IN: "enabled"}
 
 
-def request(fault: Any = LOSS, *, policy: Any = None, labels: Any = OPTED_IN, matching: Any = None, **fields: Any) -> Request:
+def request(
+    fault: Any = LOSS, *, policy: Any = None, labels: Any = OPTED_IN, matching: Any = None, **fields: Any
+) -> Request:
     there = pods(4) if matching is None else matching
     hit = fields.pop("selected", there[:1])
     return Request(task(**(policy or {})), spec(fault, **fields), labels, there, hit)
@@ -41,7 +43,11 @@ def test_what_is_allowed(fault: Any) -> None:
         (request(labels={}), "NotPermitted", "label it firedrill.dev/experiments=enabled"),
         (request(labels={LABEL_OPT_IN: "true"}), "NotPermitted", "label it"),
         (request(matching=[]), "NoTargets", "app=ledger"),
-        (request(selected=pods(3)), "NotPermitted", "3 of 4 pods would be hit; policy.maxAffectedPercent, 50, allows 2"),
+        (
+            request(selected=pods(3)),
+            "NotPermitted",
+            "3 of 4 pods would be hit; policy.maxAffectedPercent, 50, allows 2",
+        ),
         (request(KILL, selected=[pod("a", owner=None)]), "NotPermitted", "no controller"),
         (request(KILL, selected=[pod("a", owner=Owner("Job", "j", "1"))]), "NotPermitted", "belongs to a Job"),
         (request(LOSS, selected=[pod("a", host_network=True)]), "NotPermitted", "network of its node"),

@@ -60,7 +60,7 @@ class DyingClient:
 
 
 async def _run(world: World, client: DyingClient) -> None:
-    context = world.context(task())
+    context = world.context(task(spec={"verifyTimeout": "6s"}))
     store = RecordStore(client, context.task, world.clock)  # type: ignore[arg-type]
     dying = fix.RunContext(context.task, client, store, world.clock, context.identity, context.stop)  # type: ignore[arg-type]
     await fix.run(dying, dial=world.dial, api_address="10.0.0.1:443")

@@ -1,15 +1,17 @@
 """Whole runs against a cluster in memory: what is concluded, what is changed, what is left."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from fix_builders import BAD, GOOD, deployment, pod, replica_set, task, template
+from fix_builders import BAD, GOOD, T0, deployment, pod, replica_set, task, template
 from fix_world import GATEWAY, RECORD, SANDBOX, Behaviour, World
 
 from firedrill.api.record import Record
 from firedrill.api.task import Result
 from firedrill.api.verdict import Verdict
+from firedrill.clusters.errors import Unreachable
 from firedrill.runner import fix
 
 
@@ -257,6 +259,27 @@ async def test_the_status_of_a_failing_rollout_may_change_all_the_time() -> None
     assert left == [0, 0]
 
 
+@pytest.mark.parametrize("arrives", [True, False])
+async def test_an_answer_that_is_lost_is_looked_for(arrives: bool) -> None:
+    class Lossy(World):
+        lost = False
+
+        async def patch(self, path: str, body: Any, **options: Any) -> Any:
+            if path != GATEWAY or options.get("dry_run") or self.lost:
+                return await super().patch(path, body, **options)
+            self.lost = True
+            if arrives:
+                await super().patch(path, body, **options)
+            raise Unreachable("no answer")
+
+    world = Lossy()
+    result = await run(world)
+    assert (result.verdict, result.reason) == (Verdict.PASSED, "FixVerified"), result.message
+    assert world.lost
+    assert len([1 for verb, path in world.writes if (verb, path) == ("patch", GATEWAY)]) == 1
+    assert record(world).state == "Kept"
+
+
 async def test_manual_approval_waits_for_the_hash_of_this_very_proposal() -> None:
     world = World()
     said: list[str] = []
@@ -341,8 +364,6 @@ async def test_a_signal_to_stop_undoes_everything() -> None:
 
 async def test_too_little_time_to_verify_applies_nothing() -> None:
     world = World()
-    from fix_builders import T0, timedelta
-
     result = await run(world, deadline=T0 + timedelta(seconds=60), spec={"verifyTimeout": "60s"})
     assert (result.verdict, result.reason) == (Verdict.INCONCLUSIVE, "Timeout"), result.message
     assert production_writes(world) == []

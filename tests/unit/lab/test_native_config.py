@@ -26,7 +26,10 @@ def layout() -> Layout:
 
 def test_containerd_keeps_to_the_clusters_folders(layout: Layout) -> None:
     config = tomllib.loads(node_config.containerd(layout.folder, Path("/usr/lib/cni"), "overlayfs"))
-    assert config["root"].startswith(str(layout.folder))
+    assert config["root"] == "/var/lib/containerd"
+    private = {mount["target"]: mount for mount in node_config.private_folders(layout.folder)}
+    assert private["/var/lib/containerd"]["source"] == f"{layout.folder}/containerd"
+    assert private["/run"]["tmpfs"]
     assert config["plugins"]["io.containerd.internal.v1.opt"]["path"].startswith(str(layout.folder))
     cri = config["plugins"]["io.containerd.grpc.v1.cri"]
     assert cri["restrict_oom_score_adj"] is True

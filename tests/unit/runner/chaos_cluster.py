@@ -51,7 +51,9 @@ class World:
         """Take an object away, as somebody else would."""
         self.objects.pop(path, None)
 
-    def pod(self, name: str, owner: Object, labels: Mapping[str, str], *, ready: bool = True, ns: str = "payments") -> Object:
+    def pod(
+        self, name: str, owner: Object, labels: Mapping[str, str], *, ready: bool = True, ns: str = "payments"
+    ) -> Object:
         """A running pod of an owner."""
         reference = {
             "kind": owner["kind"],
@@ -147,8 +149,7 @@ class World:
         items = [
             copy.deepcopy(item)
             for key, item in self.objects.items()
-            if key.rsplit("/", 1)[0] == path
-            and wanted.items() <= (item["metadata"].get("labels") or {}).items()
+            if key.rsplit("/", 1)[0] == path and wanted.items() <= (item["metadata"].get("labels") or {}).items()
         ]
         return {"items": items}
 
@@ -248,7 +249,9 @@ class Process:
         return self.world.get(path, params)
 
     async def create(self, path: str, body: Object, *, dry_run: bool = False) -> Object:
-        return await self._write("POST", path, lambda: self.world.create(path, body, dry_run), dry_run or path == REVIEWS)
+        return await self._write(
+            "POST", path, lambda: self.world.create(path, body, dry_run), dry_run or path == REVIEWS
+        )
 
     async def replace(self, path: str, body: Object, *, dry_run: bool = False) -> Object:
         raise AssertionError("nothing is replaced")

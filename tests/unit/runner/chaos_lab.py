@@ -75,9 +75,7 @@ class Lab:
         self.guardian_delay = 1.0
         self._random = random.Random(3)
         self._guardians = 0
-        self.world.put(
-            paths.namespaces("payments"), {"metadata": {"labels": {"firedrill.dev/experiments": "enabled"}}}
-        )
+        self.world.put(paths.namespaces("payments"), {"metadata": {"labels": {"firedrill.dev/experiments": "enabled"}}})
         self.world.service("ledger", 2)
         self.world.put(paths.jobs("firedrill", JOB), {"metadata": {"uid": "job-uid"}, "status": {}})
 

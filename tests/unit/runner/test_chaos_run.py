@@ -104,7 +104,9 @@ async def test_a_fault_that_nothing_shows_is_inconclusive() -> None:
 async def test_nothing_is_injected_into_a_system_that_is_not_steady() -> None:
     lab = Lab(task(spec(PACKET_LOSS)))
     for pod in lab.world.pods("ledger"):
-        lab.world.objects[paths.pods("payments", pod["metadata"]["name"])]["status"]["conditions"][0]["status"] = "False"
+        lab.world.objects[paths.pods("payments", pod["metadata"]["name"])]["status"]["conditions"][0]["status"] = (
+            "False"
+        )
     await lab.play()
     assert lab.result is not None
     assert (lab.result.verdict, lab.result.reason) == (Verdict.INCONCLUSIVE, "SteadyStateNotMet")

@@ -25,7 +25,9 @@ def situation(found: Record | None, *, after: float = 10.0, runner: RunnerView =
     abort = fields.pop("abort", "")
     abort_at = fields.pop("abort_at", None)
     seen = T0 + timedelta(seconds=abort_at) if abort_at is not None else None
-    return Situation(T0 + timedelta(seconds=after), found, Control(abort=abort), runner, seen, fields.pop("armed", True))
+    return Situation(
+        T0 + timedelta(seconds=after), found, Control(abort=abort), runner, seen, fields.pop("armed", True)
+    )
 
 
 UNSETTLED = [RecordState.PREPARED, RecordState.APPLYING, RecordState.APPLIED, RecordState.UNDOING]

@@ -73,7 +73,9 @@ async def test_a_claim_whose_answer_was_lost_is_ours(bench: Bench) -> None:
     assert await bench.run(bench.store.claim(record())) == Refused("me", "Superseded")
 
 
-@pytest.mark.parametrize("data", [{"control.json": '{"abort":"Cancelled"}'}, {"record.json": "", "control.json": '{"abort":"Cancelled"}'}])
+@pytest.mark.parametrize(
+    "data", [{"control.json": '{"abort":"Cancelled"}'}, {"record.json": "", "control.json": '{"abort":"Cancelled"}'}]
+)
 async def test_a_fence_of_the_operator_can_not_be_claimed(bench: Bench, data: Any) -> None:
     bench.world.put(RECORD_PATH, {"metadata": {}, "data": data})
     assert await bench.run(bench.store.claim(record())) == Refused("", "Cancelled")

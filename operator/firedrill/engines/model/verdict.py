@@ -63,7 +63,7 @@ def all_rejected(evidence: Evidence) -> Decision | None:
     """The server refuses every request as wrong: what is sent does not fit the model."""
     statuses = {record.status for record in evidence.log.records}
     refused = all(status is not None and 400 <= status < 500 and status not in (408, 429) for status in statuses)
-    if not refused or evidence.measured is None:
+    if not refused or evidence.measured is None or evidence.measured.answered or not evidence.measured.error_groups:
         return None
     group = evidence.measured.error_groups[0]
     message = (

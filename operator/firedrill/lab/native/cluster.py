@@ -31,8 +31,7 @@ def init_config(layout: Layout, kube: Path, containerd: str, cgroup_files: list[
     folder = layout.folder
     mounts: list[dict[str, object]] = []
     if layout.nodes:
-        mounts += node_config.PRIVATE_FOLDERS
-        mounts.append({"source": str(folder / "var-log"), "target": "/var/log"})
+        mounts += node_config.private_folders(folder)
         for name in node_config.KERNEL_SETTINGS:
             if Path("/proc/sys", name).exists():
                 source = folder / "sysctl" / name.replace("/", ".")
@@ -65,11 +64,9 @@ def start(layout: Layout, binaries: Binaries, prepared: Path | None) -> None:
         cni = host.cni_folder()
         if cni is None:
             raise LabError("the network plugins vanished: install containernetworking-plugins")
-        (layout.folder / "var-log" / "pods").mkdir(parents=True)
-        (layout.folder / "var-log" / "containers").mkdir()
-        node_config.write(layout, cni, host.snapshotter(layout.folder))
         if prepared is not None:
             prepared_store.copy(prepared, layout.folder / "containerd")
+        node_config.write(layout, cni, host.snapshotter(layout.folder))
         containerd = command.find("containerd") or containerd
         cgroup_files = cgroups.create(layout.paths.id, layout.name)
     config = layout.paths.init_config(layout.name)

@@ -110,7 +110,6 @@ def kubelet(layout: Layout, labels: dict[str, str]) -> list[str]:
         {
             "config": layout.folder / "kubelet.yaml",
             "kubeconfig": layout.certs / "kubelet.kubeconfig",
-            "root-dir": layout.folder / "kubelet",
             "node-ip": layout.ip,
             "hostname-override": layout.node,
             "node-labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),

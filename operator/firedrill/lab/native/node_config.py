@@ -26,14 +26,28 @@ KERNEL_SETTINGS = {
 }
 
 
-# Everything that containerd, CNI and the kubelet write outside their own folders stays in these.
-PRIVATE_FOLDERS: list[dict[str, object]] = [{"target": path, "tmpfs": True} for path in ("/run", "/var/lib")]
+STORE = "/var/lib/containerd"
+KUBELET_FOLDER = "/var/lib/kubelet"
+
+
+def private_folders(folder: Path) -> list[dict[str, object]]:
+    """Mounts that make containerd, CNI and the kubelet see their usual folders, empty but for their own.
+
+    They lie below the cluster's folder. The usual names are short enough for sockets, wherever that is.
+    """
+    return [
+        {"target": "/run", "tmpfs": True},
+        {"target": "/var/lib", "tmpfs": True},
+        {"target": STORE, "source": str(folder / "containerd")},
+        {"target": KUBELET_FOLDER, "source": str(folder / "kubelet")},
+        {"target": "/var/log", "source": str(folder / "var-log")},
+    ]
 
 
 def containerd(folder: Path, cni_folder: Path, snapshotter: str) -> str:
     """containerd's config.toml (version 2 is read by 1.6, 1.7 and 2.x alike)."""
     return f"""version = 2
-root = "{folder}/containerd"
+root = "{STORE}"
 state = "/run/containerd"
 # A host may withhold CAP_SYS_RESOURCE; then a score can only be raised.
 oom_score = 0
@@ -143,10 +157,17 @@ def proxy(layout: Layout) -> dict[str, Any]:
     }
 
 
+def make_folders(folder: Path) -> None:
+    """Make what private_folders() mounts."""
+    for name in ("containerd", "kubelet", "var-log/pods", "var-log/containers"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+
+
 def write(layout: Layout, cni_folder: Path, snapshotter: str) -> None:
     """Write all of them into the cluster's folder."""
     folder = layout.folder
-    for name in ("cni", "opt", "kubelet", "volumes", "volume-plugins", "sysctl"):
+    make_folders(folder)
+    for name in ("cni", "opt", "volumes", "volume-plugins", "sysctl"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     texts = {
         "containerd.toml": containerd(layout.folder, cni_folder, snapshotter),

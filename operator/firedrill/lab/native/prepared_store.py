@@ -78,7 +78,9 @@ def _make(folder: Path, paths: LabPaths, images: dict[str, Image], binaries: Bin
     (work / "containerd.toml").write_text(settings, encoding="utf-8")
     argv = [command.find("containerd") or "containerd", "--config", str(work / "containerd.toml")]
     process = {"name": "containerd", "argv": argv, "log": str(log), "after": "", "env": []}
-    content = {"keep": [str(cache())], "mounts": node_config.PRIVATE_FOLDERS, "processes": [process]}
+    node_config.make_folders(work)
+    mounts = node_config.private_folders(work)
+    content = {"keep": [str(cache()), str(paths.root)], "mounts": mounts, "processes": [process]}
     config.write_text(json.dumps(content), encoding="utf-8")
     try:
         pid = anchor.start(binaries.path("init"), config, log.with_name("init.log"))

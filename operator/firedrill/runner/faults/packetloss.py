@@ -161,5 +161,5 @@ class PacketLossFault:
 
 def _explain(error: ApiError) -> str:
     if "PodSecurity" in error.message or "violates" in error.message:
-        return f"pod security does not admit an ephemeral container with NET_ADMIN: {error.message}."
-    return f"the runner may not add ephemeral containers: {error.message}."
+        return f"pod security does not admit an ephemeral container with NET_ADMIN: {error.message[:400]}."
+    return f"the runner may not add ephemeral containers: {error.message[:400]}."

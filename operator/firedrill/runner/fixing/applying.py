@@ -57,8 +57,8 @@ async def apply(
 ) -> tuple[DeploymentView, datetime]:
     """Set the template, where the Deployment is still the one that was found and everybody lets it happen.
 
-    ``expected`` is what the API server makes of it. Returns the Deployment, and when it was asked for. Raises Ended where it may not be applied, Aborted where the
-    operator has asked to stop.
+    ``expected`` is what the API server makes of it. Returns the Deployment, and when its change was asked for. Raises
+    Ended where it may not be applied, Aborted where the operator has asked to stop.
     """
     asked = context.clock.now()
     for _ in range(TRIES):

@@ -61,10 +61,11 @@ async def check_permission(context: FixContext) -> None:
     labels = namespace["metadata"].get("labels") or {}
     given = Permission(context.task, context.namespace, labels)
     refusal = first_refusal(PERMISSION, given)
+    evidence = {"namespace": context.namespace, "labels": labels, "policy": context.task.policy.to_wire()}
     if refusal:
-        context.ledger.decided("touch the namespace", "refused", refusal.message)
+        context.ledger.decided("touch the namespace", "refused", refusal.message, evidence)
         raise inconclusive(refusal.reason, refusal.message)
-    context.ledger.decided("touch the namespace", "allowed", "policy and opt-in label allow it")
+    context.ledger.decided("touch the namespace", "allowed", "policy and opt-in label allow it", evidence)
 
 
 async def find(context: FixContext) -> tuple[Rollout, Look]:
@@ -234,7 +235,8 @@ async def apply(
         context.ledger.decided("apply", "refused", end.message, {"proposal": proposal.hash})
         raise
     context.ledger.yes("Applied", "TemplateReplaced", proposal.summary)
-    context.ledger.decided("apply", "applied", proposal.summary, {"resourceVersion": applied.resource_version})
+    evidence = {"proposal": proposal.hash, "uid": applied.uid, "resourceVersion": applied.resource_version}
+    context.ledger.decided("apply", "applied", f"every gate was passed: {proposal.summary}", evidence)
     await publish(context, applied.name, applied.uid, "Applied", f"{proposal.hash}: {proposal.summary}")
     return applied, asked
 

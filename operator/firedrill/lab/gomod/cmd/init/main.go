@@ -119,6 +119,9 @@ func mountAll(keep []string, mounts []Mount) error {
 		if mount.Tmpfs {
 			err = syscall.Mount("tmpfs", mount.Target, "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, "mode=755")
 		} else {
+			err = makeFolder(mount)
+		}
+		if err == nil && !mount.Tmpfs {
 			err = syscall.Mount(mount.Source, mount.Target, "", syscall.MS_BIND|syscall.MS_REC, "")
 		}
 		if err != nil {
@@ -139,6 +142,15 @@ func mountAll(keep []string, mounts []Mount) error {
 	}
 	// Pods may ask for mounts that travel between them and the node; unshare made all private.
 	return syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_SHARED, "")
+}
+
+// makeFolder makes the folder that another is to be mounted on: inside a tmpfs it does not exist yet.
+func makeFolder(mount Mount) error {
+	source, err := os.Stat(mount.Source)
+	if err != nil || !source.IsDir() {
+		return err
+	}
+	return os.MkdirAll(mount.Target, 0o755)
 }
 
 func visible(path string, file *os.File) bool {

@@ -1,0 +1,50 @@
+"""What the operator asks of runner and guardian, written where both look: in the record of the run."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from firedrill.api.meta import CONTROL_KEY
+from firedrill.api.record import Control
+from firedrill.clusters import jobs, paths
+from firedrill.clusters.client import KubeClient
+from firedrill.clusters.errors import Conflict, NotFound
+from firedrill.core import naming
+
+Object = dict[str, Any]
+
+
+async def set_control(
+    client: KubeClient,
+    namespace: str,
+    job: str,
+    control: Control,
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str],
+) -> None:
+    """Write ``control`` into the record of a run; where there is no record, it is created, which fences the run.
+
+    ``labels`` and ``annotations`` are those that a new record gets.
+    """
+    name = naming.record_name(job)
+    data = {CONTROL_KEY: control.model_dump_json(by_alias=True)}
+    try:
+        await client.patch(paths.configmaps(namespace, name), {"data": data})
+        return
+    except NotFound:
+        pass  # There is no record yet: creating it fences the run.
+    metadata: Object = {
+        "name": name,
+        "namespace": namespace,
+        "labels": dict(labels),
+        "annotations": dict(annotations),
+    }
+    try:
+        owner = await client.get(paths.jobs(namespace, job))
+        metadata["ownerReferences"] = [jobs.owner_reference(job, owner["metadata"]["uid"])]
+    except NotFound:
+        pass  # Without a Job to own it, it goes with its resource.
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+    try:
+        await client.create(paths.configmaps(namespace), body)
+    except Conflict:
+        await client.patch(paths.configmaps(namespace, name), {"data": data})

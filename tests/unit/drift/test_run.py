@@ -1,0 +1,97 @@
+"""A DriftCheck run: what the result of a task is, also when its sources or its spec are wrong."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from firedrill.api.targetcluster import TargetPolicy
+from firedrill.api.task import Result, Task
+from firedrill.api.verdict import Verdict
+from firedrill.runner.drift import run
+from firedrill.sources.context import SourceContext
+
+CSV = "a,b\n" + "".join(f"{i % 17},{'xyz'[i % 3]}\n" for i in range(200))
+SHIFTED = "a,b\n" + "".join(f"{i % 17 + 9},{'xyz'[i % 3]}\n" for i in range(200))
+NOW = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+async def drift(base: Path = Path(), **spec: Any) -> Result:
+    body = {
+        "clusters": {"names": ["x"]},
+        "reference": {"inline": {"csv": CSV}},
+        "current": {"inline": {"csv": CSV}},
+    } | spec
+    task = Task(
+        kind="DriftCheck",
+        namespace="n",
+        name="d",
+        uid="u",
+        run_id="r",
+        cluster="c",
+        runner_namespace="f",
+        job="j",
+        job_uid="ju",
+        started_at=NOW,
+        deadline=NOW + timedelta(minutes=1),
+        image="",
+        policy=TargetPolicy(),
+        spec=body,
+    )
+    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(503))) as http:
+        result = await run(task, SourceContext(http, allow_files=True, base_dir=base), lambda: NOW)
+    json.dumps(result.to_wire(), allow_nan=False)
+    return result
+
+
+async def test_the_result_carries_verdict_measurements_and_report() -> None:
+    result = await drift(current={"inline": {"csv": SHIFTED}})
+    assert (result.verdict, result.reason) == (Verdict.FAILED, "DriftDetected")
+    assert (result.uid, result.run_id, result.cluster, result.started_at) == ("u", "r", "c", NOW)
+    assert result.measurements[0].name == "a"
+    assert result.report["drift"] is True
+
+
+async def test_the_same_data_pass() -> None:
+    assert (await drift()).verdict is Verdict.PASSED
+
+
+@pytest.mark.parametrize(
+    ("spec", "verdict", "reason", "said"),
+    [
+        ({"current": {"inline": {"csv": "a\n1\n2,3\n"}}}, Verdict.ERROR, "InvalidData", "spec.current.inline.csv"),
+        (
+            {"reference": {"http": {"url": "http://h/x"}}},
+            Verdict.INCONCLUSIVE,
+            "SourceUnreachable",
+            "spec.reference.http.url",
+        ),
+        ({"current": {"file": {"path": "nope.csv"}}}, Verdict.INCONCLUSIVE, "SourceNotFound", "spec.current.file.path"),
+        ({"columns": {"include": ["nope"]}}, Verdict.ERROR, "UnknownColumn", "spec.columns.include names 'nope'"),
+        ({"thresholds": {"minRows": 5}}, Verdict.ERROR, "InvalidSpec", "spec.thresholds.minRows"),
+        ({"reference": {}}, Verdict.ERROR, "InvalidSpec", "spec.reference"),
+        ({"current": {"inline": {"csv": "a,b\n"}}}, Verdict.INCONCLUSIVE, "TooFewRows", "0 current rows"),
+    ],
+)
+async def test_what_is_wrong_has_a_reason_and_names_the_field(
+    spec: dict[str, Any], verdict: Verdict, reason: str, said: str
+) -> None:
+    result = await drift(**spec)
+    assert (result.verdict, result.reason) == (verdict, reason)
+    assert said in result.message
+    assert not result.measurements or verdict is Verdict.INCONCLUSIVE
+
+
+async def test_a_file_that_is_damaged_inside_is_an_error_of_the_run(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"a": list(range(5000))}), path, compression="zstd")
+    data = bytearray(path.read_bytes())
+    data[20:2000] = bytes(1980)
+    path.write_bytes(bytes(data))
+    result = await drift(tmp_path, reference={"file": {"path": "x.parquet"}}, current={"file": {"path": "x.parquet"}})
+    assert (result.verdict, result.reason) == (Verdict.ERROR, "InvalidData")
