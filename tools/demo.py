@@ -106,6 +106,11 @@ class Demo:
             capture=True,
         )
 
+    def resource(self, path: Path) -> dict[str, Any]:
+        """A sample's resource as it is on the hub."""
+        found: dict[str, Any] = json.loads(self.kubectl(HUB, "get", "-f", str(path), "-o", "json", capture=True))
+        return found
+
     def _run(self, command: Sequence[str], *, capture: bool = False, stdin: str | None = None) -> str:
         done = subprocess.run(
             command,
@@ -209,15 +214,13 @@ class Demo:
             for sample, expected in stage:
                 path = str(SAMPLES / f"{sample}.yaml")
                 self.kubectl(HUB, "wait", "--for=condition=Complete", f"--timeout={WAIT}", "-f", path)
-                resource = json.loads(self.kubectl(HUB, "get", "-f", path, "-o", "json", capture=True))
-                found.append({"sample": sample, "expected": expected, "resource": resource})
+                found.append({"sample": sample, "expected": expected, "resource": self.resource(Path(path))})
         return found
 
     def _again(self, path: Path) -> None:
         """A sample that is there already is asked to run anew."""
         self.kubectl(HUB, "apply", "-f", str(path))
-        resource = json.loads(self.kubectl(HUB, "get", "-f", str(path), "-o", "json", capture=True))
-        if resource.get("status", {}).get("lastRun", {}).get("finishedAt"):
+        if self.resource(path).get("status", {}).get("lastRun", {}).get("finishedAt"):
             self.kubectl(HUB, "annotate", "--overwrite", "-f", str(path), f"firedrill.dev/run-at={time.time_ns()}")
             self.kubectl(HUB, "wait", "--for=condition=Complete=false", "--timeout=30s", "-f", str(path))
 
@@ -241,7 +244,8 @@ def show(found: list[dict[str, Any]], phases: list[tuple[str, float]]) -> bool:
             str(status.get("score", "")),
             status.get("message", ""),
         )
-    out = Console()
+    # A pipe has no width; a table cut at 80 columns would be of no use to whoever reads it.
+    out = Console(width=None if sys.stdout.isatty() else 180)
     out.print(table)
     times = Table("phase", "seconds", title="Times")
     for name, seconds in phases:

@@ -10,8 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from support.operator_process import OperatorProcess  # noqa: E402
-from support.world import World  # noqa: E402
+from support.operator_process import OperatorProcess
+from support.world import World
 
 
 @pytest.fixture(scope="session")

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from firedrill.api.record import RecordState
 from firedrill.api.task import Task
-
 from support import builders
 from support.eventually import eventually, never
 from support.faultproxy import Call, Fault, Write

@@ -170,9 +170,7 @@ class FaultProxy:
             self._faults.remove(fault)
 
     @contextmanager
-    def fault(
-        self, action: Action, on: Matcher = lambda _: True, *, times: float = float("inf")
-    ) -> Iterator[Fault]:
+    def fault(self, action: Action, on: Matcher = lambda _: True, *, times: float = float("inf")) -> Iterator[Fault]:
         """Let something go wrong for a while."""
         fault = self.add(action, on, times=times)
         try:
@@ -326,9 +324,7 @@ class FaultProxy:
     def _withheld(self, request: Request, line: bytes) -> bool:
         for fault in list(self._faults):
             if isinstance(fault.action, Silence) and fault.matches(request):
-                if fault.action.bookmarks and b'"type":"BOOKMARK"' in line[:40]:
-                    return False
-                return True
+                return not (fault.action.bookmarks and b'"type":"BOOKMARK"' in line[:40])
         return False
 
     @staticmethod

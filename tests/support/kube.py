@@ -189,7 +189,11 @@ class Cluster:
 
     def token(self, namespace: str, account: str, seconds: int = 6 * 3600) -> str:
         """A token of a service account."""
-        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": seconds}}
+        body = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"expirationSeconds": seconds},
+        }
         made = self.request("POST", paths.path("v1", "serviceaccounts", namespace, account, "token"), body)
         return str(made["status"]["token"])
 

@@ -123,7 +123,9 @@ class OperatorProcess:
 
     def wait_ready(self, within: float = 60) -> "OperatorProcess":
         """Wait until it leads and says that it is ready."""
-        eventually(lambda: self.ready() == "ok" or not self.alive, "the operator is ready", within=within, also=self.tail)
+        eventually(
+            lambda: self.ready() == "ok" or not self.alive, "the operator is ready", within=within, also=self.tail
+        )
         assert self.alive, f"the operator ended with {self.exit_code}\n{self.tail()}"
         return self
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
+
 from firedrill.api import meta
 from firedrill.api.base import parse_duration
 from firedrill.api.record import Control, GuardianView, PodDeleted, Record, RecordState
@@ -20,7 +21,6 @@ from firedrill.api.task import Result, Task
 from firedrill.api.verdict import ConditionStatus, Finding, Measurement, Verdict
 from firedrill.clusters import paths
 from firedrill.core.naming import record_name, result_name, task_name
-
 from support.background import Background
 from support.kube import MERGE, Cluster
 
@@ -227,9 +227,11 @@ class StandIn:
         hold = part.hold if part.hold is not None else parse_duration(task.spec.get("duration", "10s")).total_seconds()
         end = asyncio.get_running_loop().time() + hold
         record, control = await store.wait(
-            lambda r, c: (bool(c.abort) and not part.deaf)
-            or asyncio.get_running_loop().time() >= end
-            or r.state is not RecordState.APPLIED,
+            lambda r, c: (
+                (bool(c.abort) and not part.deaf)
+                or asyncio.get_running_loop().time() >= end
+                or r.state is not RecordState.APPLIED
+            ),
             pod,
         )
         if record.state is RecordState.APPLIED:

@@ -7,7 +7,6 @@ from typing import Any
 
 from firedrill.api.meta import ANNOTATION_RESOURCE, FINALIZER, LABEL_MANAGED, LABEL_ROLE, LABEL_UID
 from firedrill.clusters import paths
-
 from support.eventually import PATIENCE, eventually
 from support.kube import Cluster, Object, where
 

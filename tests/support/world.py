@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from firedrill.clusters import paths
 
+from firedrill.clusters import paths
 from support import builders, chart
 from support.background import Background
 from support.eventually import eventually

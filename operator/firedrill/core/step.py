@@ -36,7 +36,7 @@ from firedrill.core.schedule import (
     planned_run,
     requested_run,
 )
-from firedrill.core.summary import finish, kind_findings, set_conditions
+from firedrill.core.summary import finish, fit, kind_findings, set_conditions
 from firedrill.core.targets import matched, missing_names
 
 #: While a run goes on, a look at the clock; everything else arrives as an event.
@@ -293,6 +293,6 @@ def _progress_status(
     notes = sorted({c.message for c in clusters if c.verdict is None and c.message})
     going = status.model_copy(update={"clusters": clusters, "message": "; ".join(notes)[:1024] or status.message})
     found = [f for c in clusters for f in c.findings]
-    if not found:
-        return going
-    return set_conditions(going, kind_findings(resource.kind, clusters), status.observed_generation or 0, now)
+    if found:
+        going = set_conditions(going, kind_findings(resource.kind, clusters), status.observed_generation or 0, now)
+    return fit(going)

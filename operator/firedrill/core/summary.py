@@ -1,6 +1,7 @@
 """From the outcomes of the targets to the status of the resource."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
@@ -16,6 +17,24 @@ _WORST_FIRST = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.PAS
 _MAX_MEASUREMENTS = 32
 #: Leaves room for metadata below the 64 KiB that a status may have.
 _MAX_STATUS_BYTES = 60 * 1024
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """What is left of each target: how many measurements, how long texts, and whether its findings are."""
+
+    measurements: int
+    text: int = 2048
+    findings: bool = True
+
+
+#: Tried in this order, until it fits.
+_CUTS = (
+    *(_Cut(measurements) for measurements in (_MAX_MEASUREMENTS, 16, 8, 4)),
+    *(_Cut(1, text) for text in (512, 256, 128)),
+    _Cut(0, 64),
+    _Cut(0, 64, findings=False),
+)
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
@@ -179,17 +198,21 @@ def finish(
 
 def fit(status: RunStatus) -> RunStatus:
     """The status cut to what an object should hold: the worst measurements of each target stay longest."""
-    for limit in (_MAX_MEASUREMENTS, 16, 8, 4, 1, 0):
-        cut = [
-            c.model_copy(
-                update={
-                    "measurements": c.measurements[:limit],
-                    "omitted": c.omitted + max(0, len(c.measurements) - limit),
-                }
-            )
-            for c in status.clusters
-        ]
-        fitted = status.model_copy(update={"clusters": cut})
-        if len(fitted.model_dump_json(by_alias=True, exclude_none=True)) <= _MAX_STATUS_BYTES:
+    for cut in _CUTS:
+        fitted = status.model_copy(update={"clusters": [_cut(entry, cut) for entry in status.clusters]})
+        if len(fitted.model_dump_json(by_alias=True, exclude_none=True).encode()) <= _MAX_STATUS_BYTES:
             break
     return fitted
+
+
+def _cut(entry: ClusterResult, cut: _Cut) -> ClusterResult:
+    findings = [f.model_copy(update={"message": f.message[: cut.text]}) for f in entry.findings] if cut.findings else []
+    return entry.model_copy(
+        update={
+            "measurements": entry.measurements[: cut.measurements],
+            "omitted": entry.omitted + max(0, len(entry.measurements) - cut.measurements),
+            "message": entry.message[: cut.text],
+            "findings": findings,
+            "report": entry.report if cut.findings else "",
+        }
+    )

@@ -13,7 +13,8 @@ def to_document(entries: Sequence[Entry]) -> dict[str, Any]:
         "verdict": overall(entries).value,
         "results": [
             {"kind": entry.kind, "namespace": entry.namespace, "name": entry.name, "score": entry.score}
-            | entry.result.to_wire()
+            # By way of text, where a number that is not finite becomes null.
+            | json.loads(entry.result.model_dump_json(by_alias=True, exclude_none=True))
             for entry in entries
         ],
     }

@@ -15,6 +15,7 @@ from firedrill.clusters import paths
 from firedrill.core.naming import guardian_name
 from firedrill.runner.context import RunContext
 from firedrill.runner.faults.driver import Fault, NotInjected
+from firedrill.runner.ports import Object
 from firedrill.runner.record_store import Aborted, Refused
 from firedrill.runner.retry import retry
 
@@ -181,11 +182,18 @@ class Injecting:
             lambda: self._context.client.get(paths.pods(task.runner_namespace), query),
             "looking for the guardian",
         )
-        for pod in listed.get("items") or ():
-            metadata = pod["metadata"]
-            if metadata["uid"] == view.pod_uid:
-                return pod.get("status", {}).get("phase") == "Running" and "deletionTimestamp" not in metadata
-        return False
+        return any(_is_running(pod) for pod in listed.get("items") or () if pod["metadata"]["uid"] == view.pod_uid)
+
+
+def _is_running(pod: Object) -> bool:
+    """Whether a pod and all its containers run; the phase alone stays Running while a container waits to restart."""
+    status = pod.get("status") or {}
+    containers = [item.get("state") or {} for item in status.get("containerStatuses") or ()]
+    return (
+        status.get("phase") == "Running"
+        and "deletionTimestamp" not in pod["metadata"]
+        and all("running" in state for state in containers)
+    )
 
 
 def _skipped(change: Change) -> Change:

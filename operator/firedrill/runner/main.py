@@ -86,9 +86,10 @@ async def carry_out(context: RunContext) -> int:
     if result is None:
         return NO_RESULT
     log.info("%s %s: %s", result.verdict, result.reason, result.message)
+    # First the message: it is left even where the result can not be written.
+    results.leave_message(result)
     if not await results.write(context.client, context.clock, context.task, result):
         log.warning("there is a result already; it is left as it is")
-    results.leave_message(result)
     return 0
 
 

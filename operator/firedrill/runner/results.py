@@ -99,8 +99,9 @@ async def write(client: Cluster, clock: Clock, task: Task, result: Result) -> bo
     return await retry(clock, create, "writing the result")
 
 
-def leave_message(result: Result, path: Path = TERMINATION_LOG) -> None:
+def leave_message(result: Result, path: Path | None = None) -> None:
     """Leave the verdict in one line as the termination message of the pod."""
+    path = path or TERMINATION_LOG
     line = f"{result.verdict} {result.reason}: {result.message}".replace("\n", " ")
     try:
         path.write_text(line.encode()[:_TERMINATION_LIMIT].decode("utf-8", "ignore"))

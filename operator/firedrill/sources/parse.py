@@ -23,6 +23,7 @@ _SUFFIXES: Final = {
 }
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
+_GZIP: Final = b"\x1f\x8b"
 _BLOCK: Final = 4 * 1024 * 1024
 _HEAD: Final = 64 * 1024
 
@@ -75,13 +76,17 @@ def _read_csv(open_source: Any, head: bytes) -> "pa.Table":
     UTF-8 is expected; UTF-16 is told by its byte order mark, and what is neither is read as Latin-1, so that a
     stray byte in one cell does not hide the other cells.
     """
-    if not head.strip():
-        raise InvalidTable("the file is empty; a header line is needed")
     encoding = "utf-16" if head.startswith(_UTF16) else "utf-8"
-    delimiter = _delimiter(head.decode(encoding, errors="replace"))
+    text = head.decode(encoding, errors="replace").strip("\ufeff\r\n ")
+    if not text:
+        raise InvalidTable("the file is empty; a header line is needed")
+    if "\0" in text or head.startswith(_GZIP):
+        raise InvalidTable("not CSV but binary data; compressed files are not read")
+    delimiter = _delimiter(text)
     try:
         table = _convert_csv(open_source(), delimiter, encoding)
-        if any(pa.types.is_binary(field.type) for field in table.schema):
+        # Names are decoded only when they are asked for.
+        if table.column_names and any(pa.types.is_binary(field.type) for field in table.schema):
             table = _convert_csv(open_source(), delimiter, "latin-1")
     except UnicodeDecodeError:
         table = _convert_csv(open_source(), delimiter, "latin-1")
@@ -103,7 +108,7 @@ def _convert_csv(source: Any, delimiter: str, encoding: str) -> "pa.Table":
 
 def _delimiter(head: str) -> str:
     """The comma, unless the header has none and another common one."""
-    header = head.lstrip("\ufeff\r\n").splitlines()[0]
+    header = head.splitlines()[0]
     return next((delimiter for delimiter in _DELIMITERS if delimiter in header), ",")
 
 

@@ -149,11 +149,13 @@ async def test_with_nobody_left_the_kernel_ends_it(bench: Bench) -> None:
     run = await bench.start(ALL, target={"mode": "All"}, duration="25s", timeout="5m")
     record = await run.state("Applied")
     ledgers = await bench.pods("ledger")
+    guardian = await run.pod(guardian_name(run.job))
     for job in (guardian_name(run.job), run.job):
-        pod = await run.pod(job)
         await bench.client.delete(paths.jobs(bench.runner, job), propagation="Orphan")
-        await bench.client.delete(paths.pods(bench.runner, pod["metadata"]["name"]), grace_seconds=0)
-        run.sigkill_process(pod["metadata"]["uid"])
+    # A guardian ignores SIGTERM, and its container would be restarted if its pod were left; a runner would undo.
+    await bench.client.delete(paths.pods(bench.runner, guardian["metadata"]["name"]), grace_seconds=0)
+    run.sigkill_process(guardian["metadata"]["uid"])
+    await run.sigkill(run.job)
     assert [bench.connects(pod["status"]["podIP"]) for pod in ledgers] == [0, 0]
     last = max(
         change.expires_at for change in record.changes if isinstance(change, PacketsDropped) and change.expires_at

@@ -1,6 +1,7 @@
 """The probe: an open loop, and real HTTP over connections of their own."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -35,9 +36,9 @@ async def test_slow_answers_do_not_slow_the_questions() -> None:
     prober = await clock.run(play())
     times = [sample.at for sample in prober.samples]
     assert times == sorted(times)
-    assert [round((later - earlier).total_seconds(), 6) for earlier, later in zip(times, times[1:], strict=False)] == [
-        0.1
-    ] * (len(times) - 1)
+    assert [round((later - earlier).total_seconds(), 6) for earlier, later in itertools.pairwise(times)] == [0.1] * (
+        len(times) - 1
+    )
     bad = [sample for sample in prober.samples if not sample.ok]
     assert len(bad) == 10
     assert all(sample.seconds == pytest.approx(3.0) for sample in bad)

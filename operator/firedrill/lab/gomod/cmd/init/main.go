@@ -115,42 +115,47 @@ func mountAll(keep []string, mounts []Mount) error {
 		kept[path] = file
 	}
 	for _, mount := range mounts {
-		var err error
-		if mount.Tmpfs {
-			err = syscall.Mount("tmpfs", mount.Target, "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, "mode=755")
-		} else {
-			err = makeFolder(mount)
-		}
-		if err == nil && !mount.Tmpfs {
-			err = syscall.Mount(mount.Source, mount.Target, "", syscall.MS_BIND|syscall.MS_REC, "")
-		}
-		if err != nil {
+		if err := mountOne(mount); err != nil {
 			return fmt.Errorf("mount %s: %w", mount.Target, err)
 		}
-	}
-	for path, file := range kept {
-		if visible(path, file) {
+		if !mount.Tmpfs {
 			continue
 		}
-		if err := os.MkdirAll(path, 0o755); err != nil {
-			return err
-		}
-		source := fmt.Sprintf("/proc/self/fd/%d", file.Fd())
-		if err := syscall.Mount(source, path, "", syscall.MS_BIND|syscall.MS_REC, ""); err != nil {
-			return fmt.Errorf("keep %s visible: %w", path, err)
+		for path, file := range kept {
+			if err := showAgain(path, file); err != nil {
+				return fmt.Errorf("keep %s visible: %w", path, err)
+			}
 		}
 	}
 	// Pods may ask for mounts that travel between them and the node; unshare made all private.
 	return syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_SHARED, "")
 }
 
-// makeFolder makes the folder that another is to be mounted on: inside a tmpfs it does not exist yet.
-func makeFolder(mount Mount) error {
+func mountOne(mount Mount) error {
+	if mount.Tmpfs {
+		return syscall.Mount("tmpfs", mount.Target, "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, "mode=755")
+	}
 	source, err := os.Stat(mount.Source)
-	if err != nil || !source.IsDir() {
+	if err != nil {
 		return err
 	}
-	return os.MkdirAll(mount.Target, 0o755)
+	if source.IsDir() { // inside a tmpfs the target does not exist yet
+		if err := os.MkdirAll(mount.Target, 0o755); err != nil {
+			return err
+		}
+	}
+	return syscall.Mount(mount.Source, mount.Target, "", syscall.MS_BIND|syscall.MS_REC, "")
+}
+
+func showAgain(path string, file *os.File) error {
+	if visible(path, file) {
+		return nil
+	}
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return err
+	}
+	source := fmt.Sprintf("/proc/self/fd/%d", file.Fd())
+	return syscall.Mount(source, path, "", syscall.MS_BIND|syscall.MS_REC, "")
 }
 
 func visible(path string, file *os.File) bool {
