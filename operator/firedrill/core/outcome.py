@@ -207,8 +207,12 @@ def runner_failed(case: Case) -> Judgement | None:
 
 
 def job_lost(case: Case) -> Judgement | None:
-    """A run that has begun to change something lost its Job: it must not be begun again."""
-    if case.objects.job is not None or case.objects.record is None:
+    """A run that has begun to change something lost its Job: it must not be begun again.
+
+    With the Job goes the record of a run that was undone; that there was one is known from its findings.
+    """
+    begun = case.objects.record is not None or bool(case.known.findings)
+    if case.objects.job is not None or not begun:
         return None
     return _end(case, Verdict.ERROR, "JobLost", f"Job {case.known.job} was deleted by someone else")
 

@@ -15,7 +15,7 @@ from firedrill.lab import canary, command, existing, kubeconfig
 from firedrill.lab.client import Client
 from firedrill.lab.errors import LabError
 from firedrill.lab.imaging import recipes
-from firedrill.lab.model import LabSpec, LabState, Provider
+from firedrill.lab.model import ClusterState, LabSpec, LabState, Provider
 from firedrill.lab.paths import LabPaths, cache
 from firedrill.lab.progress import Progress
 
@@ -89,41 +89,58 @@ def up(spec: LabSpec, paths: LabPaths, progress: Progress) -> LabState:
 
     Raises LabError that names the log of what failed.
     """
+    if not spec.nodes:
+        raise LabError("kind makes clusters with nodes alone: use `--provider native` with --no-nodes")
     if not docker_answers():
         raise LabError("no Docker engine answers: start Docker, or use `--provider native`")
     if command.find("kind") is None:
         raise LabError("kind is not installed: `go install sigs.k8s.io/kind@v0.33.0`, or a release of it")
-    started_at = datetime.now(UTC)
+    state = _begin(spec, paths)
+    clusters = [cluster.name for cluster in state.clusters]
     there = set(command.output(["kind", "get", "clusters", "--quiet"]).split())
     merged: dict[str, Any] = {}
-    for index, name in enumerate(spec.clusters):
+    for index, name in enumerate(clusters):
         with progress.phase(f"cluster {name}"):
             if kind_name(spec.name, name) not in there:
                 _create(paths, spec.name, name, index)
             merged = _merge(merged, _kubeconfig(spec.name, name))
-    names = {f"firedrill-{name}": f"kind-{kind_name(spec.name, name)}" for name in spec.clusters}
+    names = {f"firedrill-{name}": f"kind-{kind_name(spec.name, name)}" for name in clusters}
     picked = kubeconfig.pick(merged, names)
     kubeconfig.write(paths.kubeconfig, picked)
     if spec.images:
         with progress.phase("images"):
-            _images(spec, paths)
-    servers = {
-        name: f"https://{command.output(address_command(spec.name, name)).strip()}:6443" for name in spec.clusters
-    }
-    state = LabState(
-        name=spec.name,
-        provider=Provider.KIND,
-        kubeconfig=str(paths.kubeconfig),
-        started_at=started_at,
-        clusters=existing.clusters_of(paths, picked, list(spec.clusters), servers),
-    )
-    state = existing.refresh(state, paths.kubeconfig)
+            _images(spec.name, clusters, paths)
+    servers = {name: f"https://{_address(spec.name, name)}:6443" for name in clusters}
+    found = existing.clusters_of(paths, picked, clusters, servers)
+    state = existing.refresh(state.model_copy(update={"clusters": found}), paths.kubeconfig)
     if spec.images and recipes.find_sources() is not None:
         with progress.phase("network policy canary"):
             state = _canaries(state, paths)
     state = state.model_copy(update={"phases": progress.phases})
     state.save(paths.state)
     return state
+
+
+def _begin(spec: LabSpec, paths: LabPaths) -> LabState:
+    """Record which clusters there will be before the first is made, so that `down` finds them all."""
+    recorded = paths.load_state()
+    known = list(recorded.clusters) if recorded else []
+    for name in spec.clusters:
+        if all(cluster.name != name for cluster in known):
+            known.append(ClusterState(name=name, context=f"firedrill-{name}", server="", ca_file=""))
+    state = LabState(
+        name=spec.name,
+        provider=Provider.KIND,
+        kubeconfig=str(paths.kubeconfig),
+        started_at=datetime.now(UTC),
+        clusters=known,
+    )
+    state.save(paths.state)
+    return state
+
+
+def _address(lab: str, cluster: str) -> str:
+    return command.output(address_command(lab, cluster)).strip()
 
 
 def _create(paths: LabPaths, lab: str, cluster: str, index: int) -> None:
@@ -144,16 +161,15 @@ def _merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     return {key: [*first.get(key, []), *second[key]] for key in ("clusters", "contexts", "users")}
 
 
-def _images(spec: LabSpec, paths: LabPaths) -> None:
+def _images(lab: str, clusters: Sequence[str], paths: LabPaths) -> None:
     sources = recipes.find_sources()
     if sources is None:
         return
-    wanted = dict.fromkeys(image for cluster in spec.clusters for image in images_of(cluster))
-    for image in wanted:
+    for image in dict.fromkeys(image for cluster in clusters for image in images_of(cluster)):
         command.logged(build_command(sources, image), cache("logs") / f"docker-{image}.log")
-    for cluster in spec.clusters:
+    for cluster in clusters:
         for image in images_of(cluster):
-            command.logged(load_command(spec.name, cluster, IMAGES[image]), paths.logs / f"{cluster}.log")
+            command.logged(load_command(lab, cluster, IMAGES[image]), paths.logs / f"{cluster}.log")
 
 
 def _canaries(state: LabState, paths: LabPaths) -> LabState:

@@ -40,7 +40,7 @@ async def download(client: httpx.AsyncClient, source: HttpSource, field: str, ma
             message = f"GET {shown(source.url)} failed: {str(error) or type(error).__name__}"
             raise SourceError(SourceReason.UNREACHABLE, name, message) from error
         try:
-            # A mapped file stays readable after its name is gone.
+            # An open file stays readable after its name is gone.
             return await asyncio.to_thread(parse_file, path, source.format)
         except InvalidTable as error:
             raise SourceError(SourceReason.INVALID_DATA, name, f"{shown(source.url)}: {error}") from error

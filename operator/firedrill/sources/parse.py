@@ -48,7 +48,7 @@ def parse_bytes(data: bytes, kind: TableFormat) -> SourceTable:
 
 
 def parse_file(path: Path, kind: TableFormat | None) -> SourceTable:
-    """A table from a local file; a Parquet file is mapped and read column by column.
+    """A table from a local file; a Parquet file is read column by column.
 
     Raises InvalidTable when it is not a table, OSError when it can not be opened.
     """
@@ -59,7 +59,8 @@ def parse_file(path: Path, kind: TableFormat | None) -> SourceTable:
         head = stream.read(_HEAD)
     kind = kind or format_of(path, head)
     if kind is TableFormat.PARQUET:
-        return ParquetTable(pa.memory_map(str(path)))
+        # Not mapped: the pages of a mapped file count as memory of the process.
+        return ParquetTable(pa.OSFile(str(path)))
     if kind is TableFormat.JSONL:
         return MemoryTable(parse_jsonl(path.read_bytes()))
     return MemoryTable(_read_csv(lambda: pa.OSFile(str(path)), head))

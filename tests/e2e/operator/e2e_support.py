@@ -22,6 +22,7 @@ _KINDS = (
 @contextmanager
 def applied(lab: Demo, path: Path, *, wait: bool = True) -> Iterator[Object]:
     """A sample that was applied, complete unless told otherwise; it is deleted afterwards."""
+    lab.kubectl(HUB, "delete", "--ignore-not-found", "--wait", "--timeout=180s", "-f", str(path))
     lab.kubectl(HUB, "apply", "-f", str(path))
     try:
         if wait:

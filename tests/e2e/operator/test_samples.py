@@ -34,7 +34,7 @@ FIXED = {
 CASES = (
     Case("driftcheck", "Passed", "NoDrift", "finance"),
     Case("driftcheck-drifted", "Failed", "DriftDetected", "finance"),
-    Case("modelvalidation", "Passed", "ModelValid", "healthcare"),
+    Case("modelvalidation", "Passed", "WithinLimits", "healthcare"),
     Case("modelvalidation-degraded", "Failed", "AccuracyBelowLimit", "healthcare"),
     Case("chaos-pod-kill", "Passed", "SteadyStateHeld", "finance", UNDONE, ("recoveryTime", "podsKilled")),
     Case("chaos-packet-loss", "Passed", "SteadyStateHeld", "finance", UNDONE, ("recoveryTime", "droppedPackets")),

@@ -8,7 +8,7 @@ import pytest
 from firedrill.api.kinds import CHAOS_EXPERIMENT, DRIFT_CHECK, RunKind
 from firedrill.api.record import RecordState
 from firedrill.api.run import ClusterResult
-from firedrill.api.verdict import Verdict
+from firedrill.api.verdict import Condition, ConditionStatus, Verdict
 from firedrill.core.actions import Action, DeleteRun, EnsureRun, SetControl
 from firedrill.core.observed import JobPhase, RecordView, RunContext, RunObjects, TargetView
 from firedrill.core.outcome import REACH_GRACE, SETTLE_GRACE, Case, judge
@@ -36,6 +36,8 @@ class Row:
     settled: bool = True
     actions: tuple[type[Action], ...] = ()
     says: str = ""
+    #: Status has told that the fault was on.
+    told: bool = False
     spec: dict[str, Any] = field(default_factory=dict)
 
 
@@ -151,6 +153,13 @@ ROWS = [
     Row("Job deleted by someone, fault on", replace(ON, job=None), note="undoing", actions=(SetControl,)),
     Row("Job deleted by someone, undone", replace(RUNNING, job=None, record=record(RecordState.UNDONE)),
         verdict=Verdict.ERROR, reason="JobLost"),
+    Row(
+        "Job deleted by someone and its record with it: not begun again",
+        RunObjects(),
+        told=True,
+        note="undoing",
+        actions=(SetControl,),
+    ),
     # incomplete
     Row("nothing there", RunObjects(), note="starting", actions=(EnsureRun,)),
     Row("first try", attempted=False, note="starting", actions=(EnsureRun,)),
@@ -174,7 +183,10 @@ ROWS = [
 
 def case_of(row: Row) -> Case:
     of = resource(row.kind, annotations=row.annotations, **row.spec)
-    known = ClusterResult(name="finance", job="firedrill/j" if row.attempted else "")
+    injected = Condition(type="Injected", status=ConditionStatus.TRUE, reason="Injected")
+    known = ClusterResult(
+        name="finance", job="firedrill/j" if row.attempted else "", findings=[injected] if row.told else []
+    )
     run = RunContext(RUN, T0, after(DEADLINE), row.kind.mutates, row.ending)
     return Case(of, run, known, "j", row.view, row.objects, after(row.at))
 

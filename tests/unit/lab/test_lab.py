@@ -233,6 +233,51 @@ def test_kind_configuration_and_commands(tmp_path: Path) -> None:
     assert "firedrill/runner:dev" in build
 
 
+def test_kind_makes_records_and_deletes_all_its_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    run: list[list[str]] = []
+
+    def output(argv: list[str], **_: object) -> str:
+        run.append(argv)
+        if argv[:3] == ["kind", "get", "clusters"]:
+            return " ".join(made)
+        if argv[:3] == ["kind", "get", "kubeconfig"]:
+            name = f"kind-{argv[-1]}"
+            section = {"server": "https://127.0.0.1:1", "certificate-authority-data": "Y2E="}
+            context = {"cluster": name, "user": name}
+            return yaml.safe_dump(
+                {
+                    "clusters": [{"name": name, "cluster": section}],
+                    "users": [{"name": name, "user": {"token": "t"}}],
+                    "contexts": [{"name": name, "context": context}],
+                }
+            )
+        return "172.18.0.5\n" if "inspect" in argv else ""
+
+    def logged(argv: list[str], log: Path, **_: object) -> None:
+        assert LabPaths("demo").load_state() is not None, "recorded before anything is made"
+        config = yaml.safe_load(Path(argv[argv.index("--config") + 1]).read_text())
+        made.append(config["name"])
+
+    monkeypatch.setattr(kind, "docker_answers", lambda: True)
+    monkeypatch.setattr(kind.command, "find", lambda _: "/usr/bin/kind")
+    monkeypatch.setattr(kind.command, "output", output)
+    monkeypatch.setattr(kind.command, "logged", logged)
+    monkeypatch.setattr(kind.existing, "refresh", lambda state, _: state)
+    spec = LabSpec(provider=Provider.KIND, clusters=("hub",), images=False)
+    lab.up(spec)
+    state = lab.up(spec.model_copy(update={"clusters": ("iot", "hub")}))
+    assert made == ["firedrill-demo-hub", "firedrill-demo-iot"]
+    assert [cluster.server for cluster in state.clusters] == ["https://172.18.0.5:6443"] * 2
+    assert Path(state.clusters[0].ca_file).read_text() == "ca"
+    lab.down("demo")
+    deleted = [argv[-1] for argv in run if argv[:3] == ["kind", "delete", "cluster"]]
+    assert deleted == made
+    assert lab_names() == []
+    with pytest.raises(LabError, match="--provider native"):
+        lab.up(spec.model_copy(update={"nodes": False}))
+
+
 class FakeCluster:
     """Enough of an API for the canary: pods run at once; a client pod ends as the network lets it."""
 

@@ -134,8 +134,22 @@ def test_a_client_that_is_late_can_not_blame_the_server() -> None:
     report = judge(late, max_p99="100ms")
     assert (report.verdict, report.reason) == (Verdict.INCONCLUSIVE, "ClientSaturated")
     assert report.measurements[-1].passed is None
-    busy = judge(GOOD, {"client_busy": 0.99}, max_p99="100ms")
-    assert busy.reason == "ClientSaturated"
+    slow = [record(i, latency=0.9) for i in range(600)]
+    assert judge(slow, {"client_busy": 0.99}, max_p99="100ms").reason == "ClientSaturated"
+    assert judge(slow, max_p99="100ms").reason == "LatencyAboveLimit"
+
+
+def test_a_client_that_is_late_can_acquit_the_server() -> None:
+    """Latency counts from the intended time: the client's own lag is in it."""
+    late = [record(i, sent=i * 0.02 + 0.5, latency=0.51) for i in range(600)]
+    report = judge(late, max_p99="1s")
+    assert (report.verdict, report.reason) == (Verdict.PASSED, "WithinLimits")
+    assert report.measurements[-1].value == pytest.approx(0.51)
+
+
+def test_a_load_that_was_not_there_answers_nothing() -> None:
+    stretched = [record(i, sent=i * 0.04, latency=0.01) for i in range(600)]
+    assert judge(stretched, max_p99="60s").reason == "ClientSaturated"
 
 
 def test_a_late_client_still_sees_wrong_answers_and_errors_that_the_server_sent() -> None:

@@ -15,6 +15,8 @@ LEVELS: Final = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 LATE_SHARE_ALLOWED: Final = 0.05
 #: A client that has the processor for more of the time than this has none left to be on time.
 BUSY_ALLOWED: Final = 0.9
+#: Below this share of the rate that was asked for, the question that was asked has not been put.
+RATE_SHARE_NEEDED: Final = 0.9
 EXAMPLES_SHOWN: Final = 10
 
 
@@ -54,6 +56,11 @@ class Client:
     def saturated(self) -> bool:
         """Whether what was measured says more of the client than of the server."""
         return self.late_share > LATE_SHARE_ALLOWED or self.busy > BUSY_ALLOWED
+
+    @property
+    def starved(self) -> bool:
+        """Whether the load that was asked for was not there at all."""
+        return self.achieved_rate < RATE_SHARE_NEEDED * self.offered_rate
 
 
 @dataclass(frozen=True)
