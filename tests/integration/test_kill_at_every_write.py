@@ -198,12 +198,14 @@ def lifetimes(world: World) -> Iterator[Lifetimes]:
 
 
 def points(writes: list[Write]) -> list[Point]:
-    """Every write of a life, by label and number."""
+    """Every write of a life that had an effect, by label and number."""
     seen: Counter[tuple[str, str]] = Counter()
     found = []
     for write in writes:
         key = (write.cluster, write.label)
-        found.append(Point(*key, seen[key]))
+        if write.done and not (write.label.startswith("DELETE") and seen[key]):
+            # A deletion may be asked for again before it is seen: by chance, and without effect.
+            found.append(Point(*key, seen[key]))
         seen[key] += 1
     return found
 

@@ -4,6 +4,7 @@ import base64
 import json
 import ssl
 import tempfile
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import httpx
 import yaml
 
+from firedrill.api.kinds import ALL_KINDS
 from firedrill.clusters import paths
 
 Object = dict[str, Any]
@@ -19,9 +21,7 @@ Object = dict[str, Any]
 MERGE = "application/merge-patch+json"
 APPLY = "application/apply-patch+yaml"
 _PLURALS = {
-    "ChaosExperiment": "chaosexperiments",
-    "DriftCheck": "driftchecks",
-    "TargetCluster": "targetclusters",
+    **{kind.name: kind.plural for kind in ALL_KINDS},
     "CustomResourceDefinition": "customresourcedefinitions",
     "NetworkPolicy": "networkpolicies",
     "PriorityClass": "priorityclasses",
@@ -98,18 +98,23 @@ def _file(section: Object, key: str) -> str | None:
 
 
 class Cluster:
-    """Requests to one API server. Raises HttpError."""
+    """Requests to one API server, from any thread. Raises HttpError."""
 
     def __init__(self, name: str, way: Access) -> None:
         self.name = name
         self.access = way
-        self._http = httpx.Client(
-            base_url=way.server, verify=way.tls, headers=dict(way.headers), timeout=30, trust_env=False
-        )
+        self._local = threading.local()
 
-    def close(self) -> None:
-        """Close all connections."""
-        self._http.close()
+    @property
+    def _http(self) -> httpx.Client:
+        """A client for each thread: connections that are shared were seen closed under one's hands."""
+        client: httpx.Client | None = getattr(self._local, "client", None)
+        if client is None:
+            way = self.access
+            client = self._local.client = httpx.Client(
+                base_url=way.server, verify=way.tls, headers=dict(way.headers), timeout=30, trust_env=False
+            )
+        return client
 
     def request(
         self,

@@ -16,7 +16,7 @@ import aiohttp
 
 from firedrill.api import meta
 from firedrill.api.base import parse_duration
-from firedrill.api.record import Control, GuardianView, PodDeleted, Record, RecordState
+from firedrill.api.record import ChangeState, Control, GuardianView, PodDeleted, Record, RecordState
 from firedrill.api.task import Result, Task
 from firedrill.api.verdict import ConditionStatus, Finding, Measurement, Verdict
 from firedrill.clusters import paths
@@ -165,7 +165,11 @@ class StandIn:
     # -- the runner ----------------------------------------------------------------------------------------------
 
     async def _runner(self, job: Object) -> None:
-        task, pod = await self._started(job)
+        """One pod after the other, as long as the Job makes new ones."""
+        while True:
+            await self._run(*await self._started(job))
+
+    async def _run(self, task: Task, pod: "_Pod") -> None:
         part, tally = self._part(task), self._tally(task)
         tally.pods += 1
         begun = datetime.now(UTC)
@@ -259,6 +263,7 @@ class StandIn:
             },
         )
         tally.injected += 1
+        await _Record(self._api, task).write(_marked)
 
     async def _undo(self, task: Task, tally: Tally, by: str) -> None:
         where = paths.configmaps(FAULTS, f"{self.name}-{task.job}")
@@ -333,6 +338,12 @@ class StandIn:
     async def _runner_over(self, task: Task) -> bool:
         job = await self._api.find(paths.jobs(self.namespace, task.job))
         return job is None or bool((job.get("status") or {}).get("conditions"))
+
+
+def _marked(record: Record) -> Record:
+    now = datetime.now(UTC)
+    changes = [change.model_copy(update={"state": ChangeState.APPLIED, "applied_at": now}) for change in record.changes]
+    return record.model_copy(update={"changes": changes})
 
 
 def _applied(record: Record) -> Record:
@@ -422,6 +433,8 @@ class _Api:
     async def still_there(self, path: str, uid: str) -> None:
         found = await self.find(path)
         if found is None or found["metadata"]["uid"] != uid:
+            raise _Ended
+        if found["kind"] == "Job" and (found.get("status") or {}).get("conditions"):
             raise _Ended
 
     async def alive(self, namespace: str, uid: str, job: str) -> bool:

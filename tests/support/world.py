@@ -53,21 +53,19 @@ class World:
             "iot": self._place("iot", "firedrill-iot"),
         }
         self.kubeconfig = self._operator_kubeconfig()
-        self._operators: list[OperatorProcess] = []
+        self.operators: list[OperatorProcess] = []
         self._numbers = itertools.count(1)
         self.reset_targets()
 
     def close(self) -> None:
         """End all that goes on."""
-        for operator in self._operators:
+        for operator in self.operators:
             operator.stop()
         for place in self.places.values():
             place.stand_in.close()
             place.proxy.close()
         self.proxy.close()
         self.background.close()
-        self.hub.close()
-        self.finance.close()
 
     # -- the operator ----------------------------------------------------------------------------------------------
 
@@ -75,7 +73,7 @@ class World:
         """An operator that is not started yet."""
         log = self.folder / f"operator-{next(self._numbers):03d}-{identity}.log"
         made = OperatorProcess(Settings(self.kubeconfig, HUB_NAMESPACE, log, identity, extra))
-        self._operators.append(made)
+        self.operators.append(made)
         return made
 
     @contextmanager

@@ -60,7 +60,9 @@ def _noted(case: Case, generation: int, now: datetime) -> ClusterResult:
 def _chaos_findings(record: Record, known: ClusterResult, generation: int, now: datetime) -> list[Condition]:
     if record.state in (RecordState.PREPARED, RecordState.APPLYING):
         return known.findings
-    if record.applied_at is None and record.state is RecordState.UNDONE:
+    # A runner may have died between its first change and the mark that all are in place.
+    injected = record.applied_at is not None or any(change.applied_at for change in record.changes)
+    if not injected and record.state is RecordState.UNDONE:
         return known.findings
     before = {condition.type: condition for condition in known.findings}
 

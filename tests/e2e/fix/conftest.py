@@ -5,19 +5,27 @@ context.
 """
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fix_harness import Target, open_target
+from fix_harness import Target, installed, open_target
+
+
+@pytest.fixture(scope="session")
+def accounts() -> Iterator[None]:
+    """What the chart would have installed."""
+    with installed():
+        yield
 
 
 @pytest_asyncio.fixture
-async def target() -> AsyncIterator[Target]:
-    """A namespace with a gateway of its own, and the accounts of runner and guardian; gone afterwards."""
+async def target(accounts: None) -> AsyncIterator[Target]:
+    """A namespace of its own for one test; gone afterwards."""
     opened = await open_target()
     try:
         yield opened

@@ -5,7 +5,8 @@ import json
 import os
 import secrets
 import subprocess
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -214,12 +215,26 @@ class Target:
         await self.client.close()
 
 
-async def open_target() -> Target:
-    """A namespace of its own for one test."""
+@contextmanager
+def installed() -> Iterator[None]:
+    """The accounts of runner and guardian, and what the chart would install beside them; gone afterwards."""
     rbac = (Path(__file__).parent / "rbac.yaml").read_text().replace("RUNNER_NAMESPACE", RUNNER_NAMESPACE)
     kubectl("apply", "-f", "-", given=rbac)
-    if "firedrill-guardian" not in kubectl("get", "priorityclass", "-o", "name"):
-        kubectl("create", "priorityclass", "firedrill-guardian", "--value=900000000")
+    priority = jobs.GUARDIAN_PRIORITY
+    ours = f"/{priority}" not in kubectl("get", "priorityclass", "-o", "name")
+    if ours:
+        kubectl("create", "priorityclass", priority, "--value=900000000")
+    try:
+        yield
+    finally:
+        # Left in place, it would stand in the way of the chart, which has one of that name.
+        if ours:
+            kubectl("delete", "priorityclass", priority)
+        kubectl("delete", "-f", "-", given=rbac)
+
+
+async def open_target() -> Target:
+    """A namespace of its own for one test."""
     namespace = f"fix-e2e-{secrets.token_hex(3)}"
     labels = {"firedrill.dev/experiments": "enabled", "pod-security.kubernetes.io/enforce": "restricted"}
     service = {

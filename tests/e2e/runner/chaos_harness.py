@@ -76,9 +76,10 @@ class Bench:
     client: KubeClient
     runner: str
     target: str
+    _own_priority: bool = False
 
-    async def apply(self, body: Object) -> None:
-        """Create an object unless it is there."""
+    async def apply(self, body: Object) -> bool:
+        """Create an object unless it is there; whether it was created."""
         version, plural = _PLURALS[body["kind"]]
         namespace = body["metadata"].get("namespace")
         try:
@@ -86,6 +87,8 @@ class Bench:
         except Conflict as error:
             if not error.already_exists:
                 raise
+            return False
+        return True
 
     async def set_up(self) -> None:
         """Namespaces, accounts, rights and the payment path, all ready."""
@@ -105,7 +108,7 @@ class Bench:
             )
         for body in yaml.safe_load_all(rights):
             await self.apply(body)
-        await self.apply(
+        self._own_priority = await self.apply(
             {
                 "apiVersion": "scheduling.k8s.io/v1",
                 "kind": "PriorityClass",
@@ -119,6 +122,8 @@ class Bench:
         """Everything goes."""
         for name in (self.target, self.runner):
             await self.client.delete(paths.namespaces(name))
+        if self._own_priority:  # else it is the chart's
+            await self.client.delete(paths.path("scheduling.k8s.io/v1", "priorityclasses", name=jobs.GUARDIAN_PRIORITY))
         await self.client.close()
 
     async def ready(self) -> None:

@@ -397,5 +397,5 @@ class World(RuleBasedStateMachine):
             assert self._pass() == (), "something is written though nothing has happened"
 
 
-World.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+World.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestWorld = World.TestCase

@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from chaos_clock import T0, VirtualClock
-from chaos_cluster import Killed, Process, World
+from chaos_cluster import World
+from chaos_process import Killed, Process
 
 from firedrill.api.base import format_time
 from firedrill.api.record import Control, Record

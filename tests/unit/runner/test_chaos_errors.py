@@ -4,8 +4,8 @@ import random
 from typing import Any
 
 import pytest
-from chaos_cluster import Process
 from chaos_lab import PACKET_LOSS, POD_KILL, Lab, spec, task
+from chaos_process import Process
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

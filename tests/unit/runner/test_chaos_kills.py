@@ -7,8 +7,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from chaos_cluster import Process
 from chaos_lab import PACKET_LOSS, POD_KILL, Lab, spec, task
+from chaos_process import Process
 
 FAULTS = {"packet-loss": PACKET_LOSS, "pod-kill": POD_KILL}
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from chaos_clock import VirtualClock
-from chaos_cluster import Process, World
+from chaos_cluster import World
 from chaos_lab import JOB, PACKET_LOSS, spec, task
+from chaos_process import Process
 
 from firedrill.api.errors import InvalidInput
 from firedrill.api.task import Task

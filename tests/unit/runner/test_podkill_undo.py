@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 from chaos_clock import VirtualClock
-from chaos_cluster import Process, World
+from chaos_cluster import World
 from chaos_lab import POD_KILL, spec, task
+from chaos_process import Process
 
 from firedrill.api.record import ChangeState, PodDeleted
 from firedrill.clusters import paths

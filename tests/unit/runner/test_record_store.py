@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 from chaos_clock import T0, VirtualClock
-from chaos_cluster import Process, World
+from chaos_cluster import World
 from chaos_lab import PACKET_LOSS, RECORD_PATH, spec, task
+from chaos_process import Process
 
 from firedrill.api.record import PodDeleted, Record, RecordState
 from firedrill.clusters.errors import Forbidden, Unreachable

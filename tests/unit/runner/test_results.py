@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from chaos_clock import T0, VirtualClock
-from chaos_cluster import Process, World
+from chaos_cluster import World
 from chaos_lab import JOB, PACKET_LOSS, spec, task
+from chaos_process import Process
 
 from firedrill.api.task import Result
 from firedrill.api.verdict import Measurement, Verdict

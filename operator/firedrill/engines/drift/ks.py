@@ -23,7 +23,9 @@ def ks_distance(first: Floats, second: Floats) -> float:
         first, second = second, first
     n, m = len(first), len(second)
     at = np.searchsorted(second, first, side="right")
-    before = np.searchsorted(second, first, side="left") if at[-1] > 0 else at
+    # Where the samples share no value, the values before one are those up to it; looking is cheaper than searching.
+    shared = bool(np.any(second[np.maximum(at - 1, 0)] == first))
+    before = np.searchsorted(second, first, side="left") if shared else at
     steps = np.arange(n + 1, dtype=np.float64) / n
     above = float(np.max(steps[1:] - at / m))
     below = float(np.max(before / m - steps[:-1]))
@@ -48,8 +50,20 @@ def ks_p_value(distance: float, first: Floats, second: Floats) -> float:
 
 def pooled_median(first: Floats, second: Floats) -> float:
     """A median of both samples together, each given sorted. The same whichever sample comes first."""
-    both = np.concatenate([first, second])
-    return float(np.partition(both, (len(both) - 1) // 2)[(len(both) - 1) // 2])
+    if len(first) > len(second):
+        first, second = second, first
+    below = (len(first) + len(second) - 1) // 2
+    # Bisect how many of the values below the median come from the first sample; the others come from the second.
+    low, high = max(0, below - len(second)), min(len(first), below)
+    while low < high:
+        taken = (low + high) // 2
+        if first[taken] < second[below - taken - 1]:
+            low = taken + 1
+        else:
+            high = taken
+    left = first[low] if low < len(first) else np.inf
+    right = second[below - low] if below - low < len(second) else np.inf
+    return float(min(left, right))
 
 
 def folded(sample: Floats, center: float) -> Floats:
