@@ -1,8 +1,9 @@
 """What a run concludes: verdict, measurements, conditions."""
 
+import math
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from firedrill.api.base import LenientModel, Time
 
@@ -33,6 +34,13 @@ class Measurement(LenientModel):
     limit: str = Field(default="", max_length=128, description="The limit it was held against, such as '<= 0.01'.")
     passed: bool | None = Field(default=None, description="Whether the limit holds; absent when undecided.")
     detail: str = Field(default="", max_length=512, description="Sample size, interval, test: how it was measured.")
+
+    @field_validator("value")
+    @classmethod
+    def _finite(cls, value: float | None) -> float | None:
+        """JSON has no infinity: what has no value is absent, and the detail says why."""
+        return value if value is not None and math.isfinite(value) else None
+
     weight: float = Field(default=1.0, ge=0, description="Share of this measurement in the score.")
 
 

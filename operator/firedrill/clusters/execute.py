@@ -151,7 +151,7 @@ class Executor:
         job = await self._create_job(client, namespace, jobs.runner_job(plan), resource)
         uid = job["metadata"]["uid"]
         if resource.kind.mutates:
-            await self._create_job(client, namespace, jobs.guardian_job(plan, uid), resource)
+            await self._create_job(client, namespace, jobs.guardian_job(plan), resource)
         task = jobs.task_configmap(plan, uid)
         try:
             await client.create(paths.configmaps(namespace), task)

@@ -90,7 +90,7 @@ def runner_job(plan: Plan) -> Object:
     )
 
 
-def guardian_job(plan: Plan, owner_uid: str) -> Object:
+def guardian_job(plan: Plan) -> Object:
     """The Job that undoes what the runner has not undone; it is retried until it has."""
     pod: Object = {"priorityClassName": GUARDIAN_PRIORITY, "tolerations": [{"operator": "Exists"}]}
     job = _job(
@@ -102,7 +102,7 @@ def guardian_job(plan: Plan, owner_uid: str) -> Object:
         backoff_limit=1000,
         pod=pod,
     )
-    job["metadata"]["ownerReferences"] = [owner_reference(plan.run.job, owner_uid)]
+    # No owner: whoever deletes the runner's Job in the middle of a fault must not take the guardian with it.
     # The guardian goes on past every deadline until it has seen everything undone.
     del job["spec"]["activeDeadlineSeconds"]
     job["spec"]["template"]["spec"]["restartPolicy"] = "OnFailure"

@@ -51,6 +51,7 @@ class Orphans:
             return
         for path in (
             paths.jobs(namespace, job) if objects.job else None,
+            paths.jobs(namespace, naming.guardian_name(job)) if objects.guardian else None,
             paths.configmaps(namespace, naming.record_name(job)) if record else None,
         ):
             if path is None:

@@ -235,6 +235,8 @@ def approval(case: Case) -> Judgement | None:
     wanted = view.record.proposal
     given = case.resource.meta.annotations.get(ANNOTATION_APPROVE, "")
     note = f"waiting for approval: annotate with {ANNOTATION_APPROVE}={wanted}"
+    if view.record.message:
+        note += f"; {view.record.message}"
     if given != wanted or view.control.approved == wanted:
         return Judgement(None, note=note)
     control = view.control.model_copy(update={"approved": wanted, "approved_by": "unknown"})

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from firedrill.api.errors import InvalidInput
+from firedrill.api.kinds import RUN_KINDS
 from firedrill.api.task import Result, Task
 from firedrill.api.verdict import Verdict
 from firedrill.clusters.client import KubeClient
@@ -124,13 +125,13 @@ async def dispatch(context: RunContext) -> Result | None:
 
 
 def _listen(context: RunContext) -> None:
-    """On SIGTERM, an experiment undoes and tells what it saw; other runs just end."""
+    """On SIGTERM, a run that changes something undoes it and tells what it saw; other runs just end."""
     loop = asyncio.get_running_loop()
     running = asyncio.current_task()
 
     def terminate() -> None:
         context.stop.ask("Terminated: the runner's pod was asked to end")
-        if context.task.kind != "ChaosExperiment" and running is not None:
+        if not RUN_KINDS[context.task.kind].mutates and running is not None:
             running.cancel()
 
     loop.add_signal_handler(signal.SIGTERM, terminate)

@@ -202,7 +202,7 @@ class Target:
         created = await self.client.create(paths.jobs(RUNNER_NAMESPACE), jobs.runner_job(plan))
         job_uid = created["metadata"]["uid"]
         await self.client.create(paths.configmaps(RUNNER_NAMESPACE), jobs.task_configmap(plan, job_uid))
-        await self.client.create(paths.jobs(RUNNER_NAMESPACE), jobs.guardian_job(plan, job_uid))
+        await self.client.create(paths.jobs(RUNNER_NAMESPACE), jobs.guardian_job(plan))
         run = Run(self, job, run_id, uid)
         self.runs.append(run)
         return run

@@ -183,7 +183,7 @@ class Bench:
         ensure = EnsureRun("finance", job, run_id, now, now + resource.spec.timeout)
         plan = jobs.Plan(resource, target, ensure, IMAGE)
         created = await self.client.create(paths.jobs(self.runner), jobs.runner_job(plan))
-        guardian = jobs.guardian_job(plan, created["metadata"]["uid"])
+        guardian = jobs.guardian_job(plan)
         await self.client.create(paths.jobs(self.runner), guardian)
         task = jobs.task_configmap(plan, created["metadata"]["uid"])
         await self.client.create(paths.configmaps(self.runner), task)
