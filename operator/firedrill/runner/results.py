@@ -120,7 +120,9 @@ def _size(result: Result) -> int:
 def _thin(part: Any) -> Any:
     """Half as much of a part of a report; None where it can not be halved."""
     if isinstance(part, list) and len(part) > 1:
-        return part[: len(part) // 2]
+        # The first quarter whole, for what is sorted worst first; of the rest a third, so that a series keeps its end.
+        quarter = len(part) // 4
+        return part[:quarter] + part[quarter::3]
     if isinstance(part, str) and len(part) > 200:
         return part[: len(part) // 2]
     if isinstance(part, dict) and part:
