@@ -182,7 +182,7 @@ class FaultProxy:
         """End open watches: ``gone`` (410), ``truncated`` (in the middle of a line) or ``cut``; how many it were."""
 
         async def strike() -> int:
-            struck = [stream for stream in self._streams if on(stream.request)]
+            struck = [stream for stream in self._streams if on(stream.request) and not stream.broken.is_set()]
             for stream in struck:
                 stream.how = how
                 stream.broken.set()
@@ -192,7 +192,7 @@ class FaultProxy:
 
     def watches(self, on: Matcher = lambda _: True) -> int:
         """How many watches are open."""
-        return sum(on(stream.request) for stream in list(self._streams))
+        return sum(on(stream.request) and not stream.broken.is_set() for stream in list(self._streams))
 
     @contextmanager
     def unreachable(self) -> Iterator[None]:

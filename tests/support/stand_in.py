@@ -92,12 +92,6 @@ class StandIn:
         """What was carried out of each run of a resource."""
         return [tally for (owner, _), tally in list(self.runs.items()) if owner == resource]
 
-    def markers(self, resource: str) -> list[str]:
-        """Faults of a resource that are on."""
-        found = self._cluster.items(paths.configmaps(FAULTS))
-        mine = [cm for cm in found if (cm["metadata"].get("annotations") or {}).get("of") == f"{self.name}/{resource}"]
-        return [cm["metadata"]["name"] for cm in mine]
-
     # -- inside --------------------------------------------------------------------------------------------------
 
     async def _play(self) -> None:
@@ -258,7 +252,7 @@ class StandIn:
                 "kind": "ConfigMap",
                 "metadata": {
                     "name": f"{self.name}-{task.job}",
-                    "annotations": {"of": f"{self.name}/{task.namespace}/{task.name}"},
+                    "annotations": {"of": f"{task.namespace}/{task.name}"},
                 },
             },
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from firedrill.api.meta import ANNOTATION_RESOURCE, LABEL_MANAGED, LABEL_UID
 from firedrill.clusters import paths
 from support import builders, chart
 from support.background import Background
@@ -18,7 +19,7 @@ from support.eventually import eventually
 from support.faultproxy import FaultProxy, Write
 from support.kube import Cluster, HttpError, Object, access
 from support.operator_process import OperatorProcess, Settings
-from support.stand_in import StandIn, Tally
+from support.stand_in import FAULTS, StandIn, Tally
 from support.subject import Subject
 
 HUB_NAMESPACE = "firedrill-system"
@@ -45,17 +46,13 @@ class World:
         self.hub = Cluster("hub", access(kubeconfig, "firedrill-hub"))
         self.finance = Cluster("finance", access(kubeconfig, "firedrill-finance"))
         self._install(self.hub, HUB_NAMESPACE, chart.hub(HUB_NAMESPACE))
-        for namespace in ("firedrill", "firedrill-iot"):
-            self._install(self.finance, namespace, chart.remote(namespace))
         self.proxy = FaultProxy(self.background, self.hub)
-        self.places = {
-            "finance": self._place("finance", "firedrill"),
-            "iot": self._place("iot", "firedrill-iot"),
-        }
+        self.places: dict[str, Place] = {}
         self.kubeconfig = self._operator_kubeconfig()
         self.operators: list[OperatorProcess] = []
         self._numbers = itertools.count(1)
-        self.reset_targets()
+        self.place("finance", "firedrill")
+        self.place("iot", "firedrill-iot")
 
     def close(self) -> None:
         """End all that goes on."""
@@ -87,11 +84,25 @@ class World:
 
     # -- targets ---------------------------------------------------------------------------------------------------
 
-    def reset_targets(self) -> None:
-        """Bring TargetClusters and their Secrets to what they were in the beginning."""
-        for name, place in self.places.items():
-            self.set_credentials(name)
-            self.hub.apply(builders.target(name, secret=name, namespace=place.namespace))
+    def place(self, name: str = "", namespace: str = "") -> Place:
+        """One more target, with a proxy and a stand-in of its own."""
+        name = name or f"target-{next(self._numbers)}"
+        namespace = namespace or f"firedrill-{name}"
+        self._install(self.finance, namespace, chart.remote(namespace))
+        made = self.places[name] = Place(
+            name,
+            self.finance,
+            namespace,
+            FaultProxy(self.background, self.finance, name),
+            StandIn(self.background, self.finance, namespace, name),
+        )
+        self.reset_target(name)
+        return made
+
+    def reset_target(self, name: str) -> None:
+        """Bring a TargetCluster and its Secret to what they were in the beginning."""
+        self.set_credentials(name)
+        self.hub.apply(builders.target(name, secret=name, namespace=self.places[name].namespace))
 
     def set_credentials(self, name: str, *, of: str = "", token: str = "", argo: bool | None = None) -> None:
         """Write the Secret of a target: its own credentials, or those of another (``of``), or of another token."""
@@ -119,7 +130,7 @@ class World:
 
     def until_reachable(self, *names: str, reachable: bool = True, within: float = 60) -> None:
         """Wait until the operator says so of targets."""
-        for name in names or tuple(self.places):
+        for name in names or ("finance", "iot"):
             eventually(
                 lambda name=name: self.reachable(name) == str(reachable),  # type: ignore[misc]
                 f"target {name} is {'' if reachable else 'not '}reachable",
@@ -151,7 +162,8 @@ class World:
 
     def markers(self, subject: Subject) -> list[str]:
         """Faults of a resource that are on, in any target."""
-        return [f"{name}: {m}" for name, place in self.places.items() for m in place.stand_in.markers(subject.key)]
+        found = self.finance.items(paths.configmaps(FAULTS))
+        return [o["metadata"]["name"] for o in found if o["metadata"]["annotations"]["of"] == subject.key]
 
     def jobs(self, subject: Subject, role: str, target: str = "finance") -> list[str]:
         """Names of a resource's Jobs in a target."""
@@ -162,16 +174,12 @@ class World:
     def leftovers(self, subject: Subject) -> list[str]:
         """All that a resource has in targets, faults included."""
         found = self.markers(subject)
-        for name, place in self.places.items():
-            for collection, role in (
-                ("jobs", "runner"),
-                ("jobs", "guardian"),
-                ("configmaps", "task"),
-                ("configmaps", "record"),
-                ("configmaps", "result"),
-            ):
-                objects = subject.objects(place.cluster, place.namespace, collection, role)
-                found += [f"{name}: {role} {o['metadata']['name']}" for o in objects]
+        for api, plural in (("batch/v1", "jobs"), ("v1", "configmaps")):
+            for item in self.finance.items(paths.path(api, plural), f"{LABEL_MANAGED}=true"):
+                meta = item["metadata"]
+                mine = (meta.get("annotations") or {}).get(ANNOTATION_RESOURCE) == subject.key
+                if mine and (not subject.uid or meta["labels"][LABEL_UID] == subject.uid):
+                    found.append(f"{meta['namespace']}: {plural} {meta['name']}")
         return found
 
     def proxies(self) -> list[FaultProxy]:
@@ -198,15 +206,6 @@ class World:
                     lambda body=body: _served(cluster, body),  # type: ignore[misc]
                     f"{body['metadata']['name']} is served",
                 )
-
-    def _place(self, name: str, namespace: str) -> Place:
-        return Place(
-            name,
-            self.finance,
-            namespace,
-            FaultProxy(self.background, self.finance, name),
-            StandIn(self.background, self.finance, namespace, name),
-        )
 
     def _operator_kubeconfig(self) -> Path:
         token = self.hub.token(HUB_NAMESPACE, "firedrill-operator")

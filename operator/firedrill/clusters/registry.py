@@ -129,7 +129,9 @@ class Registry:
             if name not in self._watches:
                 self._broken[name] = (target, str(error))
             raise
-        await self._write(body, _status(body, watch=self._watches[name]))
+        watch = self._watches[name]
+        if watch.looked.is_set():
+            await self._write(body, _status(body, watch=watch))
 
     async def _connect(self, target: Target) -> None:
         secret: Object = {}

@@ -128,12 +128,12 @@ class TargetWatch:
         )
 
     def _set(self, part: str, error: str | None) -> None:
-        before = self.problem
+        before, looked = self.problem, self.looked.is_set()
         self._errors[part] = error
         self._unasked.discard(part)
         if not self._unasked:
             self.looked.set()
-        if bool(before) != bool(self.problem):
+        if bool(before) != bool(self.problem) or looked != self.looked.is_set():
             self._on_change()
 
     async def _probe(self) -> None:

@@ -87,10 +87,18 @@ class Ledger:
         passed: bool | None = None,
         detail: str = "",
     ) -> None:
-        """A value, and whether its limit holds."""
+        """A value, and whether its limit holds; without a limit it has no part in the score."""
         rounded = None if value is None else round(value, 3)
         self.measurements.append(
-            Measurement(name=name, value=rounded, unit=unit, limit=limit, passed=passed, detail=detail)
+            Measurement(
+                name=name,
+                value=rounded,
+                unit=unit,
+                limit=limit,
+                passed=passed,
+                detail=detail,
+                weight=float(bool(limit)),
+            )
         )
 
     def result(self, verdict: Verdict, reason: str, message: str) -> Result:
