@@ -64,7 +64,7 @@ def main() -> int:
             results["cold"] = demo(home)
         show("Cold demo", results["cold"])
     if args.only in (None, "drift"):
-        subprocess.run([sys.executable, str(ROOT / "tests" / "accuracy" / "drift_figures.py")], check=True)
+        subprocess.run([sys.executable, str(ROOT / "tests" / "accuracy" / "test_drift.py")], check=True)
     (OUT / "bench.json").write_text(json.dumps(results, indent=2))
     return 0
 

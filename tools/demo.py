@@ -271,6 +271,7 @@ def write_reports(demo: Demo) -> None:
                 "html",
                 "--output-file",
                 str(page),
+                *(arg for name in TARGETS for arg in ("--target", f"{name}=firedrill-{name}")),
             )
     console.print(f"Reports: {OUT}/*.html")
 

@@ -163,7 +163,9 @@ class World:
     def markers(self, subject: Subject) -> list[str]:
         """Faults of a resource that are on, in any target."""
         found = self.finance.items(paths.configmaps(FAULTS))
-        return [o["metadata"]["name"] for o in found if o["metadata"]["annotations"]["of"] == subject.key]
+        return [
+            o["metadata"]["name"] for o in found if (o["metadata"].get("annotations") or {}).get("of") == subject.key
+        ]
 
     def jobs(self, subject: Subject, role: str, target: str = "finance") -> list[str]:
         """Names of a resource's Jobs in a target."""
