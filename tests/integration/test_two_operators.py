@@ -1,7 +1,6 @@
 """Two operators at once: the one that holds the lease acts, and one that may have lost it does nothing any more."""
 
 import signal
-import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -48,7 +47,7 @@ def ran_once(world: World, subject: Subject) -> None:
 
 
 def test_only_the_holder_of_the_lease_acts(world: World, pair: tuple[OperatorProcess, OperatorProcess]) -> None:
-    first, second = pair
+    _, second = pair
     subject = world.subject(chaos()).create()
     assert subject.until_run()["verdict"] == "Passed"
     ran_once(world, subject)
@@ -95,7 +94,6 @@ def test_a_leader_that_was_frozen_does_nothing_when_it_wakes(
     eventually(lambda: holder(world) == "second", "the lease is taken over", within=DURATION * 4)
     # There is something to do for both when it wakes: the frozen one knows of the run, and a deletion is new.
     subject.delete()
-    woken = time.monotonic()
     first.signal(signal.SIGCONT)
     assert first.wait(60) == 1, first.tail()
     assert "the lease is lost" in first.tail()
@@ -107,4 +105,10 @@ def test_a_leader_that_was_frozen_does_nothing_when_it_wakes(
     assert holder(world) == "second"
     assert second.ready() == "ok"
     never(lambda: holder(world) != "second", "the lease goes back", during=1)
-    assert woken
+
+
+def test_a_hub_that_does_not_answer_ends_the_process(world: World) -> None:
+    """Its lease can not be renewed: another may act, so this one must not."""
+    with world.running("alone") as lonely, world.proxy.unreachable():
+        assert lonely.wait(60) == 1
+        assert "the lease is lost" in lonely.tail(200)

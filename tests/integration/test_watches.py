@@ -102,13 +102,6 @@ def test_a_dead_watch_of_the_hub_is_no_readiness_and_a_live_one_is(world: World,
     eventually(lambda: operator.ready() == "ok", "it is ready again", within=120)
 
 
-def test_a_hub_that_does_not_answer_ends_the_process(world: World) -> None:
-    """Its lease can not be renewed: another may act, so this one must not."""
-    with world.running("alone") as lonely, world.proxy.unreachable():
-        assert lonely.wait(60) == 1
-        assert "the lease is lost" in lonely.tail(200)
-
-
 def test_one_dead_target_is_no_reason_not_to_be_ready(world: World, operator: OperatorProcess) -> None:
     place = world.place()
     world.until_reachable(place.name)

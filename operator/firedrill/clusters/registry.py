@@ -102,7 +102,7 @@ class Registry:
         except NotFound:
             await self._drop(name)
             self._broken.pop(name, None)
-            self._on_change(name)
+            self._metrics.target_reachable.remove_by_labels({"cluster": name})
             return
         meta = parse_meta(body)
         if meta.deleting:

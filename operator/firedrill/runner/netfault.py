@@ -16,35 +16,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from firedrill.runner import nft
+from firedrill.runner.container import TERMINATION_LOG, Nft, leave_proof, run_nft
 
 DONE: Final = 0
 FAILED: Final = 1
 TOO_LATE: Final = 3
 
-TERMINATION_LOG: Final = Path("/dev/termination-log")
 #: Kubernetes keeps 4096 bytes of a termination message.
 _LISTING_LIMIT: Final = 2500
-_NFT_TIMEOUT_SECONDS: Final = 20.0
-
-#: Runs nft with arguments and standard input; returns exit code, standard output, standard error.
-Nft = Callable[[Sequence[str], str], tuple[int, str, str]]
 
 
 class NftFailed(Exception):
     """nft did not do what it was asked; the text is its own message."""
-
-
-def run_nft(arguments: Sequence[str], stdin: str) -> tuple[int, str, str]:
-    """Run the nft of the image."""
-    done = subprocess.run(
-        ["nft", *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=_NFT_TIMEOUT_SECONDS,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
 
 
 def inject(loss: nft.Loss, not_after: float, nft_tool: Nft, now: Callable[[], float]) -> tuple[int, dict[str, Any]]:
@@ -94,7 +77,7 @@ def main(argv: Sequence[str], nft_tool: Nft = run_nft, now: Callable[[], float] 
             code, proof = undo(options.table, nft_tool, now)
     except (NftFailed, ValueError, OSError, subprocess.TimeoutExpired) as error:
         code, proof = FAILED, {"action": options.action, "error": str(error)[:_LISTING_LIMIT]}
-    _leave(json.dumps(proof), options.termination_log)
+    leave_proof(json.dumps(proof), options.termination_log)
     return code
 
 
@@ -119,14 +102,6 @@ def _ask(nft_tool: Nft, arguments: Sequence[str], stdin: str = "") -> str:
     if code != 0:
         raise NftFailed(err.strip() or f"nft {' '.join(arguments)} exited with {code}")
     return out
-
-
-def _leave(message: str, termination_log: Path) -> None:
-    print(message, file=sys.stderr)
-    try:
-        termination_log.write_text(message)
-    except OSError as error:
-        print(f"the proof could not be left in {termination_log}: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

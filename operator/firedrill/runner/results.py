@@ -13,6 +13,7 @@ from firedrill.api.verdict import Finding, Measurement, Verdict
 from firedrill.clusters import paths
 from firedrill.clusters.errors import Conflict
 from firedrill.core.naming import result_name
+from firedrill.runner.container import TERMINATION_LOG
 from firedrill.runner.ports import Clock, Cluster, Object
 from firedrill.runner.record_store import labels, owner_reference
 from firedrill.runner.retry import retry
@@ -21,7 +22,6 @@ log = logging.getLogger(__name__)
 
 #: Room that a result may take in its ConfigMap.
 LIMIT_BYTES: Final = 256 * 1024
-TERMINATION_LOG: Final = Path("/dev/termination-log")
 _TERMINATION_LIMIT: Final = 4000
 #: Status of the resource takes 1024 characters.
 _MESSAGE_LIMIT: Final = 1000

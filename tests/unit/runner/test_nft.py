@@ -94,7 +94,8 @@ real = pytest.mark.skipif(
 PROGRAM = """
 import subprocess, sys, time, json
 from firedrill.runner import netfault, nft
-from firedrill.runner.netfault import inject, undo, run_nft
+from firedrill.runner.container import run_nft
+from firedrill.runner.netfault import inject, undo
 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 loss = nft.Loss("firedrill_real1", 8000, int(sys.argv[1]), 1.5)
 code, proof = inject(loss, time.time() + 5, run_nft, time.time)

@@ -20,10 +20,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
+from firedrill.runner.container import TERMINATION_LOG, Nft, leave_proof, run_nft
+
 DONE: Final = 0
 FAILED: Final = 1
 
-TERMINATION_LOG: Final = Path("/dev/termination-log")
 TABLE: Final = "firedrill_sandbox"
 #: Neighbour discovery is how an IPv6 pod finds the way to answer a probe; it does not leave the link.
 RULES: Final = f"""\
@@ -36,23 +37,12 @@ table inet {TABLE} {{
   }}
 }}
 """
-_NFT_TIMEOUT_SECONDS: Final = 20.0
 #: Kubernetes keeps 4096 bytes of a termination message.
 _MESSAGE_LIMIT: Final = 3500
 _DETAIL_LIMIT: Final = 120
 
-#: Runs nft with arguments and standard input; returns exit code, standard output, standard error.
-Nft = Callable[[Sequence[str], str], tuple[int, str, str]]
 #: Tries to connect to host and port within seconds; returns whether it did, and what came of it.
 Dial = Callable[[str, int, float], tuple[bool, str]]
-
-
-def run_nft(arguments: Sequence[str], stdin: str) -> tuple[int, str, str]:
-    """Run the nft of the image."""
-    done = subprocess.run(
-        ["nft", *arguments], input=stdin, capture_output=True, text=True, timeout=_NFT_TIMEOUT_SECONDS, check=False
-    )
-    return done.returncode, done.stdout, done.stderr
 
 
 def dial(host: str, port: int, timeout: float) -> tuple[bool, str]:
@@ -115,7 +105,7 @@ def main(argv: Sequence[str], nft: Nft = run_nft, connect: Dial = dial) -> int:
         code, proof = canary(options.canary, options.timeout, connect) if options.canary else install(nft)
     except (ValueError, OSError, subprocess.TimeoutExpired) as error:
         code, proof = FAILED, {"action": "isolate", "error": str(error)[:_MESSAGE_LIMIT]}
-    _leave(json.dumps(proof), options.termination_log)
+    leave_proof(json.dumps(proof), options.termination_log)
     return code
 
 
@@ -126,14 +116,6 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--timeout", type=float, default=2.0, help="seconds for each connection")
     top.add_argument("--termination-log", type=Path, default=TERMINATION_LOG)
     return top
-
-
-def _leave(message: str, termination_log: Path) -> None:
-    print(message, file=sys.stderr)
-    try:
-        termination_log.write_text(message)
-    except OSError as error:
-        print(f"the proof could not be left in {termination_log}: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,144 @@
+"""What a target holds, as its watches tell it, piece by piece and in any order."""
+
+import json
+from typing import Any
+
+import pytest
+
+from firedrill.api import meta
+from firedrill.api.record import RecordState
+from firedrill.clusters.cache import Key, RunCache, job_view, record_of
+from firedrill.core.observed import JobPhase
+from support.seen import record, result
+
+Object = dict[str, Any]
+KEY = Key("ChaosExperiment", "team", "check")
+
+
+def obj(role: str, *, uid: str = "u1", job: str = "cha-check-1", data: dict[str, str] | None = None) -> Object:
+    """An object of a run."""
+    name = job if role == "runner" else f"{job}-{role}"
+    labels = {meta.LABEL_UID: uid, meta.LABEL_KIND: KEY.kind, meta.LABEL_ROLE: role, meta.LABEL_MANAGED: "true"}
+    return {
+        "metadata": {
+            "name": name,
+            "uid": f"uid-{name}",
+            "labels": labels,
+            "annotations": {meta.ANNOTATION_RESOURCE: "team/check"},
+        },
+        "data": data or {},
+        "status": {},
+    }
+
+
+def record_object(state: RecordState) -> Object:
+    made = record(state).record
+    assert made is not None
+    return obj("record", data={meta.RECORD_KEY: json.dumps(made.to_wire())})
+
+
+PARTS = [
+    obj("runner"),
+    obj("guardian"),
+    obj("task"),
+    obj("result", data={meta.RESULT_KEY: json.dumps(result("r").to_wire())}),
+    record_object(RecordState.APPLIED),
+]
+
+
+@pytest.mark.parametrize("order", [PARTS, PARTS[::-1], PARTS[2:] + PARTS[:2]], ids=["as made", "backwards", "mixed"])
+def test_the_parts_of_a_run_come_together(order: list[Object]) -> None:
+    cache = RunCache()
+    assert {cache.apply(part) for part in order} == {KEY}
+    runs = cache.of("u1")
+    assert list(runs) == ["cha-check-1"]
+    run = runs["cha-check-1"]
+    assert run.job is not None
+    assert run.guardian is not None
+    assert (run.job.name, run.guardian.name) == ("cha-check-1", "cha-check-1-guardian")
+    assert run.has_task
+    assert run.result is not None
+    assert run.result.run_id == "r"
+    assert run.record is not None
+    assert not run.record.settled
+    assert cache.uids() == {"u1": KEY}
+
+
+def test_what_is_deleted_part_by_part_is_gone_in_the_end() -> None:
+    cache = RunCache()
+    for part in PARTS:
+        cache.apply(part)
+    for part in PARTS:
+        assert cache.keys() == {KEY}
+        cache.apply(part, deleted=True)
+    assert cache.keys() == set()
+    assert cache.of("u1") == {}
+
+
+def test_a_fresh_list_forgets_its_own_parts_alone() -> None:
+    cache = RunCache()
+    for part in PARTS:
+        cache.apply(part)
+    cache.clear(("runner", "guardian"))
+    run = cache.of("u1")["cha-check-1"]
+    assert (run.job, run.guardian, run.has_task) == (None, None, True)
+    cache.clear(("task", "result", "record"))
+    assert cache.keys() == set()
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"metadata": {"name": "x"}},
+        {"metadata": {"name": "x", "labels": {meta.LABEL_UID: "u1"}}},
+        obj("else"),
+        {**obj("runner"), "metadata": {**obj("runner")["metadata"], "annotations": {meta.ANNOTATION_RESOURCE: "x"}}},
+    ],
+    ids=["no labels", "no kind", "role of a newer version", "no namespace"],
+)
+def test_what_is_not_ours_is_left_alone(strange: Object) -> None:
+    cache = RunCache()
+    assert cache.apply(strange) is None
+    assert cache.keys() == set()
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"uid": 1}', '{"changes": [{"type": "OfANewerVersion"}]}'])
+def test_a_result_that_can_not_be_read_is_none(text: str) -> None:
+    cache = RunCache()
+    cache.apply(obj("runner"))
+    cache.apply(obj("result", data={meta.RESULT_KEY: text}))
+    assert cache.of("u1")["cha-check-1"].result is None
+
+
+@pytest.mark.parametrize("text", ["{", '{"uid": 1}', '{"changes": [{"type": "OfANewerVersion"}]}'])
+def test_a_record_that_can_not_be_read_is_not_settled(text: str) -> None:
+    cache = RunCache()
+    cache.apply(obj("record", data={meta.RECORD_KEY: text, meta.CONTROL_KEY: '{"abort": "Deleted"}'}))
+    view = cache.of("u1")["cha-check-1"].record
+    assert view is not None
+    assert view.unreadable
+    assert not view.settled
+    assert view.control.abort == "Deleted", "it need not be asked for again"
+
+
+def test_a_record_without_a_claim_is_settled_by_an_abort_alone() -> None:
+    assert record_of(obj("record", data={meta.CONTROL_KEY: '{"abort": "Deleted"}'})).settled
+    assert not record_of(obj("record", data={meta.CONTROL_KEY: "{}"})).settled
+
+
+@pytest.mark.parametrize(
+    ("conditions", "phase"),
+    [
+        ([], JobPhase.ACTIVE),
+        ([("SuccessCriteriaMet", "True")], JobPhase.ACTIVE),
+        ([("FailureTarget", "True")], JobPhase.ACTIVE),
+        ([("Suspended", "True")], JobPhase.ACTIVE),
+        ([("SuccessCriteriaMet", "True"), ("Complete", "True")], JobPhase.SUCCEEDED),
+        ([("FailureTarget", "True"), ("Failed", "True")], JobPhase.FAILED),
+        ([("Failed", "False")], JobPhase.ACTIVE),
+    ],
+)
+def test_the_phase_of_a_job(conditions: list[tuple[str, str]], phase: JobPhase) -> None:
+    job = obj("runner")
+    job["status"]["conditions"] = [{"type": name, "status": status} for name, status in conditions]
+    assert job_view(job).phase is phase

@@ -1,0 +1,86 @@
+"""Credentials of a target: both forms of a Secret, and what is wrong with others."""
+
+import base64
+import json
+
+import pytest
+
+from firedrill.api.errors import InvalidInput
+from firedrill.clusters.credentials import api_from_environment, api_from_secret
+
+KUBECONFIG = json.dumps(
+    {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "x",
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": "https://api.example:6443"}}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+    }
+)
+
+
+def secret(**data: str) -> dict[str, str]:
+    return {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+
+
+def argo(**config: object) -> dict[str, str]:
+    return secret(server="https://api.example:6443", config=json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    ("data", "verified", "name"),
+    [
+        (secret(kubeconfig=KUBECONFIG), True, None),
+        (argo(bearerToken="t"), True, None),
+        (argo(bearerToken="t", tlsClientConfig={"insecure": True}), False, None),
+        (argo(bearerToken="t", tlsClientConfig={"serverName": "inside"}), True, "inside"),
+    ],
+    ids=["kubeconfig", "argo", "argo insecure", "argo server name"],
+)
+async def test_both_forms_are_read(data: dict[str, str], verified: bool, name: str | None) -> None:
+    api = await api_from_secret(data)
+    try:
+        configuration = api.configuration
+        assert configuration.host == "https://api.example:6443"
+        assert configuration.get_api_key_with_prefix("BearerToken").endswith("t")
+        assert (configuration.verify_ssl, configuration.tls_server_name) == (verified, name)
+        assert configuration.retries is False
+    finally:
+        await api.close()
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ({}, "needs the key kubeconfig, or the keys server and config"),
+        (secret(server="https://x"), "needs the key kubeconfig, or the keys server and config"),
+        ({"kubeconfig": "***"}, "not text"),
+        (secret(kubeconfig="{"), "kubeconfig can not be read"),
+        (secret(kubeconfig="text"), "kubeconfig can not be read"),
+        (secret(kubeconfig="{}"), "kubeconfig can not be read"),
+        (secret(server="https://x", config="{"), "not that of an Argo CD cluster"),
+        (secret(server="https://x", config="[]"), "not that of an Argo CD cluster"),
+        (argo(), "no bearerToken"),
+        (argo(username="u", password="p"), "no bearerToken"),
+        (argo(bearerToken="t", tlsClientConfig={"caData": "***"}), "not that of an Argo CD cluster"),
+    ],
+)
+async def test_what_is_wrong_is_named(data: dict[str, str], says: str) -> None:
+    with pytest.raises(InvalidInput, match=says):
+        await api_from_secret(data)
+
+
+async def test_the_environment_is_read_when_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("k") / "config"
+    path.write_text(KUBECONFIG)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    api = await api_from_environment()
+    assert api.configuration.host == "https://api.example:6443"
+    await api.close()
+    monkeypatch.setenv("KUBECONFIG", str(path.with_name("missing")))
+    with pytest.raises(InvalidInput, match="set KUBECONFIG"):
+        await api_from_environment()
