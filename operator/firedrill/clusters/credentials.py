@@ -19,7 +19,7 @@ async def api_from_environment(context: str | None = None) -> ApiClient:
 
     Raises InvalidInput when there is neither.
     """
-    configuration = Configuration()
+    configuration = _configuration()
     try:
         if os.environ.get("KUBERNETES_SERVICE_HOST") and not context:
             config.load_incluster_config(client_configuration=configuration)
@@ -29,7 +29,6 @@ async def api_from_environment(context: str | None = None) -> ApiClient:
             await config.load_kube_config(chosen, context=context, client_configuration=configuration)
     except (config.ConfigException, OSError) as error:
         raise InvalidInput(f"no cluster to talk to: {error}; set KUBECONFIG or choose a context") from error
-    configuration.retries = False
     return ApiClient(configuration=configuration)
 
 
@@ -42,8 +41,7 @@ async def api_from_secret(data: Mapping[str, str]) -> ApiClient:
         decoded = {key: base64.b64decode(value, validate=True).decode() for key, value in data.items()}
     except (binascii.Error, UnicodeDecodeError) as error:
         raise InvalidInput(f"the Secret holds data that is not text: {error}") from error
-    configuration = Configuration()
-    configuration.retries = False
+    configuration = _configuration()
     if "kubeconfig" in decoded:
         await _from_kubeconfig(decoded["kubeconfig"], configuration)
     elif "server" in decoded and "config" in decoded:
@@ -51,6 +49,13 @@ async def api_from_secret(data: Mapping[str, str]) -> ApiClient:
     else:
         raise InvalidInput("the Secret needs the key kubeconfig, or the keys server and config")
     return ApiClient(configuration=configuration)
+
+
+def _configuration() -> Configuration:
+    configuration = Configuration()
+    # The queue retries, with backoff. False would be taken for a number of tries that is never reached.
+    configuration.retries = None
+    return configuration
 
 
 async def _from_kubeconfig(text: str, configuration: Configuration) -> None:

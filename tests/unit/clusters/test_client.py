@@ -69,7 +69,7 @@ async def client(server: Server) -> AsyncIterator[KubeClient]:
 
 def client_for(host: str, seen: Seen | None = None, timeout: float = 5) -> KubeClient:
     configuration = Configuration(host=host)
-    configuration.retries = False
+    configuration.retries = None
     configuration.api_key["BearerToken"] = "Bearer secret"
     observed = seen if seen is not None else []
     return KubeClient(
