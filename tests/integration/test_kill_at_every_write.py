@@ -243,10 +243,11 @@ def _write(life: Life, table: str) -> None:
     how = "`FIREDRILL_WRITE_DOCS=1 pytest tests/integration/test_kill_at_every_write.py`"
     head = (
         "# Killed at every write\n\n"
-        f"Written by {how}. Each row is a write of the operator in that life; at each, a fresh resource lived the\n"
-        "same life and the operator was killed (SIGKILL) before the write was done, and again after it was done and\n"
-        "before the answer came. *holds*: one Job, carried out exactly once, no fault left, the same verdict, nothing\n"
-        "left after deletion, nothing written after the end.\n"
+        f"Written by {how}.\n\n"
+        "Each row is a write of the operator in that life. At each, a fresh resource lived the same life and the\n"
+        "operator was killed (SIGKILL) before the write was done, and again after it was done and before the answer\n"
+        "came. *holds*: one Job, carried out exactly once, no fault left, the same verdict, nothing left after\n"
+        "deletion, nothing written after the end.\n"
     )
     text = DOCS.read_text() if DOCS.exists() and life is not LIVES[0] else head
     DOCS.write_text(f"{text}\n{table}")

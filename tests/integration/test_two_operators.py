@@ -32,8 +32,8 @@ def pair(world: World) -> Iterator[tuple[OperatorProcess, OperatorProcess]]:
     second.start()
     eventually(lambda: second.ready() == "waiting for the lease", "the second waits", also=second.tail)
     yield first, second
-    first.stop()
     second.stop()
+    first.stop()
 
 
 def ran_once(world: World, subject: Subject) -> None:
@@ -77,6 +77,7 @@ def test_a_leader_that_stops_lets_the_next_start_at_once(
     first, second = pair
     first.signal(signal.SIGTERM)
     assert first.wait() == 0
+    assert holder(world) != "first", "the next would have to wait for the lease to expire"
     eventually(lambda: holder(world) == "second", "the lease is handed on")
     second.wait_ready()
 

@@ -53,7 +53,7 @@ def test_a_watch_that_breaks_loses_nothing(how: str, where: str, world: World, o
 
 def test_watches_that_are_refused_for_a_while(world: World, operator: OperatorProcess) -> None:
     proxy = world.places["finance"].proxy
-    with proxy.fault(Answer(410, "Expired"), on_watch()) as fault:
+    with proxy.fault(Answer(410, "Expired"), on_watch(), times=6) as fault:
         proxy.break_watches("cut")
         eventually(lambda: fault.hits >= 3, "watches are refused")
         subject = world.subject(chaos("refused")).create()

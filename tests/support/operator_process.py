@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from support.eventually import eventually
+from support.eventually import PATIENCE, eventually
 
 #: Python starts with the operator's modules loaded already: a life in these tests is short, and there are many.
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -121,7 +121,7 @@ class OperatorProcess:
         except httpx.HTTPError:
             return ""
 
-    def wait_ready(self, within: float = 60) -> "OperatorProcess":
+    def wait_ready(self, within: float = PATIENCE) -> "OperatorProcess":
         """Wait until it leads and says that it is ready."""
         eventually(
             lambda: self.ready() == "ok" or not self.alive, "the operator is ready", within=within, also=self.tail

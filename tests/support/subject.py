@@ -57,7 +57,7 @@ class Subject:
 
     def condition(self, name: str) -> tuple[str, str]:
         """Status and reason of a condition; empty where it is not set."""
-        found = next((c for c in self.status.get("conditions") or () if c["type"] == name), {})
+        found: Object = next((c for c in self.status.get("conditions") or () if c["type"] == name), {})
         return found.get("status", ""), found.get("reason", "")
 
     @property

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from firedrill.api.kinds import RUN_KINDS
 from firedrill.api.meta import ANNOTATION_RESOURCE, LABEL_MANAGED, LABEL_UID
 from firedrill.clusters import paths
 from support import builders, chart
@@ -46,6 +47,8 @@ class World:
         self.hub = Cluster("hub", access(kubeconfig, "firedrill-hub"))
         self.finance = Cluster("finance", access(kubeconfig, "firedrill-finance"))
         self._install(self.hub, HUB_NAMESPACE, chart.hub(HUB_NAMESPACE))
+        self._targets_before = self._target_names()
+        self._namespaces: set[str] = set()
         self.proxy = FaultProxy(self.background, self.hub)
         self.places: dict[str, Place] = {}
         self.kubeconfig = self._operator_kubeconfig()
@@ -58,6 +61,7 @@ class World:
         """End all that goes on."""
         for operator in self.operators:
             operator.stop()
+        self._tidy()
         for place in self.places.values():
             place.stand_in.close()
             place.proxy.close()
@@ -147,7 +151,9 @@ class World:
 
     def namespace(self) -> str:
         """A fresh namespace on the hub."""
-        return self.hub.namespace(f"team-{uuid.uuid4().hex[:8]}")
+        made = self.hub.namespace(f"team-{uuid.uuid4().hex[:8]}")
+        self._namespaces.add(made)
+        return made
 
     def subject(self, body: Object, namespace: str = "") -> Subject:
         """A resource that is not created yet."""
@@ -194,6 +200,23 @@ class World:
         return sorted(found, key=lambda write: write.at)
 
     # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _tidy(self) -> None:
+        """Take away what was made on the hub; the clusters may be used again."""
+        for name in self._target_names() - self._targets_before:
+            self.hub.delete(paths.firedrill("targetclusters", name=name))
+        for kind in RUN_KINDS.values():
+            for item in self.hub.items(paths.firedrill(kind.plural)):
+                meta = item["metadata"]
+                if meta["namespace"] in self._namespaces:
+                    where = paths.firedrill(kind.plural, meta["namespace"], meta["name"])
+                    self.hub.merge(where, {"metadata": {"finalizers": None}})
+                    self.hub.delete(where)
+        for namespace in self._namespaces:
+            self.hub.delete(paths.namespaces(namespace))
+
+    def _target_names(self) -> set[str]:
+        return {item["metadata"]["name"] for item in self.hub.items(paths.firedrill("targetclusters"))}
 
     def _install(self, cluster: Cluster, namespace: str, objects: list[Object]) -> None:
         cluster.namespace(namespace, _RESTRICTED)

@@ -12,6 +12,7 @@ Name = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-
 LabelValue = Annotated[str, Field(max_length=63, pattern=r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")]
 LabelKey = Annotated[str, Field(max_length=317)]
 Labels = dict[LabelKey, LabelValue]
+Quantity = Annotated[str, Field(max_length=32)]
 
 
 class ClusterSelector(Model):
@@ -74,8 +75,8 @@ class Toleration(Model):
 class Resources(Model):
     """Requests and limits of the runner container."""
 
-    requests: dict[str, str] = Field(default_factory=dict, max_length=8, description="Such as cpu: 100m.")
-    limits: dict[str, str] = Field(default_factory=dict, max_length=8, description="Such as memory: 512Mi.")
+    requests: dict[str, Quantity] = Field(default_factory=dict, max_length=8, description="Such as cpu: 100m.")
+    limits: dict[str, Quantity] = Field(default_factory=dict, max_length=8, description="Such as memory: 512Mi.")
 
 
 class JobTemplate(Model):

@@ -1,5 +1,7 @@
 """TargetCluster: a cluster that runs happen in, and the policy that binds everyone who uses it."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from firedrill.api.base import Duration, LenientModel, Model, parse_duration
@@ -15,23 +17,27 @@ class SecretRef(Model):
     )
 
 
+#: A name, or * for all.
+Listed = Annotated[str, Field(min_length=1, max_length=253)]
+
+
 class TargetPolicy(Model):
     """What may be run in this target. It is checked again at every run, so it binds GitOps and schedules too."""
 
-    hub_namespaces: list[str] = Field(
+    hub_namespaces: list[Listed] = Field(
         default_factory=lambda: ["*"],
         max_length=256,
         description="Namespaces of the hub whose resources may use this target; * for all.",
     )
-    kinds: list[str] = Field(
+    kinds: list[Listed] = Field(
         default_factory=lambda: ["*"], max_length=32, description="Kinds that may run here; * for all."
     )
-    fault_families: list[str] = Field(
+    fault_families: list[Listed] = Field(
         default_factory=list,
         max_length=16,
         description="Fault families that may be injected, such as workload.",
     )
-    target_namespaces: list[str] = Field(
+    target_namespaces: list[Listed] = Field(
         default_factory=lambda: ["*"],
         max_length=256,
         description="Namespaces that faults and fixes may touch, which must opt in by label as well; * for all.",

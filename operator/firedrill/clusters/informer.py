@@ -57,7 +57,7 @@ class Informer:
         while True:
             began = loop.time()
             await self._list_and_follow()
-            if loop.time() - began > _LONGEST_PAUSE:
+            if loop.time() - began > 4 * pause:
                 pause = _FIRST_PAUSE
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
             pause = min(_LONGEST_PAUSE, pause * 2)

@@ -151,8 +151,9 @@ def _job(
         "sidecar.istio.io/inject": "false",
         "linkerd.io/inject": "disabled",
     }
-    resources = template.resources.to_wire()
-    resources.setdefault("requests", {"cpu": "50m", "memory": "64Mi"})
+    resources: Object = {"requests": template.resources.requests or {"cpu": "50m", "memory": "64Mi"}}
+    if template.resources.limits:
+        resources["limits"] = template.resources.limits
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",

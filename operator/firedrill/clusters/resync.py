@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import time
+from dataclasses import dataclass
 
 from firedrill.api.kinds import RUN_KINDS, TARGET_CLUSTER
 from firedrill.clusters import paths
@@ -21,10 +22,24 @@ logger = logging.getLogger(__name__)
 _LIST_LAG = 120.0
 
 
+@dataclass(frozen=True)
+class _Behind:
+    """A version of an object that was listed, and not delivered by the watch yet."""
+
+    kind: str
+    name: str
+    version: int
+    since: float
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
 class HubWatch:
     """Compares what the hub lists with what its watches have delivered. Idle, it only reads.
 
-    A version that was listed and that no watch delivers within about ``silence`` seconds means that the watch is dead.
+    A version that was listed and that no watch delivers within about ``silence`` seconds means that the watch is dead,
+    unless it has delivered something later: then it has left one event out, which the comparison makes up for.
     """
 
     def __init__(
@@ -45,7 +60,8 @@ class HubWatch:
         self._lag = silence * 0.8
         #: Of each object that a watch has delivered: the version, and the key to look at when it is gone.
         self._delivered: dict[str, tuple[int, Key | str]] = {}
-        self._behind: dict[str, tuple[str, float]] = {}
+        self._behind: dict[str, _Behind] = {}
+        self._latest: dict[str, int] = {}
         self._listed_at = time.monotonic()
         self._halted = False
 
@@ -54,6 +70,8 @@ class HubWatch:
         before, _ = self._delivered.get(uid, (0, key))
         self._delivered[uid] = (max(before, int(version)), key)
         self._behind.pop(uid, None)
+        kind = key.kind if isinstance(key, Key) else TARGET_CLUSTER.name
+        self._latest[kind] = max(self._latest.get(kind, 0), int(version))
 
     def forget(self, uid: str) -> None:
         """A watch has delivered the deletion of an object."""
@@ -65,9 +83,10 @@ class HubWatch:
         now = time.monotonic()
         if now - self._listed_at > _LIST_LAG:
             return f"the hub has not answered a list for {now - self._listed_at:.0f} s"
-        for name, since in self._behind.values():
-            if now - since > self._lag:
-                return f"the watch of the hub has not delivered {name} for {now - since:.0f} s"
+        for behind in self._behind.values():
+            dead = self._latest.get(behind.kind, 0) < behind.version
+            if dead and now - behind.since > self._lag:
+                return f"the watch of the hub has not delivered {behind} for {now - behind.since:.0f} s"
         return ""
 
     async def run(self) -> None:
@@ -118,7 +137,8 @@ class HubWatch:
     def _compare(self, kind: str, meta: dict[str, str], everything: bool) -> None:
         behind = self._delivered.get(meta["uid"], (0, ""))[0] < int(meta["resourceVersion"])
         if behind:
-            self._behind.setdefault(meta["uid"], (f"{kind} {meta['name']}", time.monotonic()))
+            version = int(meta["resourceVersion"])
+            self._behind.setdefault(meta["uid"], _Behind(kind, meta["name"], version, time.monotonic()))
         if not behind and not everything:
             return
         if kind == TARGET_CLUSTER.name:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
-from firedrill.api.meta import ANNOTATION_APPROVE
+from firedrill.api.meta import ANNOTATION_APPROVE, FINALIZER
 from firedrill.api.record import Control, RecordState
 from firedrill.api.resource import RunResource
 from firedrill.api.run import ClusterResult
@@ -100,7 +100,10 @@ def _abort(case: Case, reason: str) -> tuple[Action, ...]:
 
 
 def _not_undone(case: Case, reason: str) -> Outcome:
-    where = "is out of reach" if not case.reachable else f"still holds the record {case.job}-record"
+    where = "is out of reach"
+    if case.reachable:
+        held = case.objects.record is not None
+        where = f"still holds the record {case.job}-record" if held else "did not take the word to stop"
     return Outcome(
         Verdict.INCONCLUSIVE if not case.reachable else Verdict.ERROR,
         "TargetUnreachable" if not case.reachable else "UndoNotVerified",
@@ -134,14 +137,13 @@ def target_gone(case: Case) -> Judgement | None:
     """The TargetCluster was deleted."""
     if case.view is not None:
         return None
-    return Judgement(
-        Outcome(
-            Verdict.INCONCLUSIVE,
-            "TargetGone",
-            f"TargetCluster {case.known.name} no longer exists",
-            settled=not case.changed_something,
+    message = f"TargetCluster {case.known.name} no longer exists"
+    if case.changed_something:
+        message += (
+            "; what was changed there has not been seen undone: create it again, or see to it there"
+            f" and remove the finalizer {FINALIZER} by hand"
         )
-    )
+    return Judgement(Outcome(Verdict.INCONCLUSIVE, "TargetGone", message, settled=not case.changed_something))
 
 
 def unreachable(case: Case) -> Judgement | None:

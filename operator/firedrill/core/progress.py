@@ -97,6 +97,7 @@ def settle(observed: Observed, now: datetime) -> Decision | None:
     run = status.last_run
     if run is None or all(entry.settled for entry in status.clusters):
         return None
+    generation = status.observed_generation or resource.meta.generation
     entries: list[ClusterResult] = []
     actions: list[Action] = []
     for entry in status.clusters:
@@ -115,10 +116,10 @@ def settle(observed: Observed, now: datetime) -> Decision | None:
             continue
         findings = entry.findings
         if record.record is not None and resource.kind.conditions[0] == "Injected":
-            findings = _chaos_findings(record.record, entry, resource.meta.generation, now)
+            findings = _chaos_findings(record.record, entry, generation, now)
         entries.append(entry.model_copy(update={"settled": True, "findings": findings}))
     if entries == status.clusters:
         return Decision(tuple(actions), _SETTLE_POLL)
     told = status.model_copy(update={"clusters": entries})
-    told = set_conditions(told, kind_findings(resource.kind, entries), resource.meta.generation, now)
+    told = set_conditions(told, kind_findings(resource.kind, entries), generation, now)
     return Decision((*actions, WriteStatus(told)), timedelta(0))

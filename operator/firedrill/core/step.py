@@ -167,7 +167,14 @@ def _start(observed: Observed, spec: RunSpec, trigger: Trigger, now: datetime) -
     )
     following = next_fire(spec.schedule, spec.time_zone, now) if spec.schedule else None
     names = matched(spec.clusters, observed.targets)
-    begun = resource.status.model_copy(update={**_handled(resource), "last_run": run, "next_run": following})
+    begun = resource.status.model_copy(
+        update={
+            **_handled(resource),
+            "last_run": run,
+            "next_run": following,
+            "observed_generation": meta.generation,
+        }
+    )
     absent = missing_names(spec.clusters, observed.targets)
     if not names or absent:
         what = f"no TargetCluster is named {', '.join(absent)}" if absent else "no TargetCluster matches spec.clusters"
@@ -253,7 +260,7 @@ def _carry_on(observed: Observed, run: RunRef, now: datetime) -> Decision:
             continue
         case = _case(observed, context, known, now)
         judgement = judge(case)
-        entry, wanted = advance(case, judgement, resource.meta.generation, now)
+        entry, wanted = advance(case, judgement, status.observed_generation or resource.meta.generation, now)
         clusters.append(entry)
         actions += _only_intended(known, wanted)
     if all(entry.verdict is not None for entry in clusters):

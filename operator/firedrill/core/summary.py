@@ -163,7 +163,9 @@ def finish(
 
     ``reason`` is that of an early end, else empty: the reason of the worst target is told.
     """
-    status, generation, spec = resource.status, resource.meta.generation, resource.spec
+    # Of the run, not of the resource: a spec that was changed meanwhile is not what this verdict speaks of.
+    generation = resource.status.observed_generation or resource.meta.generation
+    status, spec = resource.status, resource.spec
     verdict = worst(c.verdict for c in clusters if c.verdict)
     told = message or _message(clusters, verdict)
     why = reason or next((c.reason for c in clusters if c.verdict is verdict), "NoTargets")

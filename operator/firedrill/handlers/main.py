@@ -26,9 +26,7 @@ logger = logging.getLogger(__name__)
 async def run(settings: Settings) -> int:
     """Wait for the lease, then work until a signal comes (0) or the lease is lost (1)."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    _on_signals(stop)
     metrics = Metrics()
     hub = KubeClient(
         await api_from_environment(),
@@ -52,30 +50,52 @@ async def _lead(operator: Operator, stop: asyncio.Event) -> int:
     if stop.is_set():
         leading.cancel()
         return 0
+    kopf_ready, kopf_ends = asyncio.Event(), asyncio.Event()
     watching = asyncio.create_task(
         kopf.operator(
             registry=registry_for(operator),
             clusterwide=True,
             standalone=True,
-            stop_flag=stop,
+            ready_flag=kopf_ready,
+            stop_flag=kopf_ends,
         )
     )
     working = asyncio.create_task(operator.run())
-    done, _ = await asyncio.wait({stopping, watching, working}, return_when=asyncio.FIRST_COMPLETED)
-    stop.set()
+    hearing = asyncio.create_task(_hear(kopf_ready, stop))
+    await asyncio.wait({stopping, watching, working}, return_when=asyncio.FIRST_COMPLETED)
+    hearing.cancel()
     working.cancel()
-    code = 0
-    for task in (working, watching):
-        try:
-            await task
-        except asyncio.CancelledError:
-            logger.info("stopped")
-        except ExceptionGroup as group:
-            code = 1
-            if not group.subgroup(LeaseLost):
-                raise
-            logger.error("the lease is lost: this process ends, so that another can take over")
-    return code if stopping in done else 1
+    code = 0 if await _ended(working) else 1
+    # Before kopf ends, which takes its time: the next operator need not wait for the lease to expire.
+    await operator.lease.release()
+    kopf_ends.set()
+    return code if await _ended(watching) else 1
+
+
+async def _hear(kopf_ready: asyncio.Event, stop: asyncio.Event) -> None:
+    """kopf takes the signals over when it starts, and cancels our tasks when one comes: take them back."""
+    await kopf_ready.wait()
+    _on_signals(stop)
+
+
+def _on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+
+async def _ended(task: asyncio.Task[None]) -> bool:
+    """Wait for the end of a task: True when it was asked to end, False when the lease is lost. Raises all else."""
+    try:
+        await task
+    except asyncio.CancelledError:
+        logger.info("stopped")
+    except ExceptionGroup as group:
+        if not group.subgroup(LeaseLost):
+            raise
+        logger.error("the lease is lost: this process ends, so that another can take over")
+        return False
+    return True
 
 
 def main(argv: list[str]) -> int:

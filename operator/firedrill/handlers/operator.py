@@ -88,7 +88,6 @@ class Operator:
                 group.create_task(self._hub_watch.watch_halt(), name="halt")
         finally:
             await self._registry.close()
-            await self.lease.release()
 
     async def _work(self) -> None:
         """A target that is not known yet must not be taken for one that does not exist."""

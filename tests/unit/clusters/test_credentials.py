@@ -43,9 +43,9 @@ async def test_both_forms_are_read(data: dict[str, str], verified: bool, name: s
     try:
         configuration = api.configuration
         assert configuration.host == "https://api.example:6443"
-        assert configuration.get_api_key_with_prefix("BearerToken").endswith("t")
+        assert (await configuration.get_api_key_with_prefix("BearerToken")).endswith("t")
         assert (configuration.verify_ssl, configuration.tls_server_name) == (verified, name)
-        assert configuration.retries is False
+        assert not configuration.retries, "our own queue retries"
     finally:
         await api.close()
 

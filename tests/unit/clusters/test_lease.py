@@ -61,7 +61,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(module.time, "monotonic", made.monotonic)
+    monkeypatch.setattr(module, "time", made)
     return made
 
 

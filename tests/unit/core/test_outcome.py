@@ -78,7 +78,8 @@ ROWS = [
     Row("TargetCluster gone before anything was tried", attempted=False, view=None,
         verdict=Verdict.INCONCLUSIVE, reason="TargetGone"),
     Row("TargetCluster gone with a fault in it", ON, view=None,
-        verdict=Verdict.INCONCLUSIVE, reason="TargetGone", settled=False),
+        verdict=Verdict.INCONCLUSIVE, reason="TargetGone", settled=False,
+        says="remove the finalizer firedrill.dev/undo"),
     Row("TargetCluster gone, read-only run", RUNNING, kind=DRIFT_CHECK, view=None,
         verdict=Verdict.INCONCLUSIVE, reason="TargetGone"),
     # ended_early
@@ -101,7 +102,11 @@ ROWS = [
     Row("ended while out of reach, too long", ON, ending="Deleted", view=UNREACHABLE, at=LATE,
         verdict=Verdict.INCONCLUSIVE, reason="TargetUnreachable", settled=False),
     Row("ended, undoing takes too long", ON, ending="Deleted", at=LATE,
-        verdict=Verdict.ERROR, reason="UndoNotVerified", settled=False, actions=(SetControl,)),
+        verdict=Verdict.ERROR, reason="UndoNotVerified", settled=False, actions=(SetControl,),
+        says="still holds the record"),
+    Row("ended, and the target takes no word of it", RunObjects(), ending="Deleted", at=LATE,
+        verdict=Verdict.ERROR, reason="UndoNotVerified", settled=False, actions=(SetControl,),
+        says="did not take the word to stop"),
     Row("ended, a record that can not be read and has an abort", replace(RUNNING, record=replace(UNREADABLE,
         control=fence().control)), ending="Deleted", note="undoing"),
     # refused
