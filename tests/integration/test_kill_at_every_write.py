@@ -116,11 +116,11 @@ class Lifetimes:
 
     async def _gate(self, _: Task, state: RecordState) -> None:
         """Each state of the fault lasts until status has told of it: else how many writes there are were chance."""
-        wanted = {RecordState.APPLIED: "Injected", RecordState.UNDONE: "RecoveryVerified"}.get(state)
+        wanted = _TOLD.get(state)
         subject = self._subject
         for _ in range(1200):
             found = await asyncio.to_thread(subject.read) if subject and wanted else None
-            if found is None or "deletionTimestamp" in found["metadata"] or wanted in _findings(found):
+            if found is None or "deletionTimestamp" in found["metadata"] or wanted in _told(found):
                 return
             await asyncio.sleep(0.05)
 
@@ -128,7 +128,7 @@ class Lifetimes:
     def _may_delete(life: Life, subject: Subject) -> bool:
         if life.delete_mid_fault:
             found = subject.read()
-            return found is not None and "Injected" in _findings(found)
+            return found is not None and "Injected" in _told(found)
         return subject.condition("Complete")[0] == "True" and not subject.finalized
 
     def _until(self, look: Callable[[], bool], what: str) -> None:
@@ -184,9 +184,14 @@ class Lifetimes:
             assert all(entry.get("settled", True) for entry in status["clusters"]), status
 
 
-def _findings(body: Object) -> set[str]:
+#: How status tells of a state of the record.
+_TOLD = {RecordState.APPLYING: "begun", RecordState.APPLIED: "Injected", RecordState.UNDONE: "RecoveryVerified"}
+
+
+def _told(body: Object) -> set[str]:
     entries = (body.get("status") or {}).get("clusters") or []
-    return {finding["type"] for entry in entries for finding in entry.get("findings") or ()}
+    found = {finding["type"] for entry in entries for finding in entry.get("findings") or ()}
+    return found | ({"begun"} if any(entry.get("begun") for entry in entries) else set())
 
 
 @pytest.fixture(scope="module")

@@ -3,16 +3,18 @@
 Every story has targets of its own, so all are told at the same time, by one operator.
 """
 
+import json
 import time
 
 import pytest
 
+from firedrill.api.meta import ANNOTATION_SETTLED
 from firedrill.clusters import paths
 from support.builders import chaos, drift, target
 from support.eventually import eventually, never
 from support.faultproxy import Answer
 from support.operator_process import OperatorProcess
-from support.stand_in import counted
+from support.stand_in import FAULTS, counted
 from support.stories import Stories
 from support.subject import Subject
 from support.world import HUB_NAMESPACE, Place, World
@@ -38,6 +40,24 @@ def until_fault(world: World, subject: Subject) -> None:
 def undone(world: World, subject: Subject, place: Place) -> bool:
     """Whether its one fault was undone."""
     return counted(world.tallies(subject, place.name))["undone"] == 1
+
+
+#: Secrets that are well-formed, and that no client can be made of.
+UNREADABLE = {
+    json.dumps({"server": "https://127.0.0.1:1", "config": json.dumps(config)}): says
+    for config, says in (
+        ({"bearerToken": "t", "tlsClientConfig": {"caData": "bm90IGEgY2VydGlmaWNhdGU="}}, "certificates or keys"),
+        ({"bearerToken": "a\nb"}, "no header may hold"),
+        ({"bearerToken": 7}, "no bearerToken"),
+        ({"bearerToken": "t", "tlsClientConfig": 7}, "not that of an Argo CD cluster"),
+    )
+}
+
+
+def reachable_message(world: World, name: str) -> str:
+    """What the condition Reachable of a target says."""
+    found = world.hub.get(paths.firedrill("targetclusters", name=name))
+    return next((str(c["message"]) for c in (found.get("status") or {}).get("conditions") or ()), "")
 
 
 def settled(subject: Subject) -> bool:
@@ -160,6 +180,59 @@ def credentials_that_are_revoked(world: World) -> None:
 
 
 @tales.story
+def credentials_that_no_library_can_read_hold_up_no_other(world: World) -> None:
+    bad, good = place_of(world), place_of(world)
+    for data, says in UNREADABLE.items():
+        world.set_secret(bad.name, json.loads(data))
+        eventually(lambda says=says: says in reachable_message(world, bad.name), f"it says: {says}")  # type: ignore[misc]
+        assert world.subject(drift("check", good.name)).create().until_run()["verdict"] == "Passed"
+    world.hub.merge(
+        paths.firedrill("targetclusters", name=bad.name), {"spec": {"policy": {"maxFaultDuration": "9" * 30 + "h"}}}
+    )
+    eventually(lambda: "spec.policy.maxFaultDuration" in reachable_message(world, bad.name), "it names the field")
+    assert world.subject(drift("check", good.name)).create().until_run()["verdict"] == "Passed"
+    world.reset_target(bad.name)
+    world.hub.merge(paths.firedrill("targetclusters", name=bad.name), {"spec": {"policy": {"maxFaultDuration": "10m"}}})
+    world.until_reachable(bad.name)
+
+
+@tales.story
+def a_token_with_the_line_break_of_its_file(world: World) -> None:
+    place = place_of(world)
+    token = world.finance.token(place.namespace, "firedrill-operator")
+    for argo in (True, False):
+        world.set_credentials(place.name, token=token + "\n", argo=argo)
+        time.sleep(1)
+        world.until_reachable(place.name)
+    assert world.subject(drift("check", place.name)).create().until_run()["verdict"] == "Passed"
+
+
+@tales.story
+def a_record_that_somebody_deletes_is_no_proof(world: World) -> None:
+    """Neither runner nor guardian is left to write it again: only a person can say that nothing is left."""
+    place = place_of(world)
+    subject = world.subject(chaos("check", place.name, timeout="14s"))
+    place.stand_in.part(subject.key, hold=1000)
+    subject.create()
+    until_fault(world, subject)
+    job = subject.status["clusters"][0]["job"].partition("/")[2]
+    place.cluster.delete(paths.configmaps(place.namespace, f"{job}-record"))
+    status = subject.until_run(within=200)
+    assert status["clusters"][0]["reason"] == "UndoNotVerified"
+    assert not settled(subject)
+    assert f"the record {job}-record is gone" in status["message"]
+    assert f"annotate with {ANNOTATION_SETTLED}={status['lastRun']['id']}" in status["message"]
+    assert place.cluster.find(paths.configmaps(place.namespace, f"{job}-record")) is None, "the operator made it up"
+    subject.annotate(settled="another-run")
+    never(lambda: not subject.finalized, "the finalizer goes though nobody has seen the undoing", during=3)
+    subject.annotate(settled=status["lastRun"]["id"])
+    subject.until(lambda s: not s.finalized, "the finalizer goes")
+    assert ("Warning", "SettledByHand") in subject.events()
+    assert subject.condition("RecoveryVerified")[0] != "True"
+    place.cluster.delete(paths.configmaps(FAULTS, f"{place.name}-{job}"))
+
+
+@tales.story
 def a_secret_that_is_gone_is_named(world: World) -> None:
     place = place_of(world)
     world.hub.apply(target(place.name, secret="nowhere", namespace=place.namespace))
@@ -177,11 +250,16 @@ def a_target_whose_credentials_lead_elsewhere(world: World) -> None:
     place.stand_in.part(subject.key, hold=3)
     subject.create()
     until_fault(world, subject)
+    where = paths.firedrill("targetclusters", name=place.name)
+    world.hub.delete(where)
     world.hub.apply(target(place.name, secret=other.name, namespace=other.namespace))
+    subject.until_run(within=200)
     eventually(lambda: undone(world, subject, place), "the run goes through without the operator")
     never(lambda: world.markers(subject), "it is injected elsewhere", during=3)
+    assert not settled(subject), "what another target shows is no proof"
+    world.hub.delete(where)
     world.reset_target(place.name)
-    subject.until_run(within=200)
+    subject.until(settled, "it is seen undone in its own target")
     subject.until(lambda s: not s.finalized, "the finalizer goes")
     assert counted(world.tallies(subject, place.name))["injected"] == 1
     assert counted(world.tallies(subject, other.name))["injected"] == 0

@@ -143,5 +143,5 @@ def _status_phase(body: Object) -> str:
     if run.get("finishedAt"):
         return "verdict" if all(entry.get("settled", True) for entry in clusters) else "verdict, unsettled"
     if all(entry.get("job") for entry in clusters) and "Injected" not in findings:
-        return "run begins"
+        return "changes begin" if any(entry.get("begun") for entry in clusters) else "run begins"
     return "fault is on" if "RecoveryVerified" not in findings else "fault is undone"

@@ -69,10 +69,16 @@ def target(name: str = "finance", labels: Mapping[str, str] | None = None, **spe
 
 
 def view(
-    name: str = "finance", runs: Mapping[str, RunObjects] | None = None, *, reachable: bool = True, **spec: Any
+    name: str = "finance",
+    runs: Mapping[str, RunObjects] | None = None,
+    *,
+    reachable: bool = True,
+    cluster_uid: str = "",
+    **spec: Any,
 ) -> TargetView:
     """What is seen of a target."""
-    return TargetView(target(name, **spec), reachable, "" if reachable else "connection refused", runs or {})
+    message = "" if reachable else "connection refused"
+    return TargetView(target(name, **spec), reachable, message, runs or {}, cluster_uid)
 
 
 def seen(of: RunResource, *views: TargetView, halted: str = "") -> Observed:

@@ -215,6 +215,7 @@ class StandIn:
             await store.write(lambda r: _undone(r, "runner"), owned=True)
             return control.abort
         await store.write(lambda r: r.model_copy(update={"state": RecordState.APPLYING}))
+        await self._reach(task, RecordState.APPLYING)
         await self._inject(task, tally)
         if part.die_in is RecordState.APPLYING:
             return "died"

@@ -118,6 +118,10 @@ class World:
             data = {"server": place.proxy.url, "config": json.dumps(config)}
         else:
             data = {"kubeconfig": _kubeconfig(place.proxy.url, token)}
+        self.set_secret(name, data)
+
+    def set_secret(self, name: str, data: dict[str, str]) -> None:
+        """Write the Secret of a target, whatever it holds."""
         encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
         secret = {
             "apiVersion": "v1",

@@ -94,6 +94,14 @@ TARGET_CLUSTER: Final = Kind(
     spec=TargetClusterSpec,
     status=TargetClusterStatus,
     namespaced=False,
+    rules=(
+        Rule(
+            "(has(self.runnerNamespace) ? self.runnerNamespace : 'firedrill')"
+            " == (has(oldSelf.runnerNamespace) ? oldSelf.runnerNamespace : 'firedrill')",
+            "runnerNamespace can not be changed: runs would be looked for elsewhere; create another TargetCluster",
+            ".runnerNamespace",
+        ),
+    ),
     columns=(
         Column("Reachable", ".status.conditions[?(@.type=='Reachable')].status"),
         Column("Version", ".status.version"),

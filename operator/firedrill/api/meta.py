@@ -24,6 +24,8 @@ LABEL_OPT_IN: Final = f"{GROUP}/experiments"
 ANNOTATION_RESOURCE: Final = f"{GROUP}/resource"
 #: A new value asks for a run without changing the spec.
 ANNOTATION_RUN_AT: Final = f"{GROUP}/run-at"
+#: Carries the id of a run that could not be seen undone, and that a person has seen to.
+ANNOTATION_SETTLED: Final = f"{GROUP}/settled"
 #: Carries the hash of the proposal that a person approves.
 ANNOTATION_APPROVE: Final = f"{GROUP}/approve"
 

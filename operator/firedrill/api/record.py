@@ -32,6 +32,11 @@ class RecordState(StrEnum):
     KEPT = "Kept"
 
     @property
+    def begun(self) -> bool:
+        """Whether changes may have been made."""
+        return self is not RecordState.PREPARED
+
+    @property
     def settled(self) -> bool:
         """Whether nothing is left to undo."""
         return self in (RecordState.UNDONE, RecordState.KEPT)

@@ -178,8 +178,12 @@ class ClusterResult(LenientModel):
         default_factory=list, max_length=16, description="Conditions of this target, such as Injected."
     )
     proposal: str = Field(default="", max_length=64, description="Hash of a proposal that waits for approval.")
+    begun: bool = Field(default=False, description="Whether the run was seen to have begun to change this target.")
     settled: bool = Field(
         default=True, description="False while a fault or a change in this target is not seen undone."
+    )
+    cluster_uid: str = Field(
+        default="", max_length=64, description="Cluster that the run was begun in, by the UID of its kube-system."
     )
 
 

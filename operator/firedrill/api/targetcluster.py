@@ -78,6 +78,9 @@ class TargetClusterStatus(LenientModel):
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     version: str = Field(default="", max_length=64, description="Version of its API server.")
+    cluster_uid: str = Field(
+        default="", max_length=64, description="UID of its namespace kube-system, which no two clusters share."
+    )
     nodes: int | None = Field(default=None, description="Number of nodes.")
     server: str = Field(default="", max_length=512, description="Address of its API server.")
     capabilities: list[Capability] = Field(

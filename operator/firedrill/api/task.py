@@ -42,4 +42,5 @@ class Result(LenientModel):
     started_at: Time
     finished_at: Time
     report: dict[str, Any] = Field(default_factory=dict, description="The full evidence, by the kind's own shape.")
+    settled: bool = Field(default=True, description="Whether the runner saw that nothing is left to undo.")
     shortened: bool = Field(default=False, description="The report did not fit and parts of it were left out.")

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,9 @@ from firedrill.api.errors import InvalidInput
 from firedrill.api.kinds import ALL_KINDS, Kind, RunKind
 from firedrill.api.meta import API_VERSION
 from firedrill.api.resource import parse_spec
+from firedrill.api.run import RunSpec
 from firedrill.cli.yamlfile import InvalidYaml, read_documents
+from firedrill.core.schedule import check_schedule
 
 #: Where a document without clusters runs when it is run without a cluster.
 LOCAL: Final = "local"
@@ -103,6 +106,8 @@ def _document(path: str, line: int, body: Any, offline: bool) -> Document:
         spec.setdefault("clusters", {"names": [LOCAL]})
     try:
         parsed = parse_spec(kind.spec, spec)
+        if isinstance(parsed, RunSpec):
+            check_schedule(parsed, datetime.now(UTC))
     except InvalidInput as error:
         raise InvalidInput(f"{kind.name} {name}: {error}") from error
     return Document(path, line, kind, namespace, name, parsed, body)

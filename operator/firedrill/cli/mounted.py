@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Final
 
+from firedrill.cli.errors import EXIT_INVALID
+
+_ARGPARSE_ERROR: Final = 2
+
 
 @dataclass(frozen=True)
 class Mounted:
@@ -17,7 +21,13 @@ class Mounted:
     def run(self, argv: list[str]) -> int:
         """Hand the arguments over; returns the exit code."""
         main: Callable[[list[str]], int] = import_module(self.module).main
-        return main(argv)
+        try:
+            return main(argv)
+        except SystemExit as error:
+            # argparse ends with 2 for wrong arguments, and 2 is Inconclusive.
+            if error.code == _ARGPARSE_ERROR:
+                return EXIT_INVALID
+            raise
 
 
 MOUNTED: Final = {

@@ -11,11 +11,12 @@ from pydantic import ValidationError
 from firedrill.api.errors import InvalidInput
 from firedrill.api.kinds import RUN_KINDS, RunKind
 from firedrill.api.meta import ANNOTATION_RUN_AT, RESULT_KEY
-from firedrill.api.run import ClusterResult, RunStatus
+from firedrill.api.run import ClusterResult, OnCreate, RunStatus
 from firedrill.api.task import Result
 from firedrill.api.verdict import ConditionStatus, Finding, Verdict
 from firedrill.cli.documents import Document, load
 from firedrill.cli.errors import UsageError
+from firedrill.cli.output import tell
 from firedrill.clusters import paths
 from firedrill.clusters.client import APPLY_PATCH, KubeClient
 from firedrill.clusters.credentials import api_from_environment
@@ -43,28 +44,51 @@ def reference_path(kind: RunKind, namespace: str, name: str) -> str:
 
 
 async def apply_and_wait(hub: KubeClient, document: Document, namespace: str, timeout: float) -> Object:
-    """Apply a resource, ask for a run, and wait until that run is complete.
+    """Apply a resource, ask for a run, and wait until that run is complete; what it waits for is told meanwhile.
 
-    Raises ClusterError where the cluster refuses it, does not answer, or the run takes too long.
+    Raises ClusterError where the cluster refuses it, does not answer, or the run takes too long, and UsageError
+    where it is suspended.
     """
     kind, doc = kind_named(document.kind.name), dict(document.raw)
     meta = doc["metadata"]
     where = reference_path(kind, meta.get("namespace") or namespace, meta["name"])
     before = await _get(hub, where)
     if before is not None:
-        asked = {**(meta.get("annotations") or {}), ANNOTATION_RUN_AT: str(time.time_ns())}
-        doc = {**doc, "metadata": {**meta, "annotations": asked}}
-    await hub.patch(where, doc, content_type=APPLY_PATCH)
+        doc = {**doc, "metadata": {**meta, "annotations": {**(meta.get("annotations") or {}), **_run_now()}}}
+    body = await hub.patch(where, doc, content_type=APPLY_PATCH)
+    if body["spec"].get("suspend"):
+        raise UsageError(f"{document.title}: spec.suspend is set: no run is started")
+    waits = before is None and (body["spec"].get("schedule") or body["spec"].get("onCreate") == OnCreate.HOLD)
     last = ((before or {}).get("status", {}).get("lastRun") or {}).get("id")
-    end = time.monotonic() + timeout
+    told, end = "", time.monotonic() + timeout
     while time.monotonic() < end:
         body = await hub.get(where)
-        run = body.get("status", {}).get("lastRun") or {}
-        invalid = _reason(body, "Complete") == "InvalidSpec"
-        if (run.get("finishedAt") and run.get("id") != last) or invalid:
+        status = body.get("status", {})
+        run = status.get("lastRun") or {}
+        if is_refused(body) or (run.get("finishedAt") and run.get("id") != last):
             return body
+        if waits and status.get("handledSpec"):
+            # Asked for with the creation, it would be no news.
+            await hub.patch(where, {"metadata": {"annotations": _run_now()}})
+            waits = False
+        if status.get("message", "") not in ("", told) and _now_about(body):
+            told = status["message"]
+            tell(f"{document.title}: {told}")
         await asyncio.sleep(_POLL)
-    raise ClusterError(f"{kind.name} {meta['name']} was not complete after {timeout:.0f} s")
+    raise ClusterError(f"it was not complete after {timeout:.0f} s{': ' + told if told else ''}")
+
+
+def is_refused(body: Object) -> bool:
+    """Whether the operator says of the present spec that it is wrong."""
+    return _now_about(body) and _reason(body, "Complete") == "InvalidSpec"
+
+
+def _now_about(body: Object) -> bool:
+    return bool(body.get("status", {}).get("observedGeneration") == body["metadata"].get("generation"))
+
+
+def _run_now() -> dict[str, str]:
+    return {ANNOTATION_RUN_AT: str(time.time_ns())}
 
 
 async def _get(hub: KubeClient, where: str) -> Object | None:
@@ -91,6 +115,8 @@ async def entries_of(body: Object, targets: Mapping[str, KubeClient] = {}) -> li
     status = RunStatus.model_validate(body.get("status") or {})
     meta = body["metadata"]
     run = status.last_run
+    if is_refused(body):
+        return [_whole(body, status.model_copy(update={"last_run": None}))]
     if run is None or run.finished_at is None:
         if not status.verdict:
             raise UsageError(f"{body['kind']} {meta['name']} has no ended run yet")

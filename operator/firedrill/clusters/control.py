@@ -20,8 +20,10 @@ async def set_control(
     control: Control,
     labels: Mapping[str, str],
     annotations: Mapping[str, str],
+    *,
+    fence: bool,
 ) -> None:
-    """Write ``control`` into the record of a run; where there is no record, it is created, which fences the run.
+    """Write ``control`` into the record of a run. With ``fence`` one that is not there is created.
 
     ``labels`` and ``annotations`` are those that a new record gets.
     """
@@ -31,7 +33,8 @@ async def set_control(
         await client.patch(paths.configmaps(namespace, name), {"data": data})
         return
     except NotFound:
-        pass  # There is no record yet: creating it fences the run.
+        if not fence:
+            return
     metadata: Object = {
         "name": name,
         "namespace": namespace,

@@ -13,6 +13,9 @@ from kubernetes.aio.client import ApiClient, Configuration
 
 from firedrill.api.errors import InvalidInput
 
+#: What reading credentials that a person wrote raises, beside the library's own error: it checks little itself.
+_UNREADABLE = (config.ConfigException, TypeError, AttributeError, ValueError, LookupError, OSError)
+
 
 async def api_from_environment(context: str | None = None) -> ApiClient:
     """The cluster that this process runs in, else the one of KUBECONFIG.
@@ -27,9 +30,9 @@ async def api_from_environment(context: str | None = None) -> ApiClient:
             # The library would use what KUBECONFIG said when it was imported.
             chosen = os.environ.get("KUBECONFIG") or None
             await config.load_kube_config(chosen, context=context, client_configuration=configuration)
-    except (config.ConfigException, OSError) as error:
+    except _UNREADABLE as error:
         raise InvalidInput(f"no cluster to talk to: {error}; set KUBECONFIG or choose a context") from error
-    return ApiClient(configuration=configuration)
+    return _client(configuration)
 
 
 async def api_from_secret(data: Mapping[str, str]) -> ApiClient:
@@ -48,7 +51,7 @@ async def api_from_secret(data: Mapping[str, str]) -> ApiClient:
         _from_argo(decoded["server"], decoded["config"], configuration)
     else:
         raise InvalidInput("the Secret needs the key kubeconfig, or the keys server and config")
-    return ApiClient(configuration=configuration)
+    return _client(configuration)
 
 
 def _configuration() -> Configuration:
@@ -58,10 +61,22 @@ def _configuration() -> Configuration:
     return configuration
 
 
+def _client(configuration: Configuration) -> ApiClient:
+    for name, key in configuration.api_key.items():
+        # A file that a token was read from often ends with a line break, which no header may hold.
+        configuration.api_key[name] = key.strip()
+        if not configuration.api_key[name].isprintable():
+            raise InvalidInput("the token holds characters that no header may hold")
+    try:
+        return ApiClient(configuration=configuration)
+    except _UNREADABLE as error:
+        raise InvalidInput(f"certificates or keys can not be read: {error}") from error
+
+
 async def _from_kubeconfig(text: str, configuration: Configuration) -> None:
     try:
         await config.load_kube_config_from_dict(yaml.safe_load(text), client_configuration=configuration)
-    except (yaml.YAMLError, config.ConfigException, TypeError, AttributeError) as error:
+    except (yaml.YAMLError, *_UNREADABLE) as error:
         raise InvalidInput(f"the Secret's kubeconfig can not be read: {error}") from error
 
 
@@ -70,10 +85,10 @@ def _from_argo(server: str, text: str, configuration: Configuration) -> None:
         parsed: dict[str, Any] = json.loads(text)
         tls: dict[str, Any] = parsed.get("tlsClientConfig") or {}
         ca = base64.b64decode(tls.get("caData", ""), validate=True).decode()
-    except (json.JSONDecodeError, AttributeError, binascii.Error, UnicodeDecodeError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise InvalidInput(f"the Secret's config is not that of an Argo CD cluster: {error}") from error
     token = parsed.get("bearerToken")
-    if not token:
+    if not token or not isinstance(token, str):
         raise InvalidInput("the Secret's config has no bearerToken, the only way of authentication that is read")
     configuration.host = server
     configuration.api_key["BearerToken"] = f"Bearer {token}"

@@ -189,6 +189,7 @@ class Executor:
             action.control,
             jobs.run_labels(resource, action.run_id, "record"),
             {ANNOTATION_RESOURCE: resource.key},
+            fence=action.fence,
         )
 
     async def _delete(self, action: DeleteRun) -> None:

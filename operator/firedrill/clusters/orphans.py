@@ -13,7 +13,7 @@ from firedrill.clusters.errors import NotFound
 from firedrill.clusters.registry import Registry
 from firedrill.clusters.target import TargetWatch
 from firedrill.core import naming
-from firedrill.core.observed import RunObjects
+from firedrill.core.observed import JobPhase, RunObjects
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +49,9 @@ class Orphans:
                 logger.warning("run %s lost its resource before it was undone: aborting it", job, extra=extra)
                 await self._abort(watch, job)
             return
+        if objects.guardian is not None and objects.guardian.phase is JobPhase.ACTIVE:
+            # It leaves by itself when nothing is left; where somebody deleted the record, only it knows what is.
+            return
         for path in (
             paths.jobs(namespace, job) if objects.job else None,
             paths.jobs(namespace, naming.guardian_name(job)) if objects.guardian else None,
@@ -72,4 +75,5 @@ class Orphans:
             meta = {}
         labels = {**meta.get("labels", {}), LABEL_ROLE: "record"}
         annotations = {ANNOTATION_RESOURCE: meta.get("annotations", {}).get(ANNOTATION_RESOURCE, "")}
-        await set_control(watch.client, namespace, job, Control(abort="ResourceGone"), labels, annotations)
+        abort = Control(abort="ResourceGone")
+        await set_control(watch.client, namespace, job, abort, labels, annotations, fence=True)

@@ -227,6 +227,7 @@ def _status(
         observed_generation=generation,
         conditions=[condition],
         version=(facts.version if facts else "") or before.version,
+        cluster_uid=(facts.cluster_uid if facts else "") or before.cluster_uid,
         nodes=facts.nodes if facts and facts.nodes is not None else before.nodes,
         server=watch.client.server if watch else before.server,
         capabilities=(facts.capabilities if facts else []) or before.capabilities,

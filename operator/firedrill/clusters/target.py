@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from firedrill.api.targetcluster import Capability
 from firedrill.clusters import paths
 from firedrill.clusters.cache import Key, RunCache
 from firedrill.clusters.client import KubeClient
-from firedrill.clusters.errors import ClusterError
+from firedrill.clusters.errors import ClusterError, Forbidden
 from firedrill.clusters.informer import SILENCE, Informer
 from firedrill.core.observed import TargetView
 
@@ -37,6 +37,8 @@ class Facts:
     """What was seen of a target's API server."""
 
     version: str = ""
+    #: UID of the namespace kube-system, which no two clusters share.
+    cluster_uid: str = ""
     nodes: int | None = None
     capabilities: list[Capability] = field(default_factory=list)
 
@@ -83,15 +85,18 @@ class TargetWatch:
 
     def view(self, uid: str) -> TargetView:
         """What a step gets to see."""
-        return TargetView(self.target, not self.problem, self.problem, self.cache.of(uid))
+        return TargetView(self.target, not self.problem, self.problem, self.cache.of(uid), self.facts.cluster_uid)
 
     def start(self) -> None:
         """Begin to follow."""
         namespace = self.target.spec.runner_namespace
         jobs = self._informer("jobs", paths.jobs(namespace), _JOB_ROLES)
         configmaps = self._informer("configmaps", paths.configmaps(namespace), _CONFIGMAP_ROLES)
-        loops = (jobs.run(), configmaps.run(), self._probe())
-        self._tasks = [asyncio.create_task(loop, name=f"{self.target.name}") for loop in loops]
+        loops = {"jobs": jobs.run, "configmaps": configmaps.run, "server": self._probe}
+        self._tasks = [
+            asyncio.create_task(self._kept_up(part, loop), name=f"{self.target.name} {part}")
+            for part, loop in loops.items()
+        ]
 
     async def close(self) -> None:
         """Stop following and let the client go."""
@@ -102,6 +107,16 @@ class TargetWatch:
                 await task
         if self._owns_client:
             await self.client.close()
+
+    async def _kept_up(self, part: str, loop: Callable[[], Awaitable[None]]) -> None:
+        """Run a loop for ever. What it knows counts for nothing once it has broken off, whatever the cause."""
+        while True:
+            try:
+                await loop()
+            except Exception as error:
+                logger.exception("%s of target %s broke off", part, self.target.name)
+                self._set(part, f"internal error: {error!r}")
+            await asyncio.sleep(_PROBE_EVERY)
 
     def _informer(self, part: str, path: str, roles: tuple[str, ...]) -> Informer:
         def on_list(objects: list[dict[str, Any]]) -> None:
@@ -153,13 +168,19 @@ class TargetWatch:
             await asyncio.sleep(_PROBE_EVERY)
 
     async def _look(self, version: str) -> Facts:
+        try:
+            system = await self.client.get(paths.path("v1", "namespaces", name="kube-system"))
+        except Forbidden as error:
+            raise ClusterError(
+                f"which cluster this is can not be told, its credentials may not get namespace kube-system: {error}"
+            ) from error
         nodes: int | None = None
         try:
             listed = await self.client.get(paths.path("v1", "nodes"), {"limit": "500"})
             nodes = len(listed["items"]) + int(listed["metadata"].get("remainingItemCount", 0))
         except ClusterError as error:
             logger.info("nodes of %s are not counted: %s", self.target.name, error)
-        return Facts(version, nodes, [await self._may(*needed) for needed in _NEEDED])
+        return Facts(version, system["metadata"]["uid"], nodes, [await self._may(*needed) for needed in _NEEDED])
 
     async def _may(self, verb: str, group: str, resource: str) -> Capability:
         review = await self.client.create(

@@ -41,12 +41,17 @@ class EnsureRun:
 
 @dataclass(frozen=True)
 class SetControl:
-    """Tell runner and guardian something; creates the record where there is none, which fences the run."""
+    """Tell runner and guardian something.
+
+    With ``fence`` a record that is not there is created: the run can not be claimed any more. One that may have been
+    claimed, and whose record somebody deleted, must not be fenced: it would look as if nothing had ever been changed.
+    """
 
     cluster: str
     job: str
     run_id: str
     control: Control
+    fence: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """What a decision is made from: the resource and what is seen of its runs in the targets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 from firedrill.api.record import Control, Record
 from firedrill.api.resource import RunResource, Target
+from firedrill.api.run import ClusterResult
 from firedrill.api.task import Result
 
 
@@ -72,6 +73,8 @@ class TargetView:
     reachable: bool
     message: str = ""
     runs: Mapping[str, RunObjects] = field(default_factory=dict)
+    #: Which cluster this is, whatever address leads to it.
+    cluster_uid: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,20 @@ class Observed:
     targets: Mapping[str, TargetView]
     halted: str = ""
 
+    def view_of(self, known: ClusterResult) -> TargetView | None:
+        """The target of an entry; out of reach where its TargetCluster leads elsewhere than when the run was begun."""
+        view = self.targets.get(known.name)
+        if view is None or not known.job or not view.reachable:
+            return view
+        namespace = known.job.partition("/")[0]
+        if namespace != view.target.spec.runner_namespace:
+            other = f"namespace {view.target.spec.runner_namespace}, and the run was begun in {namespace}"
+        elif known.cluster_uid and known.cluster_uid != view.cluster_uid:
+            other = f"another cluster ({view.cluster_uid}) than the run was begun in ({known.cluster_uid})"
+        else:
+            return view
+        return replace(view, reachable=False, message=f"TargetCluster {known.name} leads to {other}", runs={})
+
 
 @dataclass(frozen=True)
 class RunContext:
@@ -94,5 +111,7 @@ class RunContext:
     started_at: datetime
     deadline: datetime
     mutates: bool
-    #: Why the run has to end early; empty to let it go on.
+    #: Why the run has to end early, as one word; empty to let it go on.
     ending: str = ""
+    #: What a person said of that.
+    ending_note: str = ""

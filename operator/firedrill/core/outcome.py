@@ -1,59 +1,24 @@
 """What one target says of a run: an outcome, or what must be done to get to one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
-from firedrill.api.meta import ANNOTATION_APPROVE, FINALIZER
+from firedrill.api.meta import ANNOTATION_APPROVE
 from firedrill.api.record import Control, RecordState
 from firedrill.api.resource import RunResource
-from firedrill.api.run import ClusterResult
 from firedrill.api.task import Result
 from firedrill.api.verdict import Verdict
 from firedrill.core.actions import Action, DeleteRun, EnsureRun, SetControl
-from firedrill.core.observed import JobPhase, RunContext, RunObjects, TargetView
+from firedrill.core.case import Case, is_lost
+from firedrill.core.observed import JobPhase, TargetView
 from firedrill.core.policy import first_of
 
 #: How long a target may be out of reach before a run is given up that never started there.
 REACH_GRACE = timedelta(seconds=60)
 #: How long after its deadline a run may take to undo what it has changed, before it ends as not undone.
 SETTLE_GRACE = timedelta(seconds=60)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One target of a run: what is known of it and what is seen of it."""
-
-    resource: RunResource
-    run: RunContext
-    known: ClusterResult
-    job: str
-    view: TargetView | None
-    objects: RunObjects
-    now: datetime
-
-    @property
-    def attempted(self) -> bool:
-        """Whether something of the run may ever have been created in the target."""
-        return bool(self.known.job)
-
-    @property
-    def reachable(self) -> bool:
-        """Whether what is seen of the target can be relied on."""
-        return self.view is not None and self.view.reachable
-
-    @property
-    def changed_something(self) -> bool:
-        """Whether something may be left to undo."""
-        return self.run.mutates and self.attempted and not self.settled
-
-    @property
-    def settled(self) -> bool:
-        """Whether nothing of the run can change the target any more and nothing is left to undo."""
-        if not self.run.mutates or not self.attempted:
-            return True
-        return self.reachable and self.objects.record is not None and self.objects.record.settled
 
 
 @dataclass(frozen=True)
@@ -94,22 +59,30 @@ def _end(case: Case, verdict: Verdict, reason: str, message: str) -> Judgement:
 
 
 def _abort(case: Case, reason: str) -> tuple[Action, ...]:
-    if not case.reachable or (case.objects.record and case.objects.record.control.abort):
+    if not case.reachable or is_lost(case.objects.record, case.begun):
         return ()
-    return (SetControl(case.known.name, case.job, case.run.run_id, Control(abort=reason)),)
+    if case.objects.record and case.objects.record.control.abort:
+        return ()
+    return (SetControl(case.known.name, case.job, case.run.run_id, Control(abort=reason), fence=not case.begun),)
 
 
 def _not_undone(case: Case, reason: str) -> Outcome:
-    where = "is out of reach"
-    if case.reachable:
-        held = case.objects.record is not None
-        where = f"still holds the record {case.job}-record" if held else "did not take the word to stop"
     return Outcome(
         Verdict.INCONCLUSIVE if not case.reachable else Verdict.ERROR,
         "TargetUnreachable" if not case.reachable else "UndoNotVerified",
-        f"{reason}: what was changed in {case.known.name} has not been seen undone; the target {where}",
+        f"{reason}: {_what_is_left(case)}; {case.how_to_settle}",
         settled=False,
     )
+
+
+def _what_is_left(case: Case) -> str:
+    if not case.reachable:
+        return "the target is out of reach"
+    if is_lost(case.objects.record, case.begun):
+        return f"the record {case.job}-record is gone"
+    if case.objects.record is None:
+        return "the target did not take the word to stop"
+    return f"the target still holds the record {case.job}-record"
 
 
 def finished(case: Case) -> Judgement | None:
@@ -117,20 +90,30 @@ def finished(case: Case) -> Judgement | None:
     result = case.objects.result
     if result is None or result.run_id != case.run.run_id or not case.reachable:
         return None
-    if case.settled or (case.run.mutates and case.objects.record is None):
+    if case.settled or (case.objects.record is None and result.settled):
         return Judgement(Outcome(result.verdict, result.reason, result.message, result))
     if case.now > case.run.deadline + SETTLE_GRACE:
-        return Judgement(_not_undone(case, result.reason))
+        return Judgement(_unproven(case, result))
     if case.objects.job is not None and case.objects.job.phase is not JobPhase.ACTIVE:
         return Judgement(None, _abort(case, "RunnerEnded"), "the guardian undoes what the runner left")
     return Judgement(None, note="undoing")
+
+
+def _unproven(case: Case, result: Result) -> Outcome:
+    """What the runner found stands, with its evidence; but nothing passes that was not seen undone."""
+    outcome = replace(_not_undone(case, result.reason), result=result)
+    if result.verdict is Verdict.PASSED:
+        return outcome
+    message = f"{result.message[:600]}; {outcome.message}"
+    return replace(outcome, verdict=result.verdict, reason=result.reason, message=message)
 
 
 def ended_early(case: Case) -> Judgement | None:
     """Superseded, replaced, deleted or halted."""
     if not case.run.ending:
         return None
-    return _end(case, Verdict.INCONCLUSIVE, case.run.ending, f"the run was ended early: {case.run.ending}")
+    why = ": ".join(filter(None, (case.run.ending, case.run.ending_note)))
+    return _end(case, Verdict.INCONCLUSIVE, case.run.ending, f"the run was ended early: {why}")
 
 
 def target_gone(case: Case) -> Judgement | None:
@@ -139,10 +122,7 @@ def target_gone(case: Case) -> Judgement | None:
         return None
     message = f"TargetCluster {case.known.name} no longer exists"
     if case.changed_something:
-        message += (
-            "; what was changed there has not been seen undone: create it again, or see to it there"
-            f" and remove the finalizer {FINALIZER} by hand"
-        )
+        message += f"; create it again, so that the undoing can be seen; {case.how_to_settle}"
     return Judgement(Outcome(Verdict.INCONCLUSIVE, "TargetGone", message, settled=not case.changed_something))
 
 
@@ -157,14 +137,10 @@ def unreachable(case: Case) -> Judgement | None:
     )
     if case.now <= limit:
         return Judgement(None, note=f"waiting for the target: {case.view.message}")
-    return Judgement(
-        Outcome(
-            Verdict.INCONCLUSIVE,
-            "TargetUnreachable",
-            f"{case.known.name} could not be reached: {case.view.message}",
-            settled=not case.changed_something,
-        )
-    )
+    message = f"{case.known.name} could not be reached: {case.view.message}"
+    if case.changed_something:
+        message += f"; {case.how_to_settle}"
+    return Judgement(Outcome(Verdict.INCONCLUSIVE, "TargetUnreachable", message, settled=not case.changed_something))
 
 
 def out_of_time(case: Case) -> Judgement | None:
@@ -211,10 +187,9 @@ def runner_failed(case: Case) -> Judgement | None:
 def job_lost(case: Case) -> Judgement | None:
     """A run that has begun to change something lost its Job: it must not be begun again.
 
-    With the Job goes the record of a run that was undone; that there was one is known from its findings.
+    With the Job goes the record of a run that was undone; that there was one is known from the entry.
     """
-    begun = case.objects.record is not None or bool(case.known.findings)
-    if case.objects.job is not None or not begun:
+    if case.objects.job is not None or not (case.begun or case.objects.record):
         return None
     return _end(case, Verdict.ERROR, "JobLost", f"Job {case.known.job} was deleted by someone else")
 

@@ -3,13 +3,15 @@
 from datetime import datetime, timedelta
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.meta import ANNOTATION_SETTLED
 from firedrill.api.record import Control, Record, RecordState
-from firedrill.api.run import ClusterResult
+from firedrill.api.run import ClusterResult, RunStatus
 from firedrill.api.verdict import Condition, ConditionStatus
 from firedrill.core import naming
-from firedrill.core.actions import Action, Decision, EnsureRun, SetControl, WriteStatus
-from firedrill.core.observed import Observed, RunObjects
-from firedrill.core.outcome import Case, Judgement
+from firedrill.core.actions import Action, Decision, EnsureRun, PublishEvent, SetControl, WriteStatus
+from firedrill.core.case import Case, is_lost, settles
+from firedrill.core.observed import Observed, RunObjects, TargetView
+from firedrill.core.outcome import Judgement
 from firedrill.core.summary import cluster_result, kind_findings, set_conditions
 
 #: How often a fault that was not seen undone is looked for.
@@ -24,17 +26,22 @@ def advance(
         return cluster_result(_noted(case, generation, now), judgement.outcome, generation, now), judgement.actions
     entry = _noted(case, generation, now)
     starts = any(isinstance(action, EnsureRun) for action in judgement.actions)
-    job = entry.job
-    if not job and starts and case.view is not None:
-        job = f"{case.view.target.spec.runner_namespace}/{case.job}"
-    entry = entry.model_copy(
+    if starts and case.view is not None:
+        entry = intend(entry, case.view, case.job, mutates=case.run.mutates)
+    return entry.model_copy(update={"message": _told(judgement.note)}), judgement.actions
+
+
+def intend(entry: ClusterResult, view: TargetView, job: str, *, mutates: bool) -> ClusterResult:
+    """The entry that says where a run is about to be begun: it is written before anything is created there."""
+    if entry.job:
+        return entry
+    return entry.model_copy(
         update={
-            "message": _told(judgement.note),
-            "job": job,
-            "settled": entry.settled and not (starts and case.run.mutates),
+            "job": f"{view.target.spec.runner_namespace}/{job}",
+            "cluster_uid": view.cluster_uid,
+            "settled": not mutates,
         }
     )
-    return entry, judgement.actions
 
 
 def _told(note: str) -> str:
@@ -45,11 +52,12 @@ def _told(note: str) -> str:
 def _noted(case: Case, generation: int, now: datetime) -> ClusterResult:
     """The entry with what the record shows of the fault while it is on."""
     view = case.objects.record
+    known = case.known.model_copy(update={"begun": case.run.mutates and case.begun, "settled": case.settled})
     if view is None or view.record is None:
-        return case.known
+        return known
     record = view.record
     findings = _chaos_findings(record, case.known, generation, now)
-    return case.known.model_copy(
+    return known.model_copy(
         update={
             "findings": findings if isinstance(case.resource.spec, ChaosExperimentSpec) else case.known.findings,
             "proposal": record.proposal if record.awaiting_approval else "",
@@ -91,31 +99,34 @@ def _chaos_findings(record: Record, known: ClusterResult, generation: int, now: 
 def settle(observed: Observed, now: datetime) -> Decision | None:
     """After a run that ended with something not seen undone: look for it, and say when it is seen.
 
-    None where nothing is left.
+    A person who has seen to it can say so by an annotation. None where nothing is left.
     """
     resource, status = observed.resource, observed.resource.status
     run = status.last_run
     if run is None or all(entry.settled for entry in status.clusters):
         return None
     generation = status.observed_generation or resource.meta.generation
+    if resource.meta.annotations.get(ANNOTATION_SETTLED) == run.id:
+        return _settled_by_hand(status)
     entries: list[ClusterResult] = []
     actions: list[Action] = []
     for entry in status.clusters:
         job = naming.job_name(resource.kind.name, resource.meta.name, resource.meta.uid, run.id, entry.name)
-        view = observed.targets.get(entry.name)
+        view = observed.view_of(entry)
         if entry.settled or view is None or not view.reachable:
             entries.append(entry)
             continue
         objects = view.runs.get(job, RunObjects())
         record = objects.record
-        if record is None or not (record.settled or record.control.abort):
+        if not settles(record, entry.begun):
             control = record.control if record else Control()
-            actions.append(SetControl(entry.name, job, run.id, control.model_copy(update={"abort": "RunEnded"})))
-        if record is None or not record.settled:
+            if not is_lost(record, entry.begun) and not control.abort:
+                control = control.model_copy(update={"abort": "RunEnded"})
+                actions.append(SetControl(entry.name, job, run.id, control, fence=not entry.begun))
             entries.append(entry)
             continue
         findings = entry.findings
-        if record.record is not None and resource.kind.conditions[0] == "Injected":
+        if record is not None and record.record is not None and resource.kind.conditions[0] == "Injected":
             findings = _chaos_findings(record.record, entry, generation, now)
         entries.append(entry.model_copy(update={"settled": True, "findings": findings}))
     if entries == status.clusters:
@@ -123,3 +134,10 @@ def settle(observed: Observed, now: datetime) -> Decision | None:
     told = status.model_copy(update={"clusters": entries})
     told = set_conditions(told, kind_findings(resource.kind, entries), generation, now)
     return Decision((*actions, WriteStatus(told)), timedelta(0))
+
+
+def _settled_by_hand(status: RunStatus) -> Decision:
+    left = ", ".join(entry.name for entry in status.clusters if not entry.settled)
+    entries = [entry.model_copy(update={"settled": True}) for entry in status.clusters]
+    told = PublishEvent("SettledByHand", f"a person says that nothing is left to undo in {left}", warning=True)
+    return Decision((WriteStatus(status.model_copy(update={"clusters": entries})), told), timedelta(0))

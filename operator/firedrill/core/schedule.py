@@ -37,8 +37,10 @@ def next_fire(schedule: str, time_zone: str | None, after: datetime) -> datetime
     """
     try:
         zone = ZoneInfo(time_zone or "UTC")
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # a folder of the zone database is an OSError
         raise InvalidInput(f"spec.timeZone: {time_zone!r} is not an IANA time zone such as Europe/Zurich") from error
+    if len(schedule.split()) != 5:
+        raise InvalidInput(f"spec.schedule: {schedule!r} is not a cron expression of five fields")
     try:
         return next(CronSim(schedule, after.astimezone(zone))).astimezone(UTC)
     except CronSimError as error:

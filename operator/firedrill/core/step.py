@@ -24,9 +24,10 @@ from firedrill.core.actions import (
     RemoveFinalizer,
     WriteStatus,
 )
+from firedrill.core.case import Case
 from firedrill.core.observed import NOTHING, Observed, RunContext
-from firedrill.core.outcome import Case, judge, refusal
-from firedrill.core.progress import advance, settle
+from firedrill.core.outcome import judge, refusal
+from firedrill.core.progress import advance, intend, settle
 from firedrill.core.schedule import (
     Trigger,
     check_schedule,
@@ -152,7 +153,8 @@ def _hold_back(resource: RunResource, message: str, now: datetime) -> Decision:
             resource.meta.generation,
             now,
         )
-    return Decision((WriteStatus(told),) if told != resource.status else (), RESYNC)
+    # A halt may have come and gone before the watch of it has looked again.
+    return Decision((WriteStatus(told),) if told != resource.status else (), POLL)
 
 
 def _start(observed: Observed, spec: RunSpec, trigger: Trigger, now: datetime) -> Decision:
@@ -185,15 +187,9 @@ def _start(observed: Observed, spec: RunSpec, trigger: Trigger, now: datetime) -
         # What the policy refuses is never attempted; the chain of policies says why.
         view = observed.targets[name]
         ready = view.reachable and not refusal(resource, view)
+        entry = ClusterResult(name=name, message="running" if ready else "")
         job = naming.job_name(kind.name, meta.name, meta.uid, run.id, name)
-        clusters.append(
-            ClusterResult(
-                name=name,
-                message="running" if ready else "",
-                job=_job_ref(observed, name, job) if ready else "",
-                settled=not (kind.mutates and ready),
-            )
-        )
+        clusters.append(intend(entry, view, job, mutates=kind.mutates) if ready else entry)
     begun = begun.model_copy(
         update={
             "clusters": clusters,
@@ -216,10 +212,6 @@ def _start(observed: Observed, spec: RunSpec, trigger: Trigger, now: datetime) -
     )
     keep: tuple[Action, ...] = (AddFinalizer(),) if kind.mutates else ()
     return Decision((*keep, WriteStatus(begun)), timedelta(0))
-
-
-def _job_ref(observed: Observed, cluster: str, job: str) -> str:
-    return f"{observed.targets[cluster].target.spec.runner_namespace}/{job}"
 
 
 def run_limit(spec: RunSpec) -> timedelta:
@@ -251,7 +243,9 @@ def _ending(observed: Observed, now: datetime) -> str:
 def _carry_on(observed: Observed, run: RunRef, now: datetime) -> Decision:
     resource, status = observed.resource, observed.resource.status
     deadline = run.deadline or run.started_at + (run_limit(resource.spec) if resource.spec else timedelta(minutes=10))
-    context = RunContext(run.id, run.started_at, deadline, resource.kind.mutates, _ending(observed, now))
+    ending = _ending(observed, now)
+    note = observed.halted if ending == "Halted" else ""
+    context = RunContext(run.id, run.started_at, deadline, resource.kind.mutates, ending, note)
     clusters: list[ClusterResult] = []
     actions: list[Action] = []
     for known in status.clusters:
@@ -289,7 +283,7 @@ def _only_intended(known: ClusterResult, wanted: tuple[Action, ...]) -> tuple[Ac
 def _case(observed: Observed, context: RunContext, known: ClusterResult, now: datetime) -> Case:
     meta = observed.resource.meta
     job = naming.job_name(observed.resource.kind.name, meta.name, meta.uid, context.run_id, known.name)
-    view = observed.targets.get(known.name)
+    view = observed.view_of(known)
     objects = view.runs.get(job, NOTHING) if view else NOTHING
     return Case(observed.resource, context, known, job, view, objects, now)
 

@@ -83,7 +83,9 @@ def cluster_result(known: ClusterResult, outcome: Outcome, generation: int, now:
         findings=_stamp(result.findings, known.findings, generation, now)
         if result and result.findings
         else known.findings,
+        begun=known.begun,
         settled=outcome.settled,
+        cluster_uid=known.cluster_uid,
     )
 
 

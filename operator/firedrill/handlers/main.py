@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 async def run(settings: Settings) -> int:
-    """Wait for the lease, then work until a signal comes (0) or the lease is lost (1)."""
+    """Wait for the lease, then work until a signal comes (0), or the lease is lost or work fails (1)."""
     stop = asyncio.Event()
     _on_signals(stop)
     metrics = Metrics()
@@ -65,11 +65,14 @@ async def _lead(operator: Operator, stop: asyncio.Event) -> int:
     await asyncio.wait({stopping, watching, working}, return_when=asyncio.FIRST_COMPLETED)
     hearing.cancel()
     working.cancel()
-    code = 0 if await _ended(working) else 1
-    # Before kopf ends, which takes its time: the next operator need not wait for the lease to expire.
-    await operator.lease.release()
-    kopf_ends.set()
-    return code if await _ended(watching) else 1
+    try:
+        code = 0 if await _ended(working) else 1
+        # Before kopf ends, which takes its time: the next operator need not wait for the lease to expire.
+        await operator.lease.release()
+    finally:
+        kopf_ends.set()
+        watched = await _ended(watching)
+    return code if watched else 1
 
 
 async def _hear(kopf_ready: asyncio.Event, stop: asyncio.Event) -> None:
@@ -85,15 +88,16 @@ def _on_signals(stop: asyncio.Event) -> None:
 
 
 async def _ended(task: asyncio.Task[None]) -> bool:
-    """Wait for the end of a task: True when it was asked to end, False when the lease is lost. Raises all else."""
+    """Wait for the end of a task: True when it was asked to end, False when it failed or the lease is lost."""
     try:
         await task
     except asyncio.CancelledError:
         logger.info("stopped")
-    except ExceptionGroup as group:
-        if not group.subgroup(LeaseLost):
-            raise
-        logger.error("the lease is lost: this process ends, so that another can take over")
+    except Exception as error:
+        if isinstance(error, ExceptionGroup) and error.subgroup(LeaseLost):
+            logger.error("the lease is lost: this process ends, so that another can take over")
+        else:
+            logger.exception("this process ends, so that another can take over")
         return False
     return True
 

@@ -8,7 +8,7 @@ from firedrill.clusters.cache import Key
 from firedrill.clusters.client import KubeClient
 from firedrill.clusters.errors import ClusterError
 from firedrill.clusters.execute import Executor, Images
-from firedrill.clusters.lease import Lease
+from firedrill.clusters.lease import Lease, LeaseLost
 from firedrill.clusters.metrics import Metrics
 from firedrill.clusters.orphans import Orphans
 from firedrill.clusters.queue import WorkQueue
@@ -121,4 +121,10 @@ class Operator:
             self.targets.add_later(name, _TARGET_RESYNC)
         except ClusterError as error:
             logger.warning("target %s: %s", name, error, extra={"cluster": name})
+            self.targets.retry(name)
+        except LeaseLost:
+            raise
+        except Exception:
+            # Whatever one target has in it must not hold up the others.
+            logger.exception("target %s failed", name, extra={"cluster": name})
             self.targets.retry(name)

@@ -196,6 +196,7 @@ class Evidence:
             measurements=measured,
             findings=found,
             report=self._report(),
+            settled=self.settled,
         )
 
     def _report(self) -> dict[str, Any]:

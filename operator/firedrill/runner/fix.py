@@ -100,6 +100,7 @@ async def _settle(context: FixContext, end: Ended) -> Ended:
         record = await undoing.run(lambda: context.clock.now() >= limit, message=f"{end.reason}: {end.message}")
     except (RecordLost, ClusterError) as error:
         log.exception("what was changed may not be undone")
+        context.ledger.settled = False
         context.ledger.decided("undo", "unknown", f"the record can not be read: {error}")
         return Ended(end.verdict, end.reason, f"{end.message}; what was changed is left to the guardian: {error}")
     context.ledger.report["changes"] = [
@@ -108,6 +109,7 @@ async def _settle(context: FixContext, end: Ended) -> Ended:
     ]
     context.ledger.report["residues"] = record.residues
     await _say_rolled_back(context, record)
+    context.ledger.settled = record.state.settled
     if record.state.settled:
         return end
     return Ended(end.verdict, end.reason, f"{end.message}; not all is seen undone yet, the guardian goes on")

@@ -171,7 +171,7 @@ class Guardian:
     async def _write_again(self, last: Record) -> Record | None:
         """Somebody deleted the record while changes may be in place: write it again as it was last seen."""
         log.error("the record is gone though it was %s; writing it again", last.state)
-        await self._context.store.claim(last)
+        await self._context.store.restore(last)
         record, _control = await self._context.store.read()
         return record
 

@@ -72,6 +72,10 @@ class RecordStore:
         """
         return await retry(self._clock, lambda: self._claim_once(record), "claiming the record")
 
+    async def restore(self, record: Record) -> None:
+        """Write a record again that somebody deleted, also where the operator fences the run by now."""
+        await retry(self._clock, lambda: self._restore_once(record), "writing the record again")
+
     async def read(self) -> tuple[Record | None, Control]:
         """The record, or None where there is none or the operator cancelled the run before it was claimed."""
         try:
@@ -128,6 +132,16 @@ class RecordStore:
                 return Refused(existing.claim if existing else "", control.abort)
             return Claimed(existing)
         return Claimed(record)
+
+    async def _restore_once(self, record: Record) -> None:
+        if not isinstance(await self._claim_once(record), Refused):
+            return
+        body = await self._client.get(self._path)
+        if (body.get("data") or {}).get(meta.RECORD_KEY):
+            return
+        version = body["metadata"]["resourceVersion"]
+        patch: Object = {"metadata": {"resourceVersion": version}, "data": {meta.RECORD_KEY: _dump(record)}}
+        await self._client.patch(self._path, patch)
 
     async def _write_once(self, decision: Decision, *, owned: bool) -> Record:
         try:

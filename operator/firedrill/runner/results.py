@@ -38,8 +38,9 @@ def make(
     measurements: Sequence[Measurement] = (),
     findings: Sequence[Finding] = (),
     report: Mapping[str, Any] | None = None,
+    settled: bool = True,
 ) -> Result:
-    """A result of this task."""
+    """A result of this task; ``settled`` is False where something is not seen undone."""
     return Result(
         uid=task.uid,
         run_id=task.run_id,
@@ -52,6 +53,7 @@ def make(
         started_at=started_at,
         finished_at=finished_at,
         report=dict(report or {}),
+        settled=settled,
     )
 
 

@@ -119,6 +119,11 @@ def test_what_is_no_duration(text: object) -> None:
         parse_duration(text)
 
 
+def test_a_duration_that_no_clock_can_hold() -> None:
+    with pytest.raises(ValueError, match="longer than any duration"):
+        parse_duration("9" * 30 + "h")
+
+
 def test_times_are_in_utc() -> None:
     assert format_time(datetime(2026, 1, 1, 12, tzinfo=UTC)) == "2026-01-01T12:00:00Z"
     status = RunStatus.model_validate({"nextRun": "2026-01-01T13:00:00+01:00"})

@@ -85,6 +85,10 @@ def test_drift_takes_columns_and_limits(place: Path, capsys: pytest.CaptureFixtu
         ([], "COMMAND"),
         (["nope"], "nope"),
         (["run"], "-f"),
+        (["target", "add"], "--context"),
+        (["lab", "nope"], "nope"),
+        (["operator", "nope"], "nope"),
+        (["runner"], "--task"),
     ],
 )
 def test_wrong_arguments_end_with_64_and_say_which(
@@ -160,6 +164,8 @@ def test_results_can_go_to_a_file(place: Path, capsys: pytest.CaptureFixture[str
         ((HEAD % "x") + "  reference: {}\n  current: {}\n", "spec.reference: set exactly one of inline"),
         ((HEAD % "x") + SAME + "---\n" + (HEAD % "x") + SAME, "DriftCheck x is given twice"),
         ((HEAD % "x") + SAME + "extra: 1\n", "unknown field extra"),
+        ((HEAD % "x") + SAME + "  schedule: 99 * * * *\n", "DriftCheck x: spec.schedule"),
+        ((HEAD % "x") + SAME + "  schedule: 0 0 * * *\n  timeZone: America\n", "DriftCheck x: spec.timeZone"),
         ("\x00", "not YAML"),
     ],
 )

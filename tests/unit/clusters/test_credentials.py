@@ -33,10 +33,12 @@ def argo(**config: object) -> dict[str, str]:
     [
         (secret(kubeconfig=KUBECONFIG), True, None),
         (argo(bearerToken="t"), True, None),
+        (argo(bearerToken="t\n"), True, None),
+        (secret(kubeconfig=KUBECONFIG.replace('"t"', '"t\\n"')), True, None),
         (argo(bearerToken="t", tlsClientConfig={"insecure": True}), False, None),
         (argo(bearerToken="t", tlsClientConfig={"serverName": "inside"}), True, "inside"),
     ],
-    ids=["kubeconfig", "argo", "argo insecure", "argo server name"],
+    ids=["kubeconfig", "argo", "argo, a file's", "kubeconfig, a file's", "argo insecure", "argo server name"],
 )
 async def test_both_forms_are_read(data: dict[str, str], verified: bool, name: str | None) -> None:
     api = await api_from_secret(data)
@@ -64,6 +66,12 @@ async def test_both_forms_are_read(data: dict[str, str], verified: bool, name: s
         (argo(), "no bearerToken"),
         (argo(username="u", password="p"), "no bearerToken"),
         (argo(bearerToken="t", tlsClientConfig={"caData": "***"}), "not that of an Argo CD cluster"),
+        (argo(bearerToken="t", tlsClientConfig=7), "not that of an Argo CD cluster"),
+        (argo(bearerToken="t", tlsClientConfig={"caData": "bm90IG9uZQ=="}), "certificates or keys can not be read"),
+        (argo(bearerToken=7), "no bearerToken"),
+        (argo(bearerToken="a\nb"), "no header may hold"),
+        (secret(kubeconfig=KUBECONFIG.replace('"server"', '"certificate-authority-data": "x", "server"')), "read"),
+        (secret(kubeconfig=KUBECONFIG.replace('"c"', '["c"]')), "kubeconfig can not be read"),
     ],
 )
 async def test_what_is_wrong_is_named(data: dict[str, str], says: str) -> None:

@@ -8,10 +8,12 @@ import pytest
 from firedrill.api.kinds import CHAOS_EXPERIMENT, DRIFT_CHECK, RunKind
 from firedrill.api.record import RecordState
 from firedrill.api.run import ClusterResult
-from firedrill.api.verdict import Condition, ConditionStatus, Verdict
+from firedrill.api.task import Result
+from firedrill.api.verdict import Verdict
 from firedrill.core.actions import Action, DeleteRun, EnsureRun, SetControl
+from firedrill.core.case import Case
 from firedrill.core.observed import JobPhase, RecordView, RunContext, RunObjects, TargetView
-from firedrill.core.outcome import REACH_GRACE, SETTLE_GRACE, Case, judge
+from firedrill.core.outcome import REACH_GRACE, SETTLE_GRACE, judge
 from support.seen import T0, after, fence, job, record, resource, result, view
 
 RUN = "run-1"
@@ -36,8 +38,11 @@ class Row:
     settled: bool = True
     actions: tuple[type[Action], ...] = ()
     says: str = ""
-    #: Status has told that the fault was on.
+    #: Status has told that the run has begun to change something, and that all was undone.
     told: bool = False
+    undone: bool = False
+    #: What a person said of an early end.
+    why: str = ""
     spec: dict[str, Any] = field(default_factory=dict)
 
 
@@ -50,6 +55,10 @@ UNREACHABLE = view(reachable=False)
 
 def ended(record_view: RecordView | None, phase: JobPhase = JobPhase.SUCCEEDED, **more: Any) -> RunObjects:
     return replace(RUNNING, job=job(phase=phase), record=record_view, **more)
+
+
+def unsettled(run: str) -> Result:
+    return result(run, Verdict.FAILED, "NotRecovered").model_copy(update={"settled": False})
 
 
 ROWS = [
@@ -67,6 +76,17 @@ ROWS = [
         note="the guardian undoes what the runner left"),
     Row("result, fault still on long after the deadline", ended(record(), result=result(RUN)), at=LATE,
         verdict=Verdict.ERROR, reason="UndoNotVerified", settled=False, says="-record"),
+    Row("a failure whose fault was never undone stays the failure that it is",
+        ended(record(), result=result(RUN, Verdict.FAILED, "NotRecovered")), at=LATE,
+        verdict=Verdict.FAILED, reason="NotRecovered", settled=False, says="annotate with firedrill.dev/settled=run-1"),
+    Row("result says undone, and the record went with the Job", ended(None, result=result(RUN)), told=True,
+        verdict=Verdict.PASSED, reason="AsExpected"),
+    Row("result says not undone, and the record is gone", ended(None, result=unsettled(RUN)),
+        note="the guardian undoes what the runner left"),
+    Row("result says not undone, and the record is still gone long after", ended(None, result=unsettled(RUN)), at=LATE,
+        verdict=Verdict.FAILED, reason="NotRecovered", settled=False, says="the record j-record is gone"),
+    Row("result says not undone, and a fence took the place of the record", ended(fence(), result=unsettled(RUN)),
+        note="the guardian undoes what the runner left"),
     Row("result, a record that can not be read is not undone", ended(UNREADABLE, result=result(RUN)),
         note="the guardian undoes what the runner left", actions=(SetControl,)),
     Row("result of another run counts for nothing", replace(RUNNING, result=result("other")), note="running"),
@@ -79,7 +99,7 @@ ROWS = [
         verdict=Verdict.INCONCLUSIVE, reason="TargetGone"),
     Row("TargetCluster gone with a fault in it", ON, view=None,
         verdict=Verdict.INCONCLUSIVE, reason="TargetGone", settled=False,
-        says="remove the finalizer firedrill.dev/undo"),
+        says="annotate with firedrill.dev/settled=run-1"),
     Row("TargetCluster gone, read-only run", RUNNING, kind=DRIFT_CHECK, view=None,
         verdict=Verdict.INCONCLUSIVE, reason="TargetGone"),
     # ended_early
@@ -96,6 +116,10 @@ ROWS = [
     Row("ended while the fault is on", ON, ending="Halted", note="undoing", actions=(SetControl,)),
     Row("ended while the fault is on, asked already", replace(ON, record=record(abort="Halted")), ending="Halted",
         note="undoing"),
+    Row("ended while the fault is on, record gone: no word is left for a guardian that would write it again",
+        replace(ON, record=None), told=True, ending="Halted", note="undoing"),
+    Row("a halt has a reason", attempted=False, ending="Halted", why="incident 7",
+        verdict=Verdict.INCONCLUSIVE, reason="Halted", says="Halted: incident 7"),
     Row("ended, undone", replace(RUNNING, record=record(RecordState.UNDONE, abort="Halted")), ending="Halted",
         verdict=Verdict.INCONCLUSIVE, reason="Halted"),
     Row("ended while out of reach", ON, ending="Deleted", view=UNREACHABLE, note="undoing"),
@@ -158,13 +182,13 @@ ROWS = [
     Row("Job deleted by someone, fault on", replace(ON, job=None), note="undoing", actions=(SetControl,)),
     Row("Job deleted by someone, undone", replace(RUNNING, job=None, record=record(RecordState.UNDONE)),
         verdict=Verdict.ERROR, reason="JobLost"),
-    Row(
-        "Job deleted by someone and its record with it: not begun again",
-        RunObjects(),
-        told=True,
-        note="undoing",
-        actions=(SetControl,),
-    ),
+    Row("Job and record deleted by someone: not begun again, nor fenced", RunObjects(), told=True, note="undoing"),
+    Row("Job and record deleted by someone, nobody writes it again", RunObjects(), told=True, at=LATE,
+        verdict=Verdict.ERROR, reason="UndoNotVerified", settled=False, says="the record j-record is gone"),
+    Row("a fence in the place of a record shows nothing", RunObjects(job=job(phase=JobPhase.FAILED), record=fence()),
+        told=True, note="undoing"),
+    Row("Job and record deleted by someone after all was seen undone", RunObjects(), told=True, undone=True,
+        verdict=Verdict.ERROR, reason="JobLost"),
     # incomplete
     Row("nothing there", RunObjects(), note="starting", actions=(EnsureRun,)),
     Row("first try", attempted=False, note="starting", actions=(EnsureRun,)),
@@ -188,11 +212,13 @@ ROWS = [
 
 def case_of(row: Row) -> Case:
     of = resource(row.kind, annotations=row.annotations, **row.spec)
-    injected = Condition(type="Injected", status=ConditionStatus.TRUE, reason="Injected")
     known = ClusterResult(
-        name="finance", job="firedrill/j" if row.attempted else "", findings=[injected] if row.told else []
+        name="finance",
+        job="firedrill/j" if row.attempted else "",
+        begun=row.told,
+        settled=row.undone or not row.attempted or not row.kind.mutates,
     )
-    run = RunContext(RUN, T0, after(DEADLINE), row.kind.mutates, row.ending)
+    run = RunContext(RUN, T0, after(DEADLINE), row.kind.mutates, row.ending, row.why)
     return Case(of, run, known, "j", row.view, row.objects, after(row.at))
 
 

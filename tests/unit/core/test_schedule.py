@@ -72,9 +72,11 @@ def test_the_next_time_is_later_and_none_lies_between(zone: str, schedule: str, 
     [
         ({"schedule": "61 * * * *"}, "spec.schedule"),
         ({"schedule": "0 0 * * * * *"}, "spec.schedule"),
+        ({"schedule": "*/5 * * * * *"}, "spec.schedule"),
         ({"schedule": "not a cron"}, "spec.schedule"),
         ({"schedule": "0 0 * * *", "timeZone": "Europe/Nowhere"}, "spec.timeZone"),
         ({"schedule": "0 0 * * *", "timeZone": "../../etc/passwd"}, "spec.timeZone"),
+        ({"schedule": "0 0 * * *", "timeZone": "America"}, "spec.timeZone"),
         ({"timeZone": "Europe/Zurich"}, "spec.timeZone"),
     ],
 )

@@ -35,7 +35,9 @@ RUN = RunRef(id="r1", trigger="Spec:x", started_at=T0, deadline=after(60))
 ENDED = RUN.model_copy(update={"finished_at": after(30)})
 
 
-def running(kind: RunKind = CHAOS_EXPERIMENT, *, changed: bool = False, job: bool = True, **more: Any) -> RunResource:
+def running(
+    kind: RunKind = CHAOS_EXPERIMENT, *, changed: bool = False, job: bool = True, cluster_uid: str = "", **more: Any
+) -> RunResource:
     """A resource whose run goes on in one target."""
     of = resource(kind, finalizer=kind.mutates, **more)
     entry = ClusterResult(
@@ -43,15 +45,26 @@ def running(kind: RunKind = CHAOS_EXPERIMENT, *, changed: bool = False, job: boo
         message="running",
         job="firedrill/" + job_of(with_status(of, RunStatus(last_run=RUN))) if job else "",
         settled=not (kind.mutates and job),
+        cluster_uid=cluster_uid,
     )
     handled = "else" if changed else spec_hash(of.raw_spec)
     return with_status(of, RunStatus(last_run=RUN, handled_spec=handled, clusters=[entry], message="running"))
 
 
-def over(kind: RunKind = CHAOS_EXPERIMENT, *, settled: bool = True, **more: Any) -> RunResource:
+def over(
+    kind: RunKind = CHAOS_EXPERIMENT, *, settled: bool = True, begun: bool = False, cluster_uid: str = "", **more: Any
+) -> RunResource:
     """A resource whose run has ended."""
     of = resource(kind, **more)
-    entry = ClusterResult(name="finance", verdict=Verdict.PASSED, reason="P", job="firedrill/j", settled=settled)
+    entry = ClusterResult(
+        name="finance",
+        verdict=Verdict.PASSED,
+        reason="P",
+        job="firedrill/j",
+        settled=settled,
+        begun=begun,
+        cluster_uid=cluster_uid,
+    )
     status = RunStatus(
         last_run=ENDED,
         handled_spec=spec_hash(of.raw_spec),
@@ -126,6 +139,10 @@ ROWS = [
     Row("a target that came back is named before anything is created", running(job=False), ("WriteStatus",)),
     Row("it runs", running(), IDLE, STARTED, again=POLL),
     Row("the fault is on", running(), ("WriteStatus",), replace(STARTED, record=record())),
+    Row("a target that is another cluster now", running(cluster_uid="c-1"), ("WriteStatus",), DONE,
+        target={"cluster_uid": "c-2"}, message="leads to another cluster (c-2) than the run was begun in (c-1)"),
+    Row("a target whose runs are elsewhere now", running(), ("WriteStatus",), DONE,
+        target={"runnerNamespace": "elsewhere"}, message="leads to namespace elsewhere, and the run was begun in"),
     Row("a target out of reach", running(), ("WriteStatus",), target={"reachable": False}, message="waiting for"),
     Row("deleted", running(deleting=True), ("SetControl",), STARTED),
     Row("deleted while the fault is on", running(deleting=True), ("WriteStatus", "SetControl"),
@@ -164,6 +181,18 @@ ROWS = [
     Row("what was left is seen undone", over(settled=False, finalizer=True), ("WriteStatus",),
         replace(STARTED, record=record(RecordState.UNDONE)), again=timedelta(0)),
     Row("what never began is fenced", over(settled=False, finalizer=True), ("SetControl",), RunObjects()),
+    Row("a person has seen to it", over(settled=False, finalizer=True, annotations={"firedrill.dev/settled": "r1"}),
+        ("WriteStatus", "PublishEvent"), replace(STARTED, record=record(abort="x")), again=timedelta(0)),
+    Row("a person has seen to what another run left",
+        over(settled=False, finalizer=True, annotations={"firedrill.dev/settled": "r0"}), IDLE,
+        replace(STARTED, record=record(abort="x"))),
+    Row("somebody deleted the record", over(settled=False, begun=True, finalizer=True), IDLE, RunObjects()),
+    Row("somebody deleted the record, and a fence is no proof", over(settled=False, begun=True, finalizer=True), IDLE,
+        RunObjects(record=fence())),
+    Row("what was left is seen undone in another cluster", over(settled=False, finalizer=True, cluster_uid="c-1"), IDLE,
+        replace(STARTED, record=record(RecordState.UNDONE)), target={"cluster_uid": "c-2"}),
+    Row("what was left is seen undone in its own cluster", over(settled=False, finalizer=True, cluster_uid="c-1"),
+        ("WriteStatus",), replace(STARTED, record=record(RecordState.UNDONE)), target={"cluster_uid": "c-1"}),
     Row("something is left: a change has to wait", with_status(over(), over(settled=False).status.model_copy(
         update={"handled_spec": "else"})), IDLE, replace(STARTED, record=record(abort="x"))),
     Row("suspended since", over(suspend=True, generation=2), ("WriteStatus",)),

@@ -242,12 +242,15 @@ async def test_a_container_that_never_starts_is_no_injection() -> None:
     assert lab.problems() == []
 
 
-async def test_a_deleted_record_is_written_again_and_undone() -> None:
+@pytest.mark.parametrize("fenced", [False, True], ids=["deleted", "deleted, and a fence in its place"])
+async def test_a_deleted_record_is_written_again_and_undone(fenced: bool) -> None:
     lab = Lab(task(spec(PACKET_LOSS)))
 
     async def meddle() -> None:
         await lab.clock.sleep(9.0)
         lab.world.remove(RECORD_PATH)
+        if fenced:
+            lab.world.put(RECORD_PATH, {"metadata": {}, "data": {"control.json": '{"abort":"Deleted"}'}})
 
     async def play() -> None:
         await asyncio.gather(lab.both(lab.runner_process()), meddle())

@@ -9,6 +9,7 @@ from chaos_clock import T0
 
 from firedrill.api.record import ChangeState, PacketsDropped
 from firedrill.runner.faults.ephemeral import HostPod, container, parse_host
+from firedrill.runner.faults.packetloss import CLOCK_SKEW
 from firedrill.runner.faults.packetloss_undo import MAX_TRIES, Done, Start, Wait, next_step
 
 IN, OUT = "firedrill-r-in", "firedrill-r-out"
@@ -66,7 +67,7 @@ CASES: list[tuple[str, HostPod | None, float, type, str]] = [
     ("injecting", host((IN, "inject", RUNNING)), SOON, Wait, "not ended yet"),
     ("injecting for long", host((IN, "inject", RUNNING)), LATE, Wait, "not ended yet"),
     ("not started", host((IN, "inject", WAITING)), SOON, Wait, "ImagePullBackOff"),
-    ("never started", host((IN, "inject", WAITING)), LATE, Done, "never started"),
+    ("never started", host((IN, "inject", WAITING)), LATE, Done, "not seen to start"),
     ("injected", host((IN, "inject", ended(INJECTED))), SOON, Start, OUT),
     ("refused", host((IN, "inject", ended({"refused": "late"}, 3))), LATE, Start, OUT),
     ("undoing", host((IN, "inject", ended(INJECTED)), (OUT, "undo", RUNNING)), SOON, Wait, OUT),
@@ -114,6 +115,14 @@ def test_next_step(state: ChangeState, seen: HostPod | None, after: float, kind:
     step = next_step(seen, CHANGE.model_copy(update={"state": state}), T0 + timedelta(seconds=after))
     assert isinstance(step, kind), step
     assert words in str(step)
+
+
+@pytest.mark.parametrize("seen", [None, host((IN, "inject", WAITING))], ids=["pod gone", "not seen to start"])
+def test_what_a_node_that_is_cut_off_may_have_started_is_waited_out(seen: HostPod | None) -> None:
+    unseen = CHANGE.model_copy(update={"expires_at": None})
+    last = CHANGE.not_after + CLOCK_SKEW + timedelta(seconds=CHANGE.seconds)
+    assert isinstance(next_step(seen, unseen, last - timedelta(seconds=1)), Wait)
+    assert isinstance(next_step(seen, unseen, last + timedelta(seconds=1)), Done)
 
 
 def test_the_container_has_one_right_and_typed_arguments() -> None:

@@ -84,6 +84,24 @@ async def test_a_fence_of_the_operator_can_not_be_claimed(bench: Bench, data: An
         await bench.run(bench.store.update(lambda found: found))
 
 
+async def test_a_record_that_was_deleted_is_written_again(bench: Bench) -> None:
+    await bench.run(bench.store.restore(record()))
+    assert (await bench.run(bench.store.read()))[0] == record()
+
+
+async def test_it_is_written_again_also_where_a_fence_took_its_place(bench: Bench) -> None:
+    bench.world.put(RECORD_PATH, {"metadata": {}, "data": {"control.json": '{"abort":"Deleted"}'}})
+    await bench.run(bench.store.restore(record()))
+    found, control = await bench.run(bench.store.read())
+    assert (found, control.abort) == (record(), "Deleted")
+
+
+async def test_a_record_that_is_there_is_not_written_over(bench: Bench) -> None:
+    await bench.run(bench.store.claim(record("another")))
+    await bench.run(bench.store.restore(record()))
+    assert (await bench.run(bench.store.read()))[0] == record("another")
+
+
 async def test_a_conflict_is_met_with_the_newer_record(bench: Bench) -> None:
     await bench.run(bench.store.claim(record()))
     seen = []

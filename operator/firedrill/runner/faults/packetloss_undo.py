@@ -7,7 +7,7 @@ that undoes, so that it can never be added.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from firedrill.api.base import format_time
@@ -62,8 +62,9 @@ def next_step(host: HostPod | None, change: PacketsDropped, now: datetime) -> St
     if injecting.is_undo:
         return _undoing(host, change, [injecting])
     if injecting.exit_code is None:
-        if late and not injecting.started:
-            return Done("the injecting container never started, and it injects nothing any more if it does")
+        # A node that is cut off does not tell that it has started it: only the kernel's limit is sure.
+        if not injecting.started and now > _kernel_ends(change):
+            return Done("the injecting container was not seen to start, and if it did, the kernel has ended the drop")
         return Wait(f"the injecting container has not ended yet {injecting.waiting}".rstrip())
     return _undoing(host, change, [])
 
@@ -103,9 +104,14 @@ def packets_dropped_needs(change: PacketsDropped) -> list[Access]:
 
 def _pod_gone(change: PacketsDropped, now: datetime) -> Step:
     # A pod that was deleted by force may run on, unseen, on a node that is cut off. The kernel ends the drop there.
-    if change.expires_at and now < change.expires_at:
-        return Wait(f"the pod is gone; the kernel ends the drop at {format_time(change.expires_at)} at the latest")
+    if now < _kernel_ends(change):
+        return Wait(f"the pod is gone; the kernel ends the drop at {format_time(_kernel_ends(change))} at the latest")
     return Done("the pod is gone, and its network namespace with it")
+
+
+def _kernel_ends(change: PacketsDropped) -> datetime:
+    """When the drop is over, whoever has seen it begin."""
+    return change.expires_at or change.not_after + CLOCK_SKEW + timedelta(seconds=change.seconds)
 
 
 def _undoing(host: HostPod, change: PacketsDropped, first: list[ContainerView]) -> Step:

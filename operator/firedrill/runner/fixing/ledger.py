@@ -42,6 +42,8 @@ class Ledger:
     actor: str
     #: Whether there is a record, and with it perhaps something to undo.
     claimed: bool = False
+    #: Whether nothing is left to undo.
+    settled: bool = True
     audit: list[dict[str, Any]] = field(default_factory=list)
     findings: dict[str, Finding] = field(default_factory=dict)
     measurements: list[Measurement] = field(default_factory=list)
@@ -118,4 +120,5 @@ class Ledger:
             started_at=self.task.started_at,
             finished_at=self.clock.now(),
             report={**self.report, "audit": self.audit},
+            settled=self.settled,
         )

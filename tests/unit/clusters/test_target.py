@@ -1,0 +1,88 @@
+"""A target whose parts break off in a way that nobody foresaw counts as out of reach, and is tried again."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from firedrill.clusters import target as module
+from firedrill.clusters.client import KubeClient
+from firedrill.clusters.errors import Forbidden
+from firedrill.clusters.target import TargetWatch
+from support.seen import target
+
+Object = dict[str, Any]
+
+
+class Server(KubeClient):
+    """Answers, or raises what it is told to."""
+
+    def __init__(self, raises: Exception | None = None, at: str = "") -> None:
+        self.cluster = "finance"
+        self.raises, self.at = raises, at
+
+    async def get(self, path: str, params: object = None) -> Object:
+        if self.raises is not None and path.endswith(self.at):
+            raise self.raises
+        if path == "/version":
+            return {"gitVersion": "v1"}
+        return {"metadata": {"resourceVersion": "1", "uid": "cluster-1"}, "items": []}
+
+    async def create(self, path: str, body: Object, *, dry_run: bool = False) -> Object:
+        return {"status": {"allowed": True}}
+
+    def watch(self, path: str, params: object, *, silence: float) -> Any:
+        return Never()
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+class Never:
+    """A watch without events."""
+
+    async def __aenter__(self) -> "Never":
+        await asyncio.sleep(3600)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing to leave."""
+
+
+def watch(server: Server, changed: asyncio.Event | None = None) -> TargetWatch:
+    on_change = changed.set if changed else lambda: None
+    return TargetWatch(target(), server, on_key=lambda _: None, on_change=on_change)
+
+
+@pytest.mark.parametrize("at", ["/version", "/jobs", "/configmaps"])
+async def test_a_part_that_breaks_off_makes_it_unreachable_until_it_is_back(
+    at: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "_PROBE_EVERY", 0.01)
+    server, changed = Server(ValueError("nobody foresaw this"), at), asyncio.Event()
+    followed = watch(server, changed)
+    followed.start()
+    try:
+        await asyncio.wait_for(followed.looked.wait(), 5)
+        assert not followed.view("u").reachable
+        assert "nobody foresaw this" in followed.view("u").message
+        assert "broke off" in caplog.text
+        server.raises = None
+        async with asyncio.timeout(5):
+            while not followed.view("u").reachable:
+                changed.clear()
+                await changed.wait()
+        assert followed.view("u").cluster_uid == "cluster-1"
+    finally:
+        await followed.close()
+
+
+async def test_a_target_that_does_not_tell_which_cluster_it_is_is_unreachable() -> None:
+    followed = watch(Server(Forbidden(403, "Forbidden", "no"), "/kube-system"))
+    followed.start()
+    try:
+        await asyncio.wait_for(followed.looked.wait(), 5)
+        assert not followed.view("u").reachable
+        assert "may not get namespace kube-system" in followed.view("u").message
+    finally:
+        await followed.close()
