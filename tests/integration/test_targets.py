@@ -134,8 +134,8 @@ def out_of_reach_while_the_fault_is_on_and_beyond_the_deadline(world: World) -> 
 @tales.story
 def deleted_while_out_of_reach_it_stays_until_it_is_seen_undone(world: World) -> None:
     place = place_of(world)
-    subject = world.subject(chaos("check", place.name))
-    place.stand_in.part(subject.key, hold=3)
+    subject = world.subject(chaos("check", place.name, timeout="20s"))
+    place.stand_in.part(subject.key, hold=1000)
     subject.create()
     until_fault(world, subject)
     with place.proxy.unreachable():
@@ -246,8 +246,8 @@ def a_secret_that_is_gone_is_named(world: World) -> None:
 def a_target_whose_credentials_lead_elsewhere(world: World) -> None:
     """The Secret of one is swapped for that of another: what is there is not taken for its own."""
     place, other = place_of(world), place_of(world)
-    subject = world.subject(chaos("check", place.name))
-    place.stand_in.part(subject.key, hold=3)
+    subject = world.subject(chaos("check", place.name, timeout="30s"))
+    place.stand_in.part(subject.key, hold=1000)
     subject.create()
     until_fault(world, subject)
     where = paths.firedrill("targetclusters", name=place.name)
@@ -306,8 +306,8 @@ def one_that_refuses_writes_holds_up_no_other(world: World) -> None:
 @tales.story
 def a_target_that_is_deleted_while_a_fault_is_on(world: World) -> None:
     place = place_of(world)
-    subject = world.subject(chaos("check", place.name))
-    place.stand_in.part(subject.key, hold=3)
+    subject = world.subject(chaos("check", place.name, timeout="30s"))
+    place.stand_in.part(subject.key, hold=1000)
     subject.create()
     until_fault(world, subject)
     world.hub.delete(paths.firedrill("targetclusters", name=place.name))

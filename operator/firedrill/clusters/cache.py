@@ -59,7 +59,8 @@ def job_view(job: Object) -> JobView:
         if condition["status"] == "True" and condition["type"] in ("Complete", "Failed"):
             phase = JobPhase.SUCCEEDED if condition["type"] == "Complete" else JobPhase.FAILED
             message = f"{condition.get('reason', '')}: {condition.get('message', '')}".strip(": ")
-    return JobView(job["metadata"]["name"], job["metadata"]["uid"], phase, message)
+    running = bool((job.get("status") or {}).get("ready"))
+    return JobView(job["metadata"]["name"], job["metadata"]["uid"], phase, message, running)
 
 
 def result_of(configmap: Object) -> Result:

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,10 @@ Object = dict[str, Any]
 TargetAction = EnsureRun | SetControl | DeleteRun
 
 
+#: Seconds within which a watch shows what was created; after that it is looked after again.
+_SHOWN_WITHIN = 2.0
+
+
 class Stale(Exception):
     """The resource changed since it was read: look again."""
 
@@ -63,6 +68,7 @@ class Executor:
         self._images = images
         self._metrics = metrics
         self._check = check
+        self._ensured: dict[str, float] = {}
 
     async def carry_out(self, resource: RunResource, body: Object, actions: tuple[Action, ...]) -> None:
         """Carry out all actions. ``body`` is the resource as it was read.
@@ -145,6 +151,11 @@ class Executor:
         return written
 
     async def _ensure(self, resource: RunResource, action: EnsureRun) -> None:
+        now = time.monotonic()
+        self._ensured = {job: at for job, at in self._ensured.items() if now - at < _SHOWN_WITHIN}
+        if action.job in self._ensured:
+            # The watches have not shown yet what was created a moment ago.
+            return
         client, target = self._registry.client(action.cluster), self._registry.target(action.cluster)
         plan = jobs.Plan(resource, target, action, self._images.runner, self._images.pull_policy)
         namespace = target.spec.runner_namespace
@@ -161,6 +172,7 @@ class Executor:
             owners = existing["metadata"].get("ownerReferences") or []
             if uid not in [owner["uid"] for owner in owners]:
                 raise ClusterError(f"{task['metadata']['name']} still belongs to a Job that was deleted") from None
+        self._ensured[action.job] = time.monotonic()
         logger.info(
             "run ensured: Job %s/%s",
             namespace,

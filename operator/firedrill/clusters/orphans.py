@@ -13,7 +13,7 @@ from firedrill.clusters.errors import NotFound
 from firedrill.clusters.registry import Registry
 from firedrill.clusters.target import TargetWatch
 from firedrill.core import naming
-from firedrill.core.observed import JobPhase, RunObjects
+from firedrill.core.observed import RunObjects
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Orphans:
                 logger.warning("run %s lost its resource before it was undone: aborting it", job, extra=extra)
                 await self._abort(watch, job)
             return
-        if objects.guardian is not None and objects.guardian.phase is JobPhase.ACTIVE:
+        if objects.guardian is not None and objects.guardian.running:
             # It leaves by itself when nothing is left; where somebody deleted the record, only it knows what is.
             return
         for path in (

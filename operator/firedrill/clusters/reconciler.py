@@ -141,7 +141,7 @@ class Reconciler:
         if found is None:
             return view
         merged = replace(objects, result=found.result, record=found.record or objects.record)
-        return TargetView(view.target, view.reachable, view.message, {**view.runs, job: merged})
+        return replace(view, runs={**view.runs, job: merged})
 
     async def _halt(self) -> str:
         try:

@@ -27,6 +27,8 @@ class JobView:
     uid: str
     phase: JobPhase
     message: str = ""
+    #: Whether a pod of it is there and ready.
+    running: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,3 +117,8 @@ class RunContext:
     ending: str = ""
     #: What a person said of that.
     ending_note: str = ""
+
+    @property
+    def ending_told(self) -> str:
+        """The end with what was said of it, as ``Word: text``."""
+        return f"{self.ending}: {self.ending_note}" if self.ending_note else self.ending

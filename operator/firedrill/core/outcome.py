@@ -41,8 +41,11 @@ class Judgement:
     note: str = field(default="")
 
 
-def _end(case: Case, verdict: Verdict, reason: str, message: str) -> Judgement:
-    """End the run here; where it may have changed something, only once that is seen undone."""
+def _end(case: Case, verdict: Verdict, reason: str, message: str, *, abort: str = "") -> Judgement:
+    """End the run here; where it may have changed something, only once that is seen undone.
+
+    ``abort`` is what runner and guardian are told, as ``Word: text``; else the reason.
+    """
     outcome = Outcome(verdict, reason, message, settled=case.settled)
     if not case.attempted:
         return Judgement(outcome)
@@ -54,8 +57,8 @@ def _end(case: Case, verdict: Verdict, reason: str, message: str) -> Judgement:
     if case.settled:
         return Judgement(outcome)
     if case.now > case.run.deadline + SETTLE_GRACE:
-        return Judgement(_not_undone(case, reason), _abort(case, reason))
-    return Judgement(None, _abort(case, reason), f"undoing: {message}")
+        return Judgement(_not_undone(case, reason), _abort(case, abort or reason))
+    return Judgement(None, _abort(case, abort or reason), f"undoing: {message}")
 
 
 def _abort(case: Case, reason: str) -> tuple[Action, ...]:
@@ -112,8 +115,8 @@ def ended_early(case: Case) -> Judgement | None:
     """Superseded, replaced, deleted or halted."""
     if not case.run.ending:
         return None
-    why = ": ".join(filter(None, (case.run.ending, case.run.ending_note)))
-    return _end(case, Verdict.INCONCLUSIVE, case.run.ending, f"the run was ended early: {why}")
+    why = case.run.ending_told
+    return _end(case, Verdict.INCONCLUSIVE, case.run.ending, f"the run was ended early: {why}", abort=why)
 
 
 def target_gone(case: Case) -> Judgement | None:

@@ -28,22 +28,10 @@ from firedrill.core.case import Case
 from firedrill.core.observed import NOTHING, Observed, RunContext
 from firedrill.core.outcome import judge, refusal
 from firedrill.core.progress import advance, intend, settle
-from firedrill.core.schedule import (
-    Trigger,
-    check_schedule,
-    due_trigger,
-    missed,
-    next_fire,
-    planned_run,
-    requested_run,
-)
+from firedrill.core.schedule import Trigger, check_schedule, due_trigger, next_fire
 from firedrill.core.summary import finish, fit, kind_findings, set_conditions
 from firedrill.core.targets import matched, missing_names
-
-#: While a run goes on, a look at the clock; everything else arrives as an event.
-POLL = timedelta(seconds=5)
-#: An idle resource is looked at this often in case an event was lost. It costs no write.
-RESYNC = timedelta(minutes=10)
+from firedrill.core.waiting import POLL, handled, hold_back, refuse, wait
 
 
 def step(observed: Observed, now: datetime) -> Decision:
@@ -71,90 +59,12 @@ def _idle(observed: Observed, now: datetime) -> Decision:
         check_schedule(spec, now)
         trigger = due_trigger(resource, spec, now)
     except InvalidInput as error:
-        return _refuse(resource, str(error), now)
+        return refuse(resource, str(error), now)
     if trigger is None:
-        return _wait(resource, spec, now)
+        return wait(resource, spec, now)
     if observed.halted and resource.kind.mutates:
-        return _hold_back(resource, f"halted: {observed.halted}", now)
+        return hold_back(resource, f"halted: {observed.halted}", now)
     return _start(observed, spec, trigger, now)
-
-
-def _handled(resource: RunResource) -> dict[str, str | None]:
-    return {
-        "handled_spec": naming.spec_hash(resource.raw_spec),
-        "handled_run_at": requested_run(resource) or None,
-    }
-
-
-def _refuse(resource: RunResource, message: str, now: datetime) -> Decision:
-    status = resource.status.model_copy(
-        update={
-            **_handled(resource),
-            "verdict": Verdict.ERROR,
-            "score": None,
-            "message": message[:1024],
-            "next_run": None,
-        }
-    )
-    status = set_conditions(
-        status,
-        [
-            Finding(type="Complete", status=ConditionStatus.TRUE, reason="InvalidSpec", message=message[:2048]),
-            Finding(type="Passed", status=ConditionStatus.UNKNOWN, reason="InvalidSpec", message=message[:2048]),
-        ],
-        resource.meta.generation,
-        now,
-    )
-    if status == resource.status:
-        return Decision(look_again=RESYNC)
-    return Decision((WriteStatus(status), PublishEvent("InvalidSpec", message[:1024], warning=True)), RESYNC)
-
-
-def _wait(resource: RunResource, spec: RunSpec, now: datetime) -> Decision:
-    """Nothing is due: say since when and for what it waits, once."""
-    status = resource.status
-    if missed(resource, spec, now):
-        following = next_fire(spec.schedule or "", spec.time_zone, now)
-    else:
-        following = planned_run(resource, spec, now)
-    update: dict[str, object] = {"next_run": following}
-    if status.handled_spec is None and not spec.suspend:
-        update |= _handled(resource)
-    if status.last_run is None:
-        # What an earlier spec was told has no bearing on this one.
-        update |= {"verdict": None, "message": ""}
-    waiting = status.model_copy(update=update)
-    if status.last_run is None:
-        reason = "Suspended" if spec.suspend else "Scheduled" if spec.schedule else "Held"
-        waiting = set_conditions(
-            waiting,
-            [
-                Finding(type="Complete", status=ConditionStatus.FALSE, reason=reason, message="no run was started yet"),
-                Finding(type="Passed", status=ConditionStatus.UNKNOWN, reason=reason, message="no run was started yet"),
-            ],
-            resource.meta.generation,
-            now,
-        )
-    elif status.observed_generation != resource.meta.generation:
-        waiting = waiting.model_copy(update={"observed_generation": resource.meta.generation})
-    again = min(RESYNC, max(following - now, timedelta(0))) if following else RESYNC
-    return Decision((WriteStatus(waiting),) if waiting != status else (), again)
-
-
-def _hold_back(resource: RunResource, message: str, now: datetime) -> Decision:
-    told = resource.status.model_copy(update={"message": message[:1024]})
-    if resource.status.last_run is None:
-        told = set_conditions(
-            told,
-            [
-                Finding(type="Complete", status=ConditionStatus.FALSE, reason="Halted", message=message),
-                Finding(type="Passed", status=ConditionStatus.UNKNOWN, reason="Halted", message=message),
-            ],
-            resource.meta.generation,
-            now,
-        )
-    # A halt may have come and gone before the watch of it has looked again.
-    return Decision((WriteStatus(told),) if told != resource.status else (), POLL)
 
 
 def _start(observed: Observed, spec: RunSpec, trigger: Trigger, now: datetime) -> Decision:
@@ -171,7 +81,7 @@ def _start(observed: Observed, spec: RunSpec, trigger: Trigger, now: datetime) -
     names = matched(spec.clusters, observed.targets)
     begun = resource.status.model_copy(
         update={
-            **_handled(resource),
+            **handled(resource),
             "last_run": run,
             "next_run": following,
             "observed_generation": meta.generation,
@@ -244,7 +154,7 @@ def _carry_on(observed: Observed, run: RunRef, now: datetime) -> Decision:
     resource, status = observed.resource, observed.resource.status
     deadline = run.deadline or run.started_at + (run_limit(resource.spec) if resource.spec else timedelta(minutes=10))
     ending = _ending(observed, now)
-    note = observed.halted if ending == "Halted" else ""
+    note = observed.halted[:512] if ending == "Halted" else ""
     context = RunContext(run.id, run.started_at, deadline, resource.kind.mutates, ending, note)
     clusters: list[ClusterResult] = []
     actions: list[Action] = []

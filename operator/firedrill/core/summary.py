@@ -169,25 +169,15 @@ def finish(
     generation = resource.status.observed_generation or resource.meta.generation
     status, spec = resource.status, resource.spec
     verdict = worst(c.verdict for c in clusters if c.verdict)
-    told = message or _message(clusters, verdict)
-    why = reason or next((c.reason for c in clusters if c.verdict is verdict), "NoTargets")
     points = score(verdict, [m for c in clusters for m in c.measurements])
     entry = HistoryEntry(id=run.id, verdict=verdict, score=points, started_at=run.started_at, finished_at=now)
     history = [entry, *status.history]
     threshold = spec.failure_threshold if spec else None
     kept = history[: max(spec.history_limit if spec else 10, threshold.of if threshold else 0)]
     pass_rate, flip_rate = _rates(kept)
-    findings = [
-        Finding(type="Complete", status=ConditionStatus.TRUE, reason=reason or "Finished", message=told),
-        _passed_finding(verdict, why, told, history, threshold),
-        *kind_findings(resource.kind, clusters),
-    ]
     passed = sum(c.verdict is Verdict.PASSED for c in clusters)
     ended = status.model_copy(
         update={
-            "verdict": verdict,
-            "score": points,
-            "message": told[:1024],
             "clusters": list(clusters),
             "history": kept,
             "last_run": run.model_copy(update={"finished_at": now}),
@@ -197,6 +187,36 @@ def finish(
             "report": next((c.report for c in clusters if c.report), ""),
         }
     )
+    return _concluded(resource, ended, reason, message, history, generation, now)
+
+
+def recall(resource: RunResource, now: datetime) -> RunStatus:
+    """Status as the last run left it: what was said of a spec that was wrong since then has no bearing any more."""
+    status = resource.status
+    return _concluded(resource, status, "", "", status.history, resource.meta.generation, now)
+
+
+def _concluded(
+    resource: RunResource,
+    status: RunStatus,
+    reason: str,
+    message: str,
+    history: Sequence[HistoryEntry],
+    generation: int,
+    now: datetime,
+) -> RunStatus:
+    """Verdict, score, message and conditions from what the targets said."""
+    clusters = status.clusters
+    verdict = worst(c.verdict for c in clusters if c.verdict)
+    told = message or _message(clusters, verdict)
+    why = reason or next((c.reason for c in clusters if c.verdict is verdict), "NoTargets")
+    findings = [
+        Finding(type="Complete", status=ConditionStatus.TRUE, reason=reason or "Finished", message=told),
+        _passed_finding(verdict, why, told, history, resource.spec.failure_threshold if resource.spec else None),
+        *kind_findings(resource.kind, clusters),
+    ]
+    points = score(verdict, [m for c in clusters for m in c.measurements])
+    ended = status.model_copy(update={"verdict": verdict, "score": points, "message": told[:1024]})
     return fit(set_conditions(ended, findings, generation, now))
 
 

@@ -24,6 +24,7 @@ from firedrill.clusters.credentials import api_from_environment
 from firedrill.clusters.errors import NotFound
 from firedrill.core import naming
 from firedrill.core.actions import EnsureRun
+from support.pod_process import sigkill
 
 CONTEXT = os.environ.get("FIREDRILL_E2E_CONTEXT", "firedrill-iot")
 IMAGE = os.environ.get("FIREDRILL_E2E_IMAGE", "docker.io/firedrill/runner:dev")
@@ -137,9 +138,10 @@ class Run:
         await self.target.client.patch(path, {"data": {"control.json": json.dumps(fields)}})
 
     async def kill_runner(self) -> None:
-        """End the runner's pod without a warning."""
-        selector = f"batch.kubernetes.io/job-name={self.job}"
-        kubectl("-n", RUNNER_NAMESPACE, "delete", "pod", "-l", selector, "--force", "--grace-period=0")
+        """Kill the runner's process without a warning; a pod deleted by force would still get SIGTERM, and undo."""
+        query = {"labelSelector": f"batch.kubernetes.io/job-name={self.job}"}
+        found = await self.target.client.get(paths.pods(RUNNER_NAMESPACE), query)
+        sigkill(found["items"][-1]["metadata"]["uid"])
 
     async def sandbox_exists(self) -> bool:
         """Whether its sandbox is there."""

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import secrets
-import signal
 import subprocess
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pytest
 import yaml
 
 from firedrill.api.kinds import CHAOS_EXPERIMENT
@@ -27,6 +25,7 @@ from firedrill.clusters.client import KubeClient
 from firedrill.clusters.errors import Conflict, NotFound
 from firedrill.core import naming
 from firedrill.core.actions import EnsureRun
+from support.pod_process import sigkill
 
 T = TypeVar("T")
 Object = dict[str, Any]
@@ -257,15 +256,8 @@ class Run:
         await self.bench.client.delete(path, grace_seconds=grace_seconds)
 
     async def sigkill(self, job: str) -> None:
-        """Kill the process of a Job without a warning: from the machine of the node, as nothing in the pod can."""
-        self.sigkill_process((await self.pod(job))["metadata"]["uid"])
-
-    def sigkill_process(self, pod_uid: str) -> None:
-        """Kill the process of a pod of this run, also once the pod itself was deleted."""
-        pid = _process_of(pod_uid)
-        if pid is None:
-            pytest.skip("the processes of the nodes are not on this machine, or are not ours to kill")
-        os.kill(pid, signal.SIGKILL)
+        """Kill the process of a Job without a warning."""
+        sigkill((await self.pod(job))["metadata"]["uid"])
 
     async def job_ended(self, job: str, seconds: float = 90) -> str:
         """How a Job has ended: Complete or Failed."""
@@ -276,16 +268,3 @@ class Run:
             return next((kind for kind in ended if kind in ("Complete", "Failed")), None)
 
         return await eventually(look, f"Job {job} has ended", seconds)
-
-
-def _process_of(pod_uid: str) -> int | None:
-    """The first process of a pod's container, told by the environment that its Job gives it."""
-    mark = f"POD_UID={pod_uid}".encode()
-    found = []
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if mark in environ.read_bytes().split(b"\0"):
-                found.append(int(environ.parent.name))
-        except OSError:
-            continue  # it has ended, or belongs to somebody else
-    return min(found, default=None)

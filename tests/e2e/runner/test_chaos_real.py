@@ -14,6 +14,7 @@ from firedrill.clusters import paths
 from firedrill.clusters.errors import Conflict, Invalid
 from firedrill.core.naming import guardian_name, record_name
 from firedrill.runner.faults.ephemeral import add_container, container
+from support.pod_process import sigkill
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
@@ -154,7 +155,7 @@ async def test_with_nobody_left_the_kernel_ends_it(bench: Bench) -> None:
         await bench.client.delete(paths.jobs(bench.runner, job), propagation="Orphan")
     # A guardian ignores SIGTERM, and its container would be restarted if its pod were left; a runner would undo.
     await bench.client.delete(paths.pods(bench.runner, guardian["metadata"]["name"]), grace_seconds=0)
-    run.sigkill_process(guardian["metadata"]["uid"])
+    sigkill(guardian["metadata"]["uid"])
     await run.sigkill(run.job)
     assert [bench.connects(pod["status"]["podIP"]) for pod in ledgers] == [0, 0]
     last = max(

@@ -238,6 +238,12 @@ def test_chain(row: Row) -> None:
     assert tuple(type(action) for action in judgement.actions) == row.actions
 
 
+def test_a_halt_tells_runner_and_guardian_why() -> None:
+    halted = next(row for row in ROWS if row.name == "ended while the fault is on")
+    aborting = judge(case_of(replace(halted, why="incident 7")))
+    assert [a.control.abort for a in aborting.actions if isinstance(a, SetControl)] == ["Halted: incident 7"]
+
+
 def test_an_abort_carries_the_reason_and_an_approval_keeps_what_was_asked() -> None:
     aborting = judge(case_of(next(row for row in ROWS if row.name == "ended while the fault is on")))
     assert [a.control.abort for a in aborting.actions if isinstance(a, SetControl)] == ["Halted"]

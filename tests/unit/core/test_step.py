@@ -14,7 +14,8 @@ from firedrill.api.verdict import ConditionStatus, Verdict
 from firedrill.core.actions import Decision, EnsureRun, PublishEvent, SetControl, WriteStatus
 from firedrill.core.naming import spec_hash
 from firedrill.core.observed import JobPhase, RunObjects, TargetView
-from firedrill.core.step import POLL, RESYNC, step
+from firedrill.core.step import step
+from firedrill.core.waiting import POLL, RESYNC
 from support.seen import (
     T0,
     after,
@@ -60,6 +61,7 @@ def over(
         name="finance",
         verdict=Verdict.PASSED,
         reason="P",
+        message="m of finance",
         job="firedrill/j",
         settled=settled,
         begun=begun,
@@ -75,6 +77,15 @@ def over(
         history=[HistoryEntry(id="r1", verdict=Verdict.PASSED, started_at=T0, finished_at=after(30))],
     )
     return with_status(of, status)
+
+
+def mended(of: RunResource) -> RunResource:
+    """As the operator left it when it had refused a spec that is right again."""
+    refused = step(seen(replace(of, spec=None, invalid="spec.schedule: wrong")), after(40))
+    told = written(refused)
+    assert told is not None
+    assert told.verdict is Verdict.ERROR
+    return with_status(of, told.model_copy(update={"handled_spec": of.status.handled_spec}))
 
 
 def target_of(of: RunResource, objects: RunObjects, **more: Any) -> TargetView:
@@ -195,6 +206,8 @@ ROWS = [
         ("WriteStatus",), replace(STARTED, record=record(RecordState.UNDONE)), target={"cluster_uid": "c-1"}),
     Row("something is left: a change has to wait", with_status(over(), over(settled=False).status.model_copy(
         update={"handled_spec": "else"})), IDLE, replace(STARTED, record=record(abort="x"))),
+    Row("a spec that was wrong for a while: the last run counts again", mended(over(generation=3)), ("WriteStatus",),
+        complete=("True", "Finished"), passed=("True", "P"), message="m of finance"),
     Row("suspended since", over(suspend=True, generation=2), ("WriteStatus",)),
 ]  # fmt: skip
 

@@ -212,7 +212,8 @@ async def claim(
         if answer.claim and answer.claim != context.identity.uid:
             raise ClaimedByAnother(f"pod {answer.claim} has claimed the run")
         context.ledger.decided("claim the record", "refused", answer.abort or "the run was cancelled")
-        raise inconclusive(answer.abort or "Cancelled", "the run was cancelled before anything was changed")
+        word = answer.abort.partition(":")[0] or "Cancelled"
+        raise inconclusive(word, f"the run was cancelled before anything was changed: {answer.abort or word}")
     context.ledger.claimed = True
     context.ledger.decided("claim the record", "claimed", "nothing has been changed before", {"manager": FIELD_MANAGER})
 
