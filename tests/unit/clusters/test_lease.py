@@ -8,6 +8,7 @@ import pytest
 from firedrill.clusters import lease as module
 from firedrill.clusters.errors import ApiError, Conflict, NotFound, Unreachable
 from firedrill.clusters.lease import DURATION, RENEW_EVERY, SAFE, Lease, LeaseLost
+from support.clock import Clock
 
 Object = dict[str, Any]
 
@@ -46,16 +47,6 @@ class Server:
         self.version += 1
         self.lease = {**body, "metadata": {**body["metadata"], "resourceVersion": str(self.version)}}
         return self.lease
-
-
-class Clock:
-    """The monotonic clock of this process."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture

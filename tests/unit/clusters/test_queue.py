@@ -5,16 +5,7 @@ import asyncio
 import pytest
 
 from firedrill.clusters.queue import WorkQueue
-
-
-class Clock:
-    """Time that passes when told."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from support.clock import Clock
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from firedrill.clusters.cache import Key
 from firedrill.clusters.errors import Unreachable
 from firedrill.clusters.queue import WorkQueue
 from firedrill.clusters.resync import HubWatch
+from support.clock import Clock
 
 Object = dict[str, Any]
 SILENCE = 75.0
@@ -36,16 +37,6 @@ class Hub:
         if len(found) > first + 2:
             page["metadata"] = {"continue": str(first + 2)}
         return page
-
-
-class Clock:
-    """The monotonic clock."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture
