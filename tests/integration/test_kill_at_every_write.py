@@ -180,7 +180,8 @@ class Lifetimes:
         assert (conditions["Passed"], conditions["Complete"]) == (life.passed, life.complete), status
         assert [entry["id"] for entry in status["history"]] == [status["lastRun"]["id"]], status["history"]
         if life.mutates:
-            assert conditions["RecoveryVerified"][0] == "True", status
+            # Where the run ended before its result came, no probe has confirmed what the record shows.
+            assert conditions["RecoveryVerified"] in (("True", "Seen"), ("Unknown", "UndoneNotProbed")), status
             assert all(entry.get("settled", True) for entry in status["clusters"]), status
 
 

@@ -104,3 +104,5 @@ class Target:
     uid: str
     labels: Mapping[str, str]
     spec: TargetClusterSpec
+    #: False where its spec can not be read, and ``spec`` says nothing.
+    valid: bool = True

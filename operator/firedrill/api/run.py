@@ -156,9 +156,11 @@ class RunRef(LenientModel):
 
     id: str = Field(max_length=16, description="Hash of what triggered the run.")
     trigger: str = Field(max_length=128, description="Spec, Schedule or RunAt, with its value.")
+    generation: int | None = Field(default=None, description="Generation of the spec that it ran.")
     started_at: Time = Field(description="When the run started.")
     deadline: Time | None = Field(default=None, description="When it has to be over; a later change does not move it.")
     finished_at: Time | None = Field(default=None, description="When it ended; absent while it goes on.")
+    ended_by: str = Field(default="", max_length=64, description="Word of an early end, such as Superseded.")
 
 
 class ClusterResult(LenientModel):

@@ -105,6 +105,7 @@ class Executor:
 
     async def _in_target(self, resource: RunResource, actions: Sequence[TargetAction]) -> ClusterError | None:
         try:
+            await self._registry.verify(actions[0].cluster)
             for action in actions:
                 self._check()
                 if isinstance(action, EnsureRun):

@@ -20,7 +20,7 @@ from firedrill.core.actions import EnsureRun
 
 Object = dict[str, Any]
 
-#: Results and Jobs are kept at least this long, well past every deadline: a Job that is gone was never run.
+#: Results and Jobs are kept this long after the deadline of their run at least: a Job that is gone was never run.
 _TTL_SECONDS = 2 * 86400
 #: Runner and guardian end by themselves; the Job's own limit is for those that hang.
 _DEADLINE_SLACK = 120
@@ -162,7 +162,7 @@ def _job(
             "backoffLimit": backoff_limit,
             "podReplacementPolicy": "Failed",
             "activeDeadlineSeconds": limit,
-            "ttlSecondsAfterFinished": _TTL_SECONDS,
+            "ttlSecondsAfterFinished": limit + _TTL_SECONDS,
             "template": {
                 "metadata": {"labels": labels, "annotations": annotations},
                 "spec": {

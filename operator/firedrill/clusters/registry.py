@@ -75,6 +75,10 @@ class Registry:
             raise ClusterError(f"target {cluster} has no client")
         return watch
 
+    async def verify(self, cluster: str) -> None:
+        """Raise ClusterError where a target is not the cluster that it was, or has no client."""
+        await self._watch(cluster).verify()
+
     def watches(self) -> list[TargetWatch]:
         """All targets that are followed."""
         return list(self._watches.values())
@@ -111,8 +115,9 @@ class Registry:
             spec = TargetClusterSpec.model_validate(body.get("spec") or {})
         except ValidationError as error:
             # A slip in the spec must not look as if the target were gone: its runs wait for it.
-            if name in self._watches:
-                self._broken[name] = (self._watches[name].target, describe(error))
+            watch = self._watches.get(name)
+            known = watch.target if watch else Target(name, meta.uid, meta.labels, TargetClusterSpec(), valid=False)
+            self._broken[name] = (known, describe(error))
             await self._drop(name)
             await self._write(body, _status(body, problem=describe(error), reason="InvalidSpec"))
             return
@@ -147,7 +152,7 @@ class Registry:
             json.dumps([secret.get("data"), target.uid, target.spec.runner_namespace], sort_keys=True).encode()
         ).hexdigest()
         watch = self._watches.get(target.name)
-        if watch is not None and self._marks.get(target.name) == mark:
+        if watch is not None and not watch.moved and self._marks.get(target.name) == mark:
             watch.target = target
             return
         await self._drop(target.name)

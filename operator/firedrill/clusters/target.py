@@ -74,6 +74,8 @@ class TargetWatch:
             "server": "not asked yet",
         }
         self._unasked = set(self._errors)
+        #: The address leads to another cluster than it did in the beginning: nothing known of it counts any more.
+        self.moved = False
         #: Set once every part has answered, or failed, for the first time.
         self.looked = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -156,31 +158,46 @@ class TargetWatch:
         fresh = True
         while True:
             try:
+                await self.verify()
                 version = await self.client.get("/version")
                 if fresh or version.get("gitVersion") != self.facts.version:
                     self.facts = await self._look(str(version.get("gitVersion", "")))
                     self._on_change()
                 fresh = False
-                self._set("server", None)
+                if not self.moved:
+                    self._set("server", None)
             except ClusterError as error:
                 fresh = True
                 self._set("server", str(error))
             await asyncio.sleep(_PROBE_EVERY)
 
-    async def _look(self, version: str) -> Facts:
+    async def verify(self) -> None:
+        """Raise ClusterError where the address leads to another cluster than what is known here comes from."""
+        uid = await self._identity()
+        if self.facts.cluster_uid not in ("", uid):
+            self.moved = True
+            self._set("server", f"the address leads to another cluster now ({uid}, not {self.facts.cluster_uid})")
+            self._on_change()
+            raise ClusterError(str(self._errors["server"]))
+
+    async def _identity(self) -> str:
         try:
             system = await self.client.get(paths.path("v1", "namespaces", name="kube-system"))
         except Forbidden as error:
             raise ClusterError(
                 f"which cluster this is can not be told, its credentials may not get namespace kube-system: {error}"
             ) from error
+        return str(system["metadata"]["uid"])
+
+    async def _look(self, version: str) -> Facts:
+        uid = await self._identity()
         nodes: int | None = None
         try:
             listed = await self.client.get(paths.path("v1", "nodes"), {"limit": "500"})
             nodes = len(listed["items"]) + int(listed["metadata"].get("remainingItemCount", 0))
         except ClusterError as error:
             logger.info("nodes of %s are not counted: %s", self.target.name, error)
-        return Facts(version, system["metadata"]["uid"], nodes, [await self._may(*needed) for needed in _NEEDED])
+        return Facts(version, uid, nodes, [await self._may(*needed) for needed in _NEEDED])
 
     async def _may(self, verb: str, group: str, resource: str) -> Capability:
         review = await self.client.create(

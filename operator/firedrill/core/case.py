@@ -39,9 +39,8 @@ class Case:
     @property
     def begun(self) -> bool:
         """Whether the run was ever seen to have begun to change something."""
-        view, result = self.objects.record, self.objects.result
-        recorded = view is not None and (view.unreadable or (view.record is not None and view.record.state.begun))
-        return self.known.begun or recorded or (result is not None and not result.settled)
+        result = self.objects.result
+        return self.known.begun or shows_begun(self.objects.record) or (result is not None and not result.settled)
 
     @property
     def settled(self) -> bool:
@@ -58,6 +57,21 @@ class Case:
             f" annotate with {ANNOTATION_SETTLED}={self.run.run_id}"
         )
 
+    @property
+    def beyond_sight(self) -> bool:
+        """Whether nobody but a person can tell what is left."""
+        return is_beyond_sight(self.view, self.objects.record, self.begun)
+
+    @property
+    def seen_to(self) -> bool:
+        """Whether a person says that they have seen to what is left."""
+        return self.resource.meta.annotations.get(ANNOTATION_SETTLED) == self.run.run_id
+
+
+def shows_begun(view: RecordView | None) -> bool:
+    """Whether a record shows that changes may have been made."""
+    return view is not None and (view.unreadable or (view.record is not None and view.record.state.begun))
+
 
 def settles(view: RecordView | None, begun: bool) -> bool:
     """Whether a record shows that nothing is left; one that only fences the run shows nothing of one that had begun."""
@@ -67,3 +81,8 @@ def settles(view: RecordView | None, begun: bool) -> bool:
 def is_lost(view: RecordView | None, begun: bool) -> bool:
     """Whether somebody deleted the record of a run that had begun: the guardian writes it again, if it can."""
     return begun and (view is None or (view.record is None and not view.unreadable))
+
+
+def is_beyond_sight(view: TargetView | None, record: RecordView | None, begun: bool) -> bool:
+    """Whether the machine can not see what is left: the target is out of reach, or its record gone or unreadable."""
+    return view is None or not view.reachable or is_lost(record, begun) or (record is not None and record.unreadable)

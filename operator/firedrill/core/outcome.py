@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.meta import ANNOTATION_APPROVE
-from firedrill.api.record import Control, RecordState
+from firedrill.api.record import ChangeState, Control, RecordState
 from firedrill.api.resource import RunResource
 from firedrill.api.task import Result
 from firedrill.api.verdict import Verdict
@@ -55,10 +55,20 @@ def _end(case: Case, verdict: Verdict, reason: str, message: str, *, abort: str 
         unwanted = case.run.ending and case.reachable and going
         return Judgement(outcome, (DeleteRun(case.known.name, case.job),) if unwanted else ())
     if case.settled:
-        return Judgement(outcome)
+        return Judgement(replace(outcome, message=message + _what_stays(case)))
     if case.now > case.run.deadline + SETTLE_GRACE:
         return Judgement(_not_undone(case, reason), _abort(case, abort or reason))
-    return Judgement(None, _abort(case, abort or reason), f"undoing: {message}")
+    waits = f"waiting, {_what_is_left(case)}: {message}; {case.how_to_settle}"
+    return Judgement(None, _abort(case, abort or reason), waits if case.beyond_sight else f"undoing: {message}")
+
+
+def _what_stays(case: Case) -> str:
+    """A fix that was verified before its run ended early is in place, and that must be told."""
+    view = case.objects.record
+    if view is None or view.record is None or view.record.state is not RecordState.KEPT:
+        return ""
+    kept = "; ".join(change.evidence for change in view.record.changes if change.state is ChangeState.KEPT)
+    return f"; the fix was verified before, and stays: {kept}"
 
 
 def _abort(case: Case, reason: str) -> tuple[Action, ...]:
@@ -79,10 +89,14 @@ def _not_undone(case: Case, reason: str) -> Outcome:
 
 
 def _what_is_left(case: Case) -> str:
+    if case.view is None:
+        return "the TargetCluster is gone"
     if not case.reachable:
         return "the target is out of reach"
     if is_lost(case.objects.record, case.begun):
         return f"the record {case.job}-record is gone"
+    if case.objects.record is not None and case.objects.record.unreadable:
+        return f"the record {case.job}-record can not be read"
     if case.objects.record is None:
         return "the target did not take the word to stop"
     return f"the target still holds the record {case.job}-record"
@@ -109,6 +123,15 @@ def _unproven(case: Case, result: Result) -> Outcome:
         return outcome
     message = f"{result.message[:600]}; {outcome.message}"
     return replace(outcome, verdict=result.verdict, reason=result.reason, message=message)
+
+
+def seen_to(case: Case) -> Judgement | None:
+    """A person says that nothing is left, where the machine can not see it."""
+    if not (case.changed_something and case.beyond_sight and case.seen_to):
+        return None
+    reason = case.run.ending or "SettledByHand"
+    message = f"{_what_is_left(case)}; a person says that nothing is left to undo in {case.known.name}"
+    return Judgement(Outcome(Verdict.INCONCLUSIVE, reason, message))
 
 
 def ended_early(case: Case) -> Judgement | None:
@@ -150,12 +173,14 @@ def out_of_time(case: Case) -> Judgement | None:
     """Past the deadline; before a Job could be created anew."""
     if case.now <= case.run.deadline:
         return None
-    return _end(case, Verdict.INCONCLUSIVE, "Timeout", f"no result until the deadline {case.run.deadline:%H:%M:%S} UTC")
+    return _end(
+        case, Verdict.INCONCLUSIVE, "Timeout", f"no result was seen by the deadline {case.run.deadline:%H:%M:%S} UTC"
+    )
 
 
 def refused(case: Case) -> Judgement | None:
     """The policy of the target does not allow this run."""
-    if case.view is None or case.attempted:
+    if case.view is None or case.attempted or not case.view.target.valid:
         return None
     rule = refusal(case.resource, case.view)
     return Judgement(Outcome(Verdict.INCONCLUSIVE, "NotPermitted", rule)) if rule else None
@@ -192,8 +217,13 @@ def job_lost(case: Case) -> Judgement | None:
 
     With the Job goes the record of a run that was undone; that there was one is known from the entry.
     """
-    if case.objects.job is not None or not (case.begun or case.objects.record):
+    view = case.objects.record
+    if case.objects.job is not None or not (case.begun or view):
         return None
+    if view is not None and view.record is None and not case.begun:
+        word = view.control.abort.partition(":")[0] or "Cancelled"
+        message = f"the run was ended before it began: {view.control.abort}"
+        return _end(case, Verdict.INCONCLUSIVE, word, message)
     return _end(case, Verdict.ERROR, "JobLost", f"Job {case.known.job} was deleted by someone else")
 
 
@@ -233,6 +263,7 @@ def running(case: Case) -> Judgement | None:
 #: In this order: a result counts before all else; nothing is created after the deadline.
 POLICIES: tuple[Callable[[Case], Judgement | None], ...] = (
     finished,
+    seen_to,
     target_gone,
     ended_early,
     refused,

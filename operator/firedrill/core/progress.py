@@ -2,17 +2,16 @@
 
 from datetime import datetime, timedelta
 
-from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.meta import ANNOTATION_SETTLED
-from firedrill.api.record import Control, Record, RecordState
-from firedrill.api.run import ClusterResult, RunStatus
-from firedrill.api.verdict import Condition, ConditionStatus
+from firedrill.api.record import Control
+from firedrill.api.run import ClusterResult
 from firedrill.core import naming
 from firedrill.core.actions import Action, Decision, EnsureRun, PublishEvent, SetControl, WriteStatus
-from firedrill.core.case import Case, is_lost, settles
-from firedrill.core.observed import Observed, RunObjects, TargetView
+from firedrill.core.case import Case, is_beyond_sight, is_lost, settles, shows_begun
+from firedrill.core.observed import NOTHING, Observed, RecordView, TargetView
 from firedrill.core.outcome import Judgement
-from firedrill.core.summary import cluster_result, kind_findings, set_conditions
+from firedrill.core.recorded import recorded
+from firedrill.core.summary import cluster_result, kind_findings, ran_generation, set_conditions
 
 #: How often a fault that was not seen undone is looked for.
 _SETTLE_POLL = timedelta(seconds=10)
@@ -46,7 +45,7 @@ def intend(entry: ClusterResult, view: TargetView, job: str, *, mutates: bool) -
 
 def _told(note: str) -> str:
     """Only what lasts is told while a run goes on: each change of the text costs a write."""
-    return note if note.startswith("waiting") else "running"
+    return note if note.startswith(("waiting", "undoing")) else "running"
 
 
 def _noted(case: Case, generation: int, now: datetime) -> ClusterResult:
@@ -56,44 +55,12 @@ def _noted(case: Case, generation: int, now: datetime) -> ClusterResult:
     if view is None or view.record is None:
         return known
     record = view.record
-    findings = _chaos_findings(record, case.known, generation, now)
     return known.model_copy(
         update={
-            "findings": findings if isinstance(case.resource.spec, ChaosExperimentSpec) else case.known.findings,
+            "findings": recorded(case.resource.kind, record, known, generation, now),
             "proposal": record.proposal if record.awaiting_approval else "",
         }
     )
-
-
-def _chaos_findings(record: Record, known: ClusterResult, generation: int, now: datetime) -> list[Condition]:
-    if record.state in (RecordState.PREPARED, RecordState.APPLYING):
-        return known.findings
-    # A runner may have died between its first change and the mark that all are in place.
-    injected = record.applied_at is not None or any(change.applied_at for change in record.changes)
-    if not injected and record.state is RecordState.UNDONE:
-        return known.findings
-    before = {condition.type: condition for condition in known.findings}
-
-    def condition(name: str, status: ConditionStatus, reason: str, message: str) -> Condition:
-        old = before.get(name)
-        since = old.last_transition_time if old and old.status is status else now
-        return Condition(
-            type=name,
-            status=status,
-            reason=reason,
-            message=message,
-            observed_generation=generation,
-            last_transition_time=since,
-        )
-
-    found = [condition("Injected", ConditionStatus.TRUE, "Injected", f"{len(record.changes)} object(s) changed")]
-    if record.state is RecordState.UNDONE:
-        evidence = "; ".join(change.evidence for change in record.changes if change.evidence)[:1024]
-        found.append(
-            condition("Recovered", ConditionStatus.TRUE, "Undone", f"undone by the {record.undone_by or 'runner'}")
-        )
-        found.append(condition("RecoveryVerified", ConditionStatus.TRUE, "SeenUndone", evidence))
-    return found
 
 
 def settle(observed: Observed, now: datetime) -> Decision | None:
@@ -105,39 +72,49 @@ def settle(observed: Observed, now: datetime) -> Decision | None:
     run = status.last_run
     if run is None or all(entry.settled for entry in status.clusters):
         return None
-    generation = status.observed_generation or resource.meta.generation
-    if resource.meta.annotations.get(ANNOTATION_SETTLED) == run.id:
-        return _settled_by_hand(status)
+    generation = ran_generation(resource)
     entries: list[ClusterResult] = []
     actions: list[Action] = []
+    by_hand: list[str] = []
     for entry in status.clusters:
+        if entry.settled:
+            entries.append(entry)
+            continue
         job = naming.job_name(resource.kind.name, resource.meta.name, resource.meta.uid, run.id, entry.name)
         view = observed.view_of(entry)
-        if entry.settled or view is None or not view.reachable:
-            entries.append(entry)
-            continue
-        objects = view.runs.get(job, RunObjects())
-        record = objects.record
-        if not settles(record, entry.begun):
-            control = record.control if record else Control()
-            if not is_lost(record, entry.begun) and not control.abort:
-                control = control.model_copy(update={"abort": "RunEnded"})
-                actions.append(SetControl(entry.name, job, run.id, control, fence=not entry.begun))
-            entries.append(entry)
-            continue
-        findings = entry.findings
-        if record is not None and record.record is not None and resource.kind.conditions[0] == "Injected":
-            findings = _chaos_findings(record.record, entry, generation, now)
-        entries.append(entry.model_copy(update={"settled": True, "findings": findings}))
+        record = view.runs.get(job, NOTHING).record if view is not None and view.reachable else None
+        entry = entry.model_copy(update={"begun": entry.begun or shows_begun(record)})
+        if resource.meta.annotations.get(ANNOTATION_SETTLED) == run.id and is_beyond_sight(view, record, entry.begun):
+            by_hand.append(entry.name)
+            entry = _settled(entry, "a person says that nothing is left to undo")
+        elif view is not None and view.reachable and not settles(record, entry.begun):
+            actions += _ask(entry, record, job, run.id)
+        elif record is not None:
+            findings = entry.findings
+            if record.record is not None:
+                findings = recorded(resource.kind, record.record, entry, generation, now)
+            entry = _settled(entry.model_copy(update={"findings": findings}), "since then all was seen undone")
+        entries.append(entry)
     if entries == status.clusters:
         return Decision(tuple(actions), _SETTLE_POLL)
     told = status.model_copy(update={"clusters": entries})
     told = set_conditions(told, kind_findings(resource.kind, entries), generation, now)
+    told = told.model_copy(update={"observed_generation": status.observed_generation})
+    if by_hand:
+        said = f"a person says that nothing is left to undo in {', '.join(by_hand)}"
+        return Decision((*actions, WriteStatus(told), PublishEvent("SettledByHand", said, warning=True)), timedelta(0))
     return Decision((*actions, WriteStatus(told)), timedelta(0))
 
 
-def _settled_by_hand(status: RunStatus) -> Decision:
-    left = ", ".join(entry.name for entry in status.clusters if not entry.settled)
-    entries = [entry.model_copy(update={"settled": True}) for entry in status.clusters]
-    told = PublishEvent("SettledByHand", f"a person says that nothing is left to undo in {left}", warning=True)
-    return Decision((WriteStatus(status.model_copy(update={"clusters": entries})), told), timedelta(0))
+def _settled(entry: ClusterResult, how: str) -> ClusterResult:
+    return entry.model_copy(update={"settled": True, "message": f"{entry.message[:900]}; {how}"})
+
+
+def _ask(entry: ClusterResult, record: RecordView | None, job: str, run_id: str) -> tuple[Action, ...]:
+    """Ask once more to undo; where the record is gone, nobody is there to be asked by it."""
+    control = record.control if record else Control()
+    if control.abort or is_lost(record, entry.begun):
+        return ()
+    return (
+        SetControl(entry.name, job, run_id, control.model_copy(update={"abort": "RunEnded"}), fence=not entry.begun),
+    )

@@ -29,7 +29,7 @@ from firedrill.core.observed import NOTHING, Observed, RunContext
 from firedrill.core.outcome import judge, refusal
 from firedrill.core.progress import advance, intend, settle
 from firedrill.core.schedule import Trigger, check_schedule, due_trigger, next_fire
-from firedrill.core.summary import finish, fit, kind_findings, set_conditions
+from firedrill.core.summary import finish, fit, kind_findings, ran_generation, set_conditions
 from firedrill.core.targets import matched, missing_names
 from firedrill.core.waiting import POLL, handled, hold_back, refuse, wait
 
@@ -74,6 +74,7 @@ def _start(observed: Observed, spec: RunSpec, trigger: Trigger, now: datetime) -
     run = RunRef(
         id=naming.run_id(meta.uid, f"{trigger.text}|{previous}"),
         trigger=trigger.text[:128],
+        generation=meta.generation,
         started_at=now,
         deadline=now + run_limit(spec),
     )
@@ -164,7 +165,7 @@ def _carry_on(observed: Observed, run: RunRef, now: datetime) -> Decision:
             continue
         case = _case(observed, context, known, now)
         judgement = judge(case)
-        entry, wanted = advance(case, judgement, status.observed_generation or resource.meta.generation, now)
+        entry, wanted = advance(case, judgement, ran_generation(resource), now)
         clusters.append(entry)
         actions += _only_intended(known, wanted)
     if all(entry.verdict is not None for entry in clusters):
@@ -205,5 +206,5 @@ def _progress_status(
     going = status.model_copy(update={"clusters": clusters, "message": "; ".join(notes)[:1024] or status.message})
     found = [f for c in clusters for f in c.findings]
     if found:
-        going = set_conditions(going, kind_findings(resource.kind, clusters), status.observed_generation or 0, now)
+        going = set_conditions(going, kind_findings(resource.kind, clusters), ran_generation(resource), now)
     return fit(going)

@@ -165,8 +165,6 @@ def finish(
 
     ``reason`` is that of an early end, else empty: the reason of the worst target is told.
     """
-    # Of the run, not of the resource: a spec that was changed meanwhile is not what this verdict speaks of.
-    generation = resource.status.observed_generation or resource.meta.generation
     status, spec = resource.status, resource.spec
     verdict = worst(c.verdict for c in clusters if c.verdict)
     points = score(verdict, [m for c in clusters for m in c.measurements])
@@ -180,44 +178,63 @@ def finish(
         update={
             "clusters": list(clusters),
             "history": kept,
-            "last_run": run.model_copy(update={"finished_at": now}),
+            "last_run": run.model_copy(update={"finished_at": now, "ended_by": reason}),
+            "score": points,
             "pass_rate": pass_rate,
             "flip_rate": flip_rate,
             "cluster_summary": f"{passed}/{len(clusters)}",
             "report": next((c.report for c in clusters if c.report), ""),
         }
     )
-    return _concluded(resource, ended, reason, message, history, generation, now)
+    return _concluded(resource, ended, message, history, now)
 
 
 def recall(resource: RunResource, now: datetime) -> RunStatus:
     """Status as the last run left it: what was said of a spec that was wrong since then has no bearing any more."""
-    status = resource.status
-    return _concluded(resource, status, "", "", status.history, resource.meta.generation, now)
+    status, run = resource.status, resource.status.last_run
+    assert run is not None  # without a run there is nothing to recall
+    history = status.history
+    if not history or history[0].id != run.id:
+        verdict = worst(c.verdict for c in status.clusters if c.verdict)
+        points = score(verdict, [m for c in status.clusters for m in c.measurements])
+        ended = run.finished_at or now
+        history = [
+            HistoryEntry(id=run.id, verdict=verdict, score=points, started_at=run.started_at, finished_at=ended),
+            *history,
+        ]
+    message = "" if status.clusters else "no TargetCluster was found for it"
+    return _concluded(resource, status.model_copy(update={"score": history[0].score}), message, history, now)
 
 
 def _concluded(
     resource: RunResource,
     status: RunStatus,
-    reason: str,
     message: str,
     history: Sequence[HistoryEntry],
-    generation: int,
     now: datetime,
 ) -> RunStatus:
-    """Verdict, score, message and conditions from what the targets said."""
-    clusters = status.clusters
+    """Verdict, message and conditions from what the targets said."""
+    clusters, run = status.clusters, status.last_run
+    assert run is not None  # it has just ended, or is recalled
     verdict = worst(c.verdict for c in clusters if c.verdict)
     told = message or _message(clusters, verdict)
-    why = reason or next((c.reason for c in clusters if c.verdict is verdict), "NoTargets")
+    why = next((c.reason for c in clusters if c.verdict is verdict), run.ended_by or "NoTargets")
+    # What may still be there is no failure that a threshold could forgive.
+    settled = all(entry.settled for entry in clusters)
+    threshold = resource.spec.failure_threshold if resource.spec and settled else None
     findings = [
-        Finding(type="Complete", status=ConditionStatus.TRUE, reason=reason or "Finished", message=told),
-        _passed_finding(verdict, why, told, history, resource.spec.failure_threshold if resource.spec else None),
+        Finding(type="Complete", status=ConditionStatus.TRUE, reason=run.ended_by or "Finished", message=told),
+        _passed_finding(verdict, why, told, history, threshold),
         *kind_findings(resource.kind, clusters),
     ]
-    points = score(verdict, [m for c in clusters for m in c.measurements])
-    ended = status.model_copy(update={"verdict": verdict, "score": points, "message": told[:1024]})
-    return fit(set_conditions(ended, findings, generation, now))
+    ended = status.model_copy(update={"verdict": verdict, "message": told[:1024]})
+    return fit(set_conditions(ended, findings, ran_generation(resource), now))
+
+
+def ran_generation(resource: RunResource) -> int:
+    """Generation of the spec that the last run has run: one that was changed meanwhile is not what it speaks of."""
+    status = resource.status
+    return (status.last_run and status.last_run.generation) or status.observed_generation or resource.meta.generation
 
 
 def fit(status: RunStatus) -> RunStatus:

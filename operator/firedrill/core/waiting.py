@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from firedrill.api.resource import RunResource
-from firedrill.api.run import RunSpec
+from firedrill.api.run import RunSpec, RunStatus
 from firedrill.api.verdict import ConditionStatus, Finding, Verdict
 from firedrill.core import naming
 from firedrill.core.actions import Decision, PublishEvent, WriteStatus
@@ -27,9 +27,11 @@ def handled(resource: RunResource) -> dict[str, str | None]:
 
 def refuse(resource: RunResource, message: str, now: datetime) -> Decision:
     """The spec is wrong: ``message`` names the field. Nothing is started until it is changed."""
+    # A resource that was never looked at stays one: what its spec asks for at creation is still to be heard.
+    looked_at = {} if resource.status.handled_spec is None else handled(resource)
     status = resource.status.model_copy(
         update={
-            **handled(resource),
+            **looked_at,
             "verdict": Verdict.ERROR,
             "score": None,
             "message": message[:1024],
@@ -52,7 +54,7 @@ def refuse(resource: RunResource, message: str, now: datetime) -> Decision:
 
 def wait(resource: RunResource, spec: RunSpec, now: datetime) -> Decision:
     """Nothing is due: say since when and for what it waits, once."""
-    status = recall(resource, now) if _was_refused(resource) else resource.status
+    status = _of_last_run(resource, now)
     if missed(resource, spec, now):
         following = next_fire(spec.schedule or "", spec.time_zone, now)
     else:
@@ -63,6 +65,10 @@ def wait(resource: RunResource, spec: RunSpec, now: datetime) -> Decision:
     if status.last_run is None:
         # What an earlier spec was told has no bearing on this one.
         update |= {"verdict": None, "message": ""}
+    else:
+        # A halt that held it back may have had its say meanwhile.
+        complete = next((c for c in status.conditions if c.type == "Complete"), None)
+        update["message"] = complete.message[:1024] if complete else status.message
     waiting = status.model_copy(update=update)
     if status.last_run is None:
         reason = "Suspended" if spec.suspend else "Scheduled" if spec.schedule else "Held"
@@ -81,14 +87,15 @@ def wait(resource: RunResource, spec: RunSpec, now: datetime) -> Decision:
     return Decision((WriteStatus(waiting),) if waiting != resource.status else (), again)
 
 
-def _was_refused(resource: RunResource) -> bool:
-    """Whether status still speaks of a spec that was wrong, instead of the last run."""
-    return resource.status.last_run is not None and any(c.reason == _REFUSED for c in resource.status.conditions)
+def _of_last_run(resource: RunResource, now: datetime) -> RunStatus:
+    """Status without what it says of a spec that was wrong and is right now."""
+    refused = any(c.reason == _REFUSED for c in resource.status.conditions)
+    return recall(resource, now) if refused and resource.status.last_run else resource.status
 
 
 def hold_back(resource: RunResource, message: str, now: datetime) -> Decision:
     """A run is due that a halt forbids: it begins when the halt is over."""
-    told = resource.status.model_copy(update={"message": message[:1024]})
+    told = _of_last_run(resource, now).model_copy(update={"message": message[:1024]})
     if resource.status.last_run is None:
         told = set_conditions(
             told,

@@ -27,6 +27,7 @@ from firedrill.runner.context import RunContext, Stop, read_identity, read_task
 from firedrill.runner.guarding import Act, Arm, Leave, RunnerView, Situation, decide
 from firedrill.runner.ports import SystemClock
 from firedrill.runner.record_store import RecordLost, RecordStore
+from firedrill.runner.restoring import presumed
 from firedrill.runner.retry import retry
 from firedrill.runner.undoing import Access, UndoContext, Undoer, Undoing, UndoTable
 
@@ -169,9 +170,9 @@ class Guardian:
         return bool(answer.get("status", {}).get("allowed"))
 
     async def _write_again(self, last: Record) -> Record | None:
-        """Somebody deleted the record while changes may be in place: write it again as it was last seen."""
+        """Somebody deleted the record while changes may be in place: write it again, to be undone."""
         log.error("the record is gone though it was %s; writing it again", last.state)
-        await self._context.store.restore(last)
+        await self._context.store.restore(presumed(last, self._context.clock.now()))
         record, _control = await self._context.store.read()
         return record
 

@@ -82,6 +82,7 @@ async def carry_out(context: RunContext) -> int:
             f"the runner failed: {type(error).__name__}: {error}",
             started_at=started_at,
             finished_at=context.clock.now(),
+            settled=context.store.nothing_left,
             report={"traceback": "".join(traceback.format_exception(error)).splitlines()[-_TRACEBACK_LINES:]},
         )
     if result is None:

@@ -61,6 +61,8 @@ class RecordStore:
         self._clock = clock or SystemClock()
         self._name = record_name(task.job)
         self._path = paths.configmaps(task.runner_namespace, self._name)
+        self._claiming = False
+        self._settled = False
         # Writers within one process take turns, so that they do not meet each other's Conflicts.
         self._turn = asyncio.Lock()
 
@@ -70,7 +72,16 @@ class RecordStore:
         ``record.claim`` is the UID of the own pod. A record that exists with the same claim is ours (an earlier
         try whose answer was lost), unless the operator has asked to stop meanwhile.
         """
-        return await retry(self._clock, lambda: self._claim_once(record), "claiming the record")
+        # From the first try on: one that is not answered may have taken effect.
+        self._claiming = True
+        answer = await retry(self._clock, lambda: self._claim_once(record), "claiming the record")
+        self._claiming = isinstance(answer, Claimed)
+        return answer
+
+    @property
+    def nothing_left(self) -> bool:
+        """Whether this process has never claimed the run, or has seen its record settled."""
+        return self._settled or not self._claiming
 
     async def restore(self, record: Record) -> None:
         """Write a record again that somebody deleted, also where the operator fences the run by now."""
@@ -152,6 +163,7 @@ class RecordStore:
         if record is None:
             raise RecordLost(f"the record {self._name} is empty: the run was cancelled before it was claimed")
         wanted = decision(record, control)
+        self._settled = record.state.settled
         metadata = body["metadata"]
         owners = [owner.get("uid") for owner in metadata.get("ownerReferences") or ()]
         hand_over = owned and wanted.state.settled and self._task.job_uid not in owners
@@ -164,6 +176,7 @@ class RecordStore:
         if hand_over:
             patch["metadata"]["ownerReferences"] = [owner_reference(self._task)]
         await self._client.patch(self._path, patch)
+        self._settled = wanted.state.settled
         return wanted
 
     def _body(self, record: Record) -> Object:

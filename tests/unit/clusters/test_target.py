@@ -7,7 +7,7 @@ import pytest
 
 from firedrill.clusters import target as module
 from firedrill.clusters.client import KubeClient
-from firedrill.clusters.errors import Forbidden
+from firedrill.clusters.errors import ClusterError, Forbidden
 from firedrill.clusters.target import TargetWatch
 from support.seen import target
 
@@ -20,13 +20,14 @@ class Server(KubeClient):
     def __init__(self, raises: Exception | None = None, at: str = "") -> None:
         self.cluster = "finance"
         self.raises, self.at = raises, at
+        self.uid = "cluster-1"
 
     async def get(self, path: str, params: object = None) -> Object:
         if self.raises is not None and path.endswith(self.at):
             raise self.raises
         if path == "/version":
             return {"gitVersion": "v1"}
-        return {"metadata": {"resourceVersion": "1", "uid": "cluster-1"}, "items": []}
+        return {"metadata": {"resourceVersion": "1", "uid": self.uid}, "items": []}
 
     async def create(self, path: str, body: Object, *, dry_run: bool = False) -> Object:
         return {"status": {"allowed": True}}
@@ -84,5 +85,22 @@ async def test_a_target_that_does_not_tell_which_cluster_it_is_is_unreachable() 
         await asyncio.wait_for(followed.looked.wait(), 5)
         assert not followed.view("u").reachable
         assert "may not get namespace kube-system" in followed.view("u").message
+    finally:
+        await followed.close()
+
+
+async def test_an_address_that_leads_to_another_cluster_by_now_is_noticed_before_anything_is_written_there() -> None:
+    server = Server()
+    followed = watch(server)
+    followed.start()
+    try:
+        await asyncio.wait_for(followed.looked.wait(), 5)
+        assert followed.view("u").reachable
+        await followed.verify()
+        server.uid = "cluster-2"
+        with pytest.raises(ClusterError, match="another cluster now"):
+            await followed.verify()
+        assert followed.moved
+        assert not followed.view("u").reachable
     finally:
         await followed.close()

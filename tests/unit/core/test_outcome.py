@@ -8,6 +8,7 @@ import pytest
 from firedrill.api.kinds import CHAOS_EXPERIMENT, DRIFT_CHECK, RunKind
 from firedrill.api.record import RecordState
 from firedrill.api.run import ClusterResult
+from firedrill.api.targetcluster import TargetClusterSpec
 from firedrill.api.task import Result
 from firedrill.api.verdict import Verdict
 from firedrill.core.actions import Action, DeleteRun, EnsureRun, SetControl
@@ -117,12 +118,28 @@ ROWS = [
     Row("ended while the fault is on, asked already", replace(ON, record=record(abort="Halted")), ending="Halted",
         note="undoing"),
     Row("ended while the fault is on, record gone: no word is left for a guardian that would write it again",
-        replace(ON, record=None), told=True, ending="Halted", note="undoing"),
+        replace(ON, record=None), told=True, ending="Halted", note="waiting, the record j-record is gone"),
+    Row("ended, and a person has seen to what is out of reach", ON, ending="Deleted", view=UNREACHABLE,
+        annotations={"firedrill.dev/settled": RUN},
+        verdict=Verdict.INCONCLUSIVE, reason="Deleted", says="a person says"),
+    Row("a person has seen to what is out of reach", ON, view=UNREACHABLE, annotations={"firedrill.dev/settled": RUN},
+        verdict=Verdict.INCONCLUSIVE, reason="SettledByHand", says="the target is out of reach"),
+    Row("a person has seen to it, TargetCluster gone", ON, view=None, annotations={"firedrill.dev/settled": RUN},
+        verdict=Verdict.INCONCLUSIVE, reason="SettledByHand", says="the TargetCluster is gone"),
+    Row("a person has seen to it, record gone", RunObjects(), told=True, annotations={"firedrill.dev/settled": RUN},
+        verdict=Verdict.INCONCLUSIVE, reason="SettledByHand", says="is gone"),
+    Row("what the machine can see, a person need not say", ON, annotations={"firedrill.dev/settled": RUN},
+        note="applied"),
+    Row("a fix that was verified and stays is told though its run ended early",
+        replace(RUNNING, record=record(RecordState.KEPT)), ending="Superseded",
+        verdict=Verdict.INCONCLUSIVE, reason="Superseded", says="the fix was verified before, and stays"),
+    Row("fenced before there was a Job, and nobody wants it ended any more", RunObjects(record=fence("Halted: why")),
+        verdict=Verdict.INCONCLUSIVE, reason="Halted", says="ended before it began: Halted: why"),
     Row("a halt has a reason", attempted=False, ending="Halted", why="incident 7",
         verdict=Verdict.INCONCLUSIVE, reason="Halted", says="Halted: incident 7"),
     Row("ended, undone", replace(RUNNING, record=record(RecordState.UNDONE, abort="Halted")), ending="Halted",
         verdict=Verdict.INCONCLUSIVE, reason="Halted"),
-    Row("ended while out of reach", ON, ending="Deleted", view=UNREACHABLE, note="undoing"),
+    Row("ended while out of reach", ON, ending="Deleted", view=UNREACHABLE, note="waiting, the target is out of reach"),
     Row("ended while out of reach, too long", ON, ending="Deleted", view=UNREACHABLE, at=LATE,
         verdict=Verdict.INCONCLUSIVE, reason="TargetUnreachable", settled=False),
     Row("ended, undoing takes too long", ON, ending="Deleted", at=LATE,
@@ -132,7 +149,7 @@ ROWS = [
         verdict=Verdict.ERROR, reason="UndoNotVerified", settled=False, actions=(SetControl,),
         says="did not take the word to stop"),
     Row("ended, a record that can not be read and has an abort", replace(RUNNING, record=replace(UNREADABLE,
-        control=fence().control)), ending="Deleted", note="undoing"),
+        control=fence().control)), ending="Deleted", note="waiting, the record j-record can not be read"),
     # refused
     Row("refused: suspended target", attempted=False, view=view(suspend=True),
         verdict=Verdict.INCONCLUSIVE, reason="NotPermitted", says="spec.suspend"),
@@ -142,6 +159,9 @@ ROWS = [
         verdict=Verdict.INCONCLUSIVE, reason="NotPermitted", says="spec.policy.kinds"),
     Row("refused: fault family", attempted=False, view=view(policy={"faultFamilies": ["network"]}),
         verdict=Verdict.INCONCLUSIVE, reason="NotPermitted", says="spec.policy.faultFamilies"),
+    Row("a target whose spec can not be read has no policy that could refuse", attempted=False,
+        view=replace(UNREACHABLE, target=replace(UNREACHABLE.target, valid=False, spec=TargetClusterSpec())),
+        note="waiting for the target: connection refused"),
     Row("refused without asking the target", attempted=False, view=view(reachable=False, suspend=True),
         verdict=Verdict.INCONCLUSIVE, reason="NotPermitted"),
     Row("a policy that was changed does not end what it once allowed", ON, view=view(suspend=True), note="applied"),
@@ -182,11 +202,12 @@ ROWS = [
     Row("Job deleted by someone, fault on", replace(ON, job=None), note="undoing", actions=(SetControl,)),
     Row("Job deleted by someone, undone", replace(RUNNING, job=None, record=record(RecordState.UNDONE)),
         verdict=Verdict.ERROR, reason="JobLost"),
-    Row("Job and record deleted by someone: not begun again, nor fenced", RunObjects(), told=True, note="undoing"),
+    Row("Job and record deleted by someone: not begun again, nor fenced", RunObjects(), told=True,
+        note="waiting, the record j-record is gone"),
     Row("Job and record deleted by someone, nobody writes it again", RunObjects(), told=True, at=LATE,
         verdict=Verdict.ERROR, reason="UndoNotVerified", settled=False, says="the record j-record is gone"),
     Row("a fence in the place of a record shows nothing", RunObjects(job=job(phase=JobPhase.FAILED), record=fence()),
-        told=True, note="undoing"),
+        told=True, note="waiting, the record j-record is gone"),
     Row("Job and record deleted by someone after all was seen undone", RunObjects(), told=True, undone=True,
         verdict=Verdict.ERROR, reason="JobLost"),
     # incomplete

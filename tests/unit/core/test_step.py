@@ -10,7 +10,7 @@ from firedrill.api.kinds import CHAOS_EXPERIMENT, DRIFT_CHECK, RunKind
 from firedrill.api.record import RecordState
 from firedrill.api.resource import RunResource
 from firedrill.api.run import ClusterResult, HistoryEntry, RunRef, RunStatus
-from firedrill.api.verdict import ConditionStatus, Verdict
+from firedrill.api.verdict import Condition, ConditionStatus, Verdict
 from firedrill.core.actions import Decision, EnsureRun, PublishEvent, SetControl, WriteStatus
 from firedrill.core.naming import spec_hash
 from firedrill.core.observed import JobPhase, RunObjects, TargetView
@@ -32,7 +32,7 @@ from support.seen import (
     written,
 )
 
-RUN = RunRef(id="r1", trigger="Spec:x", started_at=T0, deadline=after(60))
+RUN = RunRef(id="r1", trigger="Spec:x", generation=1, started_at=T0, deadline=after(60))
 ENDED = RUN.model_copy(update={"finished_at": after(30)})
 
 
@@ -155,19 +155,19 @@ ROWS = [
     Row("a target whose runs are elsewhere now", running(), ("WriteStatus",), DONE,
         target={"runnerNamespace": "elsewhere"}, message="leads to namespace elsewhere, and the run was begun in"),
     Row("a target out of reach", running(), ("WriteStatus",), target={"reachable": False}, message="waiting for"),
-    Row("deleted", running(deleting=True), ("SetControl",), STARTED),
+    Row("deleted", running(deleting=True), ("WriteStatus", "SetControl"), STARTED),
     Row("deleted while the fault is on", running(deleting=True), ("WriteStatus", "SetControl"),
         replace(STARTED, record=record())),
-    Row("changed", running(changed=True), ("SetControl",), STARTED),
+    Row("changed", running(changed=True), ("WriteStatus", "SetControl"), STARTED),
     Row("a changed check", running(DRIFT_CHECK, changed=True), ("DeleteRun", "WriteStatus", "PublishEvent"),
         RunObjects(job=job(), has_task=True), complete=("True", "Superseded"), passed=("Unknown", "Superseded")),
-    Row("halted", running(), ("SetControl",), STARTED, halted="by hand"),
+    Row("halted", running(), ("WriteStatus", "SetControl"), STARTED, halted="by hand"),
     Row("asked for again, which waits", running(annotations={"firedrill.dev/run-at": "now"}), IDLE, STARTED),
     Row("asked for again, which replaces", running(annotations={"firedrill.dev/run-at": "now"},
-        concurrencyPolicy="Replace"), ("SetControl",), STARTED),
+        concurrencyPolicy="Replace"), ("WriteStatus", "SetControl"), STARTED),
     Row("suspended now, which does not end it", running(suspend=True), IDLE, STARTED),
     Row("a shorter timeout now, which does not end it", running(timeout="14s"), IDLE, STARTED, at=50),
-    Row("past its deadline", running(), ("SetControl",), STARTED, at=61),
+    Row("past its deadline", running(), ("WriteStatus", "SetControl"), STARTED, at=61),
     # its end
     Row("the result is there", running(), ("WriteStatus", "PublishEvent"), DONE,
         complete=("True", "Finished"), passed=("True", "AsExpected"), message="it is Passed", again=timedelta(0)),
@@ -181,11 +181,14 @@ ROWS = [
     Row("all is undone: the finalizer goes", over(finalizer=True), ("RemoveFinalizer",), again=timedelta(0)),
     Row("nothing to do", over(), IDLE, again=RESYNC),
     Row("deleted", over(deleting=True, finalizer=True), ("RemoveFinalizer",)),
-    Row("something is left: it is asked for", over(settled=False, finalizer=True), ("SetControl",),
+    Row("something is left: it is asked for", over(settled=False, begun=True, finalizer=True), ("SetControl",),
         replace(STARTED, record=record())),
-    Row("something is left and was asked for", over(settled=False, finalizer=True), IDLE,
+    Row("something is left, and only now it is seen that it was begun", over(settled=False, finalizer=True),
+        ("SetControl", "WriteStatus"), replace(STARTED, record=record())),
+    Row("something is left and was asked for", over(settled=False, begun=True, finalizer=True), IDLE,
         replace(STARTED, record=record(abort="x"))),
-    Row("something is left, and deleted: it stays", over(settled=False, finalizer=True, deleting=True), IDLE,
+    Row("something is left, and deleted: it stays",
+        over(settled=False, begun=True, finalizer=True, deleting=True), IDLE,
         replace(STARTED, record=record(abort="x"))),
     Row("something is left, out of reach: it stays", over(settled=False, finalizer=True, deleting=True), IDLE,
         target={"reachable": False}),
@@ -193,9 +196,11 @@ ROWS = [
         replace(STARTED, record=record(RecordState.UNDONE)), again=timedelta(0)),
     Row("what never began is fenced", over(settled=False, finalizer=True), ("SetControl",), RunObjects()),
     Row("a person has seen to it", over(settled=False, finalizer=True, annotations={"firedrill.dev/settled": "r1"}),
-        ("WriteStatus", "PublishEvent"), replace(STARTED, record=record(abort="x")), again=timedelta(0)),
+        ("WriteStatus", "PublishEvent"), target={"reachable": False}, again=timedelta(0)),
+    Row("a person has seen to it, and the guardian is still at it", over(settled=False, begun=True, finalizer=True,
+        annotations={"firedrill.dev/settled": "r1"}), IDLE, replace(STARTED, record=record(abort="x"))),
     Row("a person has seen to what another run left",
-        over(settled=False, finalizer=True, annotations={"firedrill.dev/settled": "r0"}), IDLE,
+        over(settled=False, begun=True, finalizer=True, annotations={"firedrill.dev/settled": "r0"}), IDLE,
         replace(STARTED, record=record(abort="x"))),
     Row("somebody deleted the record", over(settled=False, begun=True, finalizer=True), IDLE, RunObjects()),
     Row("somebody deleted the record, and a fence is no proof", over(settled=False, begun=True, finalizer=True), IDLE,
@@ -204,8 +209,8 @@ ROWS = [
         replace(STARTED, record=record(RecordState.UNDONE)), target={"cluster_uid": "c-2"}),
     Row("what was left is seen undone in its own cluster", over(settled=False, finalizer=True, cluster_uid="c-1"),
         ("WriteStatus",), replace(STARTED, record=record(RecordState.UNDONE)), target={"cluster_uid": "c-1"}),
-    Row("something is left: a change has to wait", with_status(over(), over(settled=False).status.model_copy(
-        update={"handled_spec": "else"})), IDLE, replace(STARTED, record=record(abort="x"))),
+    Row("something is left: a change has to wait", with_status(over(), over(settled=False, begun=True).status
+        .model_copy(update={"handled_spec": "else"})), IDLE, replace(STARTED, record=record(abort="x"))),
     Row("a spec that was wrong for a while: the last run counts again", mended(over(generation=3)), ("WriteStatus",),
         complete=("True", "Finished"), passed=("True", "P"), message="m of finance"),
     Row("suspended since", over(suspend=True, generation=2), ("WriteStatus",)),
@@ -320,12 +325,66 @@ def test_what_ends_early_speaks_of_the_generation_that_it_ran() -> None:
     assert {c.observed_generation for c in begun.conditions} == {2}
 
 
-def test_a_deletion_alone_is_no_reason_to_write() -> None:
-    """It raises the generation, and nothing else that status speaks of."""
+def test_a_first_spec_that_was_wrong_does_not_undo_a_hold() -> None:
+    held = resource(onCreate="Hold")
+    refused = written(step(seen(replace(held, spec=None, invalid="spec.duration: wrong")), after(1)))
+    assert refused is not None
+    decision = step(seen(with_status(held, refused, generation=2)), after(2))
+    told = written(decision)
+    assert told is not None
+    assert next((c.status, c.reason) for c in told.conditions if c.type == "Complete") == ("False", "Held")
+    assert told.last_run is None
+
+
+def recalled(of: RunResource, halted: str = "") -> RunStatus:
+    """What status says once a refused spec is right again."""
+    told = written(step(seen(mended(of), halted=halted), after(50)))
+    assert told is not None
+    return told
+
+
+def test_a_recalled_run_speaks_of_the_spec_that_it_ran_and_keeps_its_score() -> None:
+    first = over(generation=3)
+    history = [first.status.history[0].model_copy(update={"score": 93})]
+    of = with_status(first, first.status.model_copy(update={"history": history}))
+    told = recalled(of)
+    assert {c.observed_generation for c in told.conditions} == {1}
+    assert (told.observed_generation, told.score, told.verdict) == (3, 93, Verdict.PASSED)
+
+
+def test_a_recalled_run_that_ended_early_still_did() -> None:
+    first = over(generation=3)
+    assert first.status.last_run is not None
+    run = first.status.last_run.model_copy(update={"ended_by": "Superseded"})
+    told = recalled(with_status(first, first.status.model_copy(update={"last_run": run})))
+    assert next(c.reason for c in told.conditions if c.type == "Complete") == "Superseded"
+
+
+def test_a_recalled_failure_counts_for_a_threshold_though_no_history_is_kept() -> None:
+    first = over(generation=3, failureThreshold={"failures": 1, "of": 1}, historyLimit=0)
+    failed = [entry.model_copy(update={"verdict": Verdict.FAILED}) for entry in first.status.clusters]
+    of = with_status(first, first.status.model_copy(update={"clusters": failed, "history": []}))
+    assert next(c.status for c in recalled(of).conditions if c.type == "Passed") is ConditionStatus.FALSE
+
+
+def test_a_halt_that_had_its_say_has_none_when_it_is_over() -> None:
+    of = over(suspend=True)
+    complete = Condition(type="Complete", status=ConditionStatus.TRUE, reason="Finished", message="it is Passed")
+    told = of.status.model_copy(update={"message": "halted: incident 7", "conditions": [complete]})
+    assert [written(step(seen(with_status(of, told)), after(50))).message] == ["it is Passed"]  # type: ignore[union-attr]
+
+
+def test_a_deletion_is_told_once_and_not_as_another_generation() -> None:
+    """It raises the generation of a spec that is the same."""
     first = running()
     on = with_status(first, first.status.model_copy(update={"observed_generation": 1}))
     told = written(step(seen(on, target_of(on, replace(STARTED, record=record()))), after(5)))
     assert told is not None
     deleted = with_status(on, told, generation=2, deleting=True)
     decision = step(seen(deleted, target_of(on, replace(STARTED, record=record()))), after(6))
-    assert kinds(decision) == ["SetControl"]
+    assert kinds(decision) == ["WriteStatus", "SetControl"]
+    told = written(decision)
+    assert told is not None
+    assert (told.message, told.observed_generation) == ("undoing: the run was ended early: Deleted", 1)
+    again = with_status(deleted, told)
+    assert kinds(step(seen(again, target_of(on, replace(STARTED, record=record()))), after(7))) == ["SetControl"]

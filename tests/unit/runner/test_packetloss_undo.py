@@ -53,7 +53,7 @@ def host(*containers: tuple[str, str, dict[str, Any]], phase: str = "Running", d
 RUNNING: dict[str, Any] = {"running": {}}
 WAITING = {"waiting": {"reason": "ImagePullBackOff"}}
 FAILED = ended({"error": "no"}, 1)
-SOON, LATE = 5.0, 60.0
+SOON, LATE = 5.0, 61.0
 CASES: list[tuple[str, HostPod | None, float, type, str]] = [
     ("pod gone, might be cut off", None, SOON, Wait, "the kernel ends the drop"),
     ("pod gone for long", None, LATE, Done, "the pod is gone"),

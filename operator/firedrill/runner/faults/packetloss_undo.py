@@ -111,7 +111,10 @@ def _pod_gone(change: PacketsDropped, now: datetime) -> Step:
 
 def _kernel_ends(change: PacketsDropped) -> datetime:
     """When the drop is over, whoever has seen it begin."""
-    return change.expires_at or change.not_after + CLOCK_SKEW + timedelta(seconds=change.seconds)
+    latest = change.not_after + CLOCK_SKEW + timedelta(seconds=change.seconds)
+    if change.expires_at is None:
+        return latest
+    return change.expires_at if change.applied_at else max(latest, change.expires_at)
 
 
 def _undoing(host: HostPod, change: PacketsDropped, first: list[ContainerView]) -> Step:

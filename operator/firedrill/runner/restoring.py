@@ -1,0 +1,34 @@
+"""What a record must say when it is written again after somebody deleted it.
+
+Whoever writes it again saw it last a moment ago, and the runner may have gone on since. So all that it lists counts as
+done, or as being done: undoing then looks at the things themselves instead of trusting what the record says of them.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from firedrill.api.record import Change, ChangeState, PacketsDropped, PodDeleted, Record, RecordState, TemplateReplaced
+
+#: Longer than any runner takes from planning a change to asking for it.
+_LATEST_START: Final = timedelta(seconds=60)
+
+
+def presumed(last: Record, now: datetime) -> Record:
+    """The record to write: as it was last seen, and to be undone."""
+    return last.model_copy(
+        update={"state": RecordState.UNDOING, "changes": [_presumed(change, now) for change in last.changes]}
+    )
+
+
+def _presumed(change: Change, now: datetime) -> Change:
+    if change.state is not ChangeState.PLANNED:
+        return change
+    match change:
+        case TemplateReplaced():
+            return change.model_copy(update={"state": ChangeState.APPLIED})
+        case PodDeleted() | PacketsDropped():
+            update: dict[str, object] = {"not_after": now + _LATEST_START}
+            if isinstance(change, PacketsDropped):
+                update["expires_at"] = None
+            return change.model_copy(update=update)
+    return change
