@@ -11,7 +11,7 @@ from firedrill.core.case import Case, is_beyond_sight, is_lost, settles, shows_b
 from firedrill.core.observed import NOTHING, Observed, RecordView, TargetView
 from firedrill.core.outcome import Judgement
 from firedrill.core.recorded import recorded
-from firedrill.core.summary import cluster_result, kind_findings, ran_generation, set_conditions
+from firedrill.core.summary import cluster_result, ran_generation, retold
 
 #: How often a fault that was not seen undone is looked for.
 _SETTLE_POLL = timedelta(seconds=10)
@@ -97,9 +97,7 @@ def settle(observed: Observed, now: datetime) -> Decision | None:
         entries.append(entry)
     if entries == status.clusters:
         return Decision(tuple(actions), _SETTLE_POLL)
-    told = status.model_copy(update={"clusters": entries})
-    told = set_conditions(told, kind_findings(resource.kind, entries), generation, now)
-    told = told.model_copy(update={"observed_generation": status.observed_generation})
+    told = retold(resource, entries, now)
     if by_hand:
         said = f"a person says that nothing is left to undo in {', '.join(by_hand)}"
         return Decision((*actions, WriteStatus(told), PublishEvent("SettledByHand", said, warning=True)), timedelta(0))

@@ -206,6 +206,22 @@ def recall(resource: RunResource, now: datetime) -> RunStatus:
     return _concluded(resource, status.model_copy(update={"score": history[0].score}), message, history, now)
 
 
+def retold(resource: RunResource, clusters: Sequence[ClusterResult], now: datetime) -> RunStatus:
+    """Status after its run, with what was seen of the targets since: the verdict stays."""
+    status, run = resource.status, resource.status.last_run
+    verdict = status.verdict or Verdict.INCONCLUSIVE
+    told = _message(clusters, verdict)
+    complete = Finding(
+        type="Complete",
+        status=ConditionStatus.TRUE,
+        reason=(run.ended_by if run else "") or "Finished",
+        message=told,
+    )
+    later = status.model_copy(update={"clusters": list(clusters), "message": told[:1024]})
+    later = set_conditions(later, [complete, *kind_findings(resource.kind, clusters)], ran_generation(resource), now)
+    return fit(later.model_copy(update={"observed_generation": status.observed_generation}))
+
+
 def _concluded(
     resource: RunResource,
     status: RunStatus,
