@@ -45,7 +45,7 @@ def intend(entry: ClusterResult, view: TargetView, job: str, *, mutates: bool) -
 
 def _told(note: str) -> str:
     """Only what lasts is told while a run goes on: each change of the text costs a write."""
-    return note if note.startswith(("waiting", "undoing")) else "running"
+    return note if note.startswith(("waiting", "undoing: ")) else "running"
 
 
 def _noted(case: Case, generation: int, now: datetime) -> ClusterResult:
