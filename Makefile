@@ -27,7 +27,7 @@ demo-down:       ## Take all of it away
 test: lint unit integration e2e  ## All tests
 
 unit:            ## Pure tests, under a minute
-	@$(PYTEST) tests/unit
+	@$(PYTEST) -n auto tests/unit
 
 integration:     ## The operator against real API servers, without nodes
 	@$(PYTEST) tests/integration

@@ -15,6 +15,8 @@ from firedrill.sources.context import SourceContext
 ROWS = [(value / 10, index) for index, value in enumerate(range(-30, 31)) if value]
 CSV = "a,b,label\n" + "".join(f"{a},{b},{int(a > 0)}\n" for a, b in ROWS)
 QUICK = {"requests": 60, "warmup": 5, "rate": 500}
+#: Slow enough that a machine which is busy with something else keeps it: a client that falls behind is no pass.
+STEADY = {"requests": 60, "warmup": 5, "rate": 60}
 #: Wide enough for any machine: what is tested here is not its speed.
 LIMITS = {"minAccuracy": 0.8, "maxErrorRate": 0.1}
 
@@ -51,7 +53,7 @@ async def validate(url: str, seconds: float = 60, **spec: Any) -> Result:
 @pytest.mark.parametrize("shape", ["flat", "column", "scores"])
 async def test_a_good_model_passes_in_every_shape(serve: Any, shape: str) -> None:
     served = await serve(shape=shape)
-    result = await validate(served.url)
+    result = await validate(served.url, load=STEADY)
     assert (result.verdict, result.reason) == (Verdict.PASSED, "WithinLimits"), result.message
     assert len(served.behaviour.seen) == 65
     tensor = served.behaviour.seen[0]["inputs"][0]
@@ -62,12 +64,12 @@ async def test_a_good_model_passes_in_every_shape(serve: Any, shape: str) -> Non
 @pytest.mark.parametrize("suffix", ["", "/", "/v2", "/v2/"])
 async def test_the_address_may_end_in_v2(serve: Any, suffix: str) -> None:
     served = await serve()
-    assert (await validate(served.url + suffix)).verdict is Verdict.PASSED
+    assert (await validate(served.url + suffix, load=STEADY)).verdict is Verdict.PASSED
 
 
 async def test_a_version_is_asked_for(serve: Any) -> None:
     served = await serve()
-    result = await validate(served.url, endpoint={"url": served.url, "model": "m", "version": "2"})
+    result = await validate(served.url, endpoint={"url": served.url, "model": "m", "version": "2"}, load=STEADY)
     assert result.verdict is Verdict.PASSED
 
 
@@ -93,7 +95,7 @@ async def test_features_are_never_rounded_in_silence(serve: Any) -> None:
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"ready":true}', b'{"name":"m","ready":"True"}', b"OK"])
 async def test_ready_is_told_in_many_ways(serve: Any, body: bytes) -> None:
     served = await serve(ready_body=body, metadata={"inputs": []})
-    assert (await validate(served.url)).verdict is Verdict.PASSED
+    assert (await validate(served.url, load=STEADY)).verdict is Verdict.PASSED
 
 
 @pytest.mark.parametrize(
@@ -123,7 +125,7 @@ async def test_what_servers_do_wrong_has_a_reason(
 
 async def test_a_server_without_a_health_address_is_judged_by_its_model(serve: Any) -> None:
     served = await serve(server_ready=404)
-    assert (await validate(served.url)).verdict is Verdict.PASSED
+    assert (await validate(served.url, load=STEADY)).verdict is Verdict.PASSED
 
 
 async def test_the_gist_of_a_traceback_is_told(serve: Any) -> None:
@@ -138,18 +140,19 @@ async def test_nobody_at_home_is_inconclusive(unused_port: int) -> None:
 
 async def test_slow_answers_time_out_and_fail(serve: Any) -> None:
     served = await serve(delay=5)
-    endpoint = {"url": served.url, "model": "m", "timeout": "100ms"}
+    # Long enough for the first questions, which are answered at once, on a machine that is busy with something else.
+    endpoint = {"url": served.url, "model": "m", "timeout": "1s"}
     result = await validate(served.url, endpoint=endpoint)
-    assert result.reason == "ErrorRateAboveLimit"
-    assert "no answer within 0.1 s" in result.message
+    assert result.reason == "ErrorRateAboveLimit", result.message
+    assert "no answer within 1 s" in result.message
 
 
 async def test_the_deadline_is_kept(serve: Any) -> None:
     served = await serve()
     load = {"requests": 500, "warmup": 0, "rate": 20}
-    endpoint = {"url": served.url, "model": "m", "timeout": "100ms"}
-    result = await validate(served.url, seconds=3, load=load, endpoint=endpoint)
-    assert result.reason == "DeadlineReached"
+    endpoint = {"url": served.url, "model": "m", "timeout": "1s"}
+    result = await validate(served.url, seconds=4, load=load, endpoint=endpoint)
+    assert result.reason == "DeadlineReached", result.message
     assert 0 < len(served.behaviour.seen) < 100
 
 
@@ -174,7 +177,8 @@ async def test_a_wrong_data_set_names_the_field(serve: Any, dataset: dict[str, A
 async def test_rows_with_blanks_are_skipped_and_counted(serve: Any) -> None:
     served = await serve()
     csv = CSV + ",1,1\n1,,1\n1,1,\n"
-    result = await validate(served.url, dataset={"source": {"inline": {"csv": csv}}, "labelColumn": "label"})
+    dataset = {"source": {"inline": {"csv": csv}}, "labelColumn": "label"}
+    result = await validate(served.url, dataset=dataset, load=STEADY)
     assert result.verdict is Verdict.PASSED
     assert "3 rows with blanks" in result.message
     empty = await validate(served.url, dataset={"source": {"inline": {"csv": "a,label\n,1\n"}}, "labelColumn": "label"})
