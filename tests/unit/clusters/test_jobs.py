@@ -146,3 +146,10 @@ def test_objects_of_a_run_are_found_by_their_labels() -> None:
         assert labels[meta.LABEL_MANAGED] == "true"
         assert (labels[meta.LABEL_UID], labels[meta.LABEL_RUN]) == (UID, "run-1")
         assert body["metadata"]["annotations"][meta.ANNOTATION_RESOURCE] == "team/check"
+
+
+def test_a_job_outlives_the_longest_run_by_days() -> None:
+    """An operator that was away for the whole run must still find the Job: one that is gone was never run."""
+    week = EnsureRun("finance", JOB, "run-1", T0, after(8 * 86400))
+    spec = runner_job(Plan(resource(), target(), week, "image:1"))["spec"]
+    assert spec["ttlSecondsAfterFinished"] >= 8 * 86400 + 2 * 86400

@@ -115,6 +115,13 @@ def test_the_end_of_a_run(row: Row) -> None:
     assert status.message
 
 
+def test_a_threshold_forgives_nothing_that_may_still_be_there() -> None:
+    of = resource(DRIFT_CHECK, failureThreshold={"failures": 2, "of": 3})
+    left = entry(Verdict.FAILED).model_copy(update={"settled": False})
+    status = finish(of, [left], RunRef(id="now", trigger="Spec:x", started_at=T0), "", after(5))
+    assert condition(status, "Passed").status is ConditionStatus.FALSE
+
+
 def test_a_transition_time_moves_with_the_status_alone() -> None:
     first = set_conditions(RunStatus(), [Finding(type="Passed", status=ConditionStatus.TRUE, reason="A")], 1, T0)
     same = set_conditions(first, [Finding(type="Passed", status=ConditionStatus.TRUE, reason="B")], 2, after(5))
