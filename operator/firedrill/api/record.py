@@ -138,6 +138,11 @@ class Record(LenientModel):
     proposal: str = Field(default="", description="Hash of the proposal that waits for approval.")
     awaiting_approval: bool = False
 
+    @property
+    def kept_evidence(self) -> str:
+        """How the changes that stay were seen to hold."""
+        return "; ".join(change.evidence for change in self.changes if change.state is ChangeState.KEPT)
+
     def to_wire(self) -> dict[str, Any]:
         """JSON-ready dictionary with defaults: the type of a change is one, and must be read back."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)

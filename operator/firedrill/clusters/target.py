@@ -158,10 +158,10 @@ class TargetWatch:
         fresh = True
         while True:
             try:
-                await self.verify()
+                uid = await self.verify()
                 version = await self.client.get("/version")
                 if fresh or version.get("gitVersion") != self.facts.version:
-                    self.facts = await self._look(str(version.get("gitVersion", "")))
+                    self.facts = await self._look(str(version.get("gitVersion", "")), uid)
                     self._on_change()
                 fresh = False
                 if not self.moved:
@@ -171,14 +171,15 @@ class TargetWatch:
                 self._set("server", str(error))
             await asyncio.sleep(_PROBE_EVERY)
 
-    async def verify(self) -> None:
-        """Raise ClusterError where the address leads to another cluster than what is known here comes from."""
+    async def verify(self) -> str:
+        """UID of the cluster. Raises ClusterError where it is another than what is known here comes from."""
         uid = await self._identity()
         if self.facts.cluster_uid not in ("", uid):
             self.moved = True
             self._set("server", f"the address leads to another cluster now ({uid}, not {self.facts.cluster_uid})")
             self._on_change()
             raise ClusterError(str(self._errors["server"]))
+        return uid
 
     async def _identity(self) -> str:
         try:
@@ -189,8 +190,7 @@ class TargetWatch:
             ) from error
         return str(system["metadata"]["uid"])
 
-    async def _look(self, version: str) -> Facts:
-        uid = await self._identity()
+    async def _look(self, version: str, uid: str) -> Facts:
         nodes: int | None = None
         try:
             listed = await self.client.get(paths.path("v1", "nodes"), {"limit": "500"})

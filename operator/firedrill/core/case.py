@@ -65,7 +65,12 @@ class Case:
     @property
     def seen_to(self) -> bool:
         """Whether a person says that they have seen to what is left."""
-        return self.resource.meta.annotations.get(ANNOTATION_SETTLED) == self.run.run_id
+        return is_seen_to(self.resource, self.run.run_id)
+
+
+def is_seen_to(resource: RunResource, run_id: str) -> bool:
+    """Whether a person says that they have seen to what a run left."""
+    return resource.meta.annotations.get(ANNOTATION_SETTLED) == run_id
 
 
 def shows_begun(view: RecordView | None) -> bool:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.meta import ANNOTATION_APPROVE
-from firedrill.api.record import ChangeState, Control, RecordState
+from firedrill.api.record import Control, RecordState
 from firedrill.api.resource import RunResource
 from firedrill.api.task import Result
 from firedrill.api.verdict import Verdict
@@ -67,8 +67,7 @@ def _what_stays(case: Case) -> str:
     view = case.objects.record
     if view is None or view.record is None or view.record.state is not RecordState.KEPT:
         return ""
-    kept = "; ".join(change.evidence for change in view.record.changes if change.state is ChangeState.KEPT)
-    return f"; the fix was verified before, and stays: {kept}"
+    return f"; the fix was verified before, and stays: {view.record.kept_evidence}"
 
 
 def _abort(case: Case, reason: str) -> tuple[Action, ...]:

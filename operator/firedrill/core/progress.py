@@ -2,12 +2,11 @@
 
 from datetime import datetime, timedelta
 
-from firedrill.api.meta import ANNOTATION_SETTLED
 from firedrill.api.record import Control
 from firedrill.api.run import ClusterResult
 from firedrill.core import naming
 from firedrill.core.actions import Action, Decision, EnsureRun, PublishEvent, SetControl, WriteStatus
-from firedrill.core.case import Case, is_beyond_sight, is_lost, settles, shows_begun
+from firedrill.core.case import Case, is_beyond_sight, is_lost, is_seen_to, settles, shows_begun
 from firedrill.core.observed import NOTHING, Observed, RecordView, TargetView
 from firedrill.core.outcome import Judgement
 from firedrill.core.recorded import recorded
@@ -84,7 +83,7 @@ def settle(observed: Observed, now: datetime) -> Decision | None:
         view = observed.view_of(entry)
         record = view.runs.get(job, NOTHING).record if view is not None and view.reachable else None
         entry = entry.model_copy(update={"begun": entry.begun or shows_begun(record)})
-        if resource.meta.annotations.get(ANNOTATION_SETTLED) == run.id and is_beyond_sight(view, record, entry.begun):
+        if is_seen_to(resource, run.id) and is_beyond_sight(view, record, entry.begun):
             by_hand.append(entry.name)
             entry = _settled(entry, "a person says that nothing is left to undo")
         elif view is not None and view.reachable and not settles(record, entry.begun):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from firedrill.api.kinds import AUTO_FIX, RunKind
-from firedrill.api.record import ChangeState, Record, RecordState
+from firedrill.api.record import Record, RecordState
 from firedrill.api.run import ClusterResult
 from firedrill.api.verdict import Condition, ConditionStatus, Finding
 
@@ -46,7 +46,7 @@ def _chaos(record: Record, before: Mapping[str, Condition]) -> Iterable[Finding]
 def _fix(record: Record, before: Mapping[str, Condition]) -> Iterable[Finding]:
     if record.state is not RecordState.KEPT:
         return
-    evidence = "; ".join(change.evidence for change in record.changes if change.state is ChangeState.KEPT)[:900]
+    evidence = record.kept_evidence[:900]
     for name in ("Applied", "Verified"):
         if name not in before or before[name].status is ConditionStatus.UNKNOWN:
             yield Finding(type=name, status=ConditionStatus.TRUE, reason=name, message=evidence)

@@ -166,9 +166,7 @@ def finish(
     ``reason`` is that of an early end, else empty: the reason of the worst target is told.
     """
     status, spec = resource.status, resource.spec
-    verdict = worst(c.verdict for c in clusters if c.verdict)
-    points = score(verdict, [m for c in clusters for m in c.measurements])
-    entry = HistoryEntry(id=run.id, verdict=verdict, score=points, started_at=run.started_at, finished_at=now)
+    entry = _history_entry(run, clusters, now)
     history = [entry, *status.history]
     threshold = spec.failure_threshold if spec else None
     kept = history[: max(spec.history_limit if spec else 10, threshold.of if threshold else 0)]
@@ -179,7 +177,7 @@ def finish(
             "clusters": list(clusters),
             "history": kept,
             "last_run": run.model_copy(update={"finished_at": now, "ended_by": reason}),
-            "score": points,
+            "score": entry.score,
             "pass_rate": pass_rate,
             "flip_rate": flip_rate,
             "cluster_summary": f"{passed}/{len(clusters)}",
@@ -195,13 +193,7 @@ def recall(resource: RunResource, now: datetime) -> RunStatus:
     assert run is not None  # without a run there is nothing to recall
     history = status.history
     if not history or history[0].id != run.id:
-        verdict = worst(c.verdict for c in status.clusters if c.verdict)
-        points = score(verdict, [m for c in status.clusters for m in c.measurements])
-        ended = run.finished_at or now
-        history = [
-            HistoryEntry(id=run.id, verdict=verdict, score=points, started_at=run.started_at, finished_at=ended),
-            *history,
-        ]
+        history = [_history_entry(run, status.clusters, run.finished_at or now), *history]
     message = "" if status.clusters else "no TargetCluster was found for it"
     return _concluded(resource, status.model_copy(update={"score": history[0].score}), message, history, now)
 
@@ -209,17 +201,23 @@ def recall(resource: RunResource, now: datetime) -> RunStatus:
 def retold(resource: RunResource, clusters: Sequence[ClusterResult], now: datetime) -> RunStatus:
     """Status after its run, with what was seen of the targets since: the verdict stays."""
     status, run = resource.status, resource.status.last_run
-    verdict = status.verdict or Verdict.INCONCLUSIVE
-    told = _message(clusters, verdict)
-    complete = Finding(
-        type="Complete",
-        status=ConditionStatus.TRUE,
-        reason=(run.ended_by if run else "") or "Finished",
-        message=told,
-    )
+    assert run is not None  # without a run there is nothing that could be seen since
+    told = _message(clusters, status.verdict or Verdict.INCONCLUSIVE)
+    findings = [_complete(run, told), *kind_findings(resource.kind, clusters)]
     later = status.model_copy(update={"clusters": list(clusters), "message": told[:1024]})
-    later = set_conditions(later, [complete, *kind_findings(resource.kind, clusters)], ran_generation(resource), now)
+    later = set_conditions(later, findings, ran_generation(resource), now)
     return fit(later.model_copy(update={"observed_generation": status.observed_generation}))
+
+
+def _history_entry(run: RunRef, clusters: Sequence[ClusterResult], finished_at: datetime) -> HistoryEntry:
+    verdict = worst(c.verdict for c in clusters if c.verdict)
+    points = score(verdict, [m for c in clusters for m in c.measurements])
+    return HistoryEntry(id=run.id, verdict=verdict, score=points, started_at=run.started_at, finished_at=finished_at)
+
+
+def _complete(run: RunRef, message: str) -> Finding:
+    reason = run.ended_by or "Finished"
+    return Finding(type="Complete", status=ConditionStatus.TRUE, reason=reason, message=message)
 
 
 def _concluded(
@@ -239,7 +237,7 @@ def _concluded(
     settled = all(entry.settled for entry in clusters)
     threshold = resource.spec.failure_threshold if resource.spec and settled else None
     findings = [
-        Finding(type="Complete", status=ConditionStatus.TRUE, reason=run.ended_by or "Finished", message=told),
+        _complete(run, told),
         _passed_finding(verdict, why, told, history, threshold),
         *kind_findings(resource.kind, clusters),
     ]
