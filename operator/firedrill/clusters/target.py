@@ -152,6 +152,11 @@ class TargetWatch:
             self.looked.set()
         if bool(before) != bool(self.problem) or looked != self.looked.is_set():
             self._on_change()
+        if before and not self.problem:
+            # Whoever looked in the meantime was told that nothing can be known here, and need not look again.
+            held = self.cache.keys()
+            for key in held:
+                self._on_key(key)
 
     async def _probe(self) -> None:
         """Ask the server for its version every few seconds: a watch alone tells of a dead target late."""

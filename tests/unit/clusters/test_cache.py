@@ -7,41 +7,25 @@ import pytest
 
 from firedrill.api import meta
 from firedrill.api.record import RecordState
-from firedrill.clusters.cache import Key, RunCache, job_view, record_of
+from firedrill.clusters.cache import RunCache, job_view, record_of
 from firedrill.core.observed import JobPhase
 from support.seen import record, result
+from support.wire import KEY, run_object
 
 Object = dict[str, Any]
-KEY = Key("ChaosExperiment", "team", "check")
-
-
-def obj(role: str, *, uid: str = "u1", job: str = "cha-check-1", data: dict[str, str] | None = None) -> Object:
-    """An object of a run."""
-    name = job if role == "runner" else f"{job}-{role}"
-    labels = {meta.LABEL_UID: uid, meta.LABEL_KIND: KEY.kind, meta.LABEL_ROLE: role, meta.LABEL_MANAGED: "true"}
-    return {
-        "metadata": {
-            "name": name,
-            "uid": f"uid-{name}",
-            "labels": labels,
-            "annotations": {meta.ANNOTATION_RESOURCE: "team/check"},
-        },
-        "data": data or {},
-        "status": {},
-    }
 
 
 def record_object(state: RecordState) -> Object:
     made = record(state).record
     assert made is not None
-    return obj("record", data={meta.RECORD_KEY: json.dumps(made.to_wire())})
+    return run_object("record", data={meta.RECORD_KEY: json.dumps(made.to_wire())})
 
 
 PARTS = [
-    obj("runner"),
-    obj("guardian"),
-    obj("task"),
-    obj("result", data={meta.RESULT_KEY: json.dumps(result("r").to_wire())}),
+    run_object("runner"),
+    run_object("guardian"),
+    run_object("task"),
+    run_object("result", data={meta.RESULT_KEY: json.dumps(result("r").to_wire())}),
     record_object(RecordState.APPLIED),
 ]
 
@@ -91,8 +75,11 @@ def test_a_fresh_list_forgets_its_own_parts_alone() -> None:
     [
         {"metadata": {"name": "x"}},
         {"metadata": {"name": "x", "labels": {meta.LABEL_UID: "u1"}}},
-        obj("else"),
-        {**obj("runner"), "metadata": {**obj("runner")["metadata"], "annotations": {meta.ANNOTATION_RESOURCE: "x"}}},
+        run_object("else"),
+        {
+            **run_object("runner"),
+            "metadata": {**run_object("runner")["metadata"], "annotations": {meta.ANNOTATION_RESOURCE: "x"}},
+        },
     ],
     ids=["no labels", "no kind", "role of a newer version", "no namespace"],
 )
@@ -105,15 +92,15 @@ def test_what_is_not_ours_is_left_alone(strange: Object) -> None:
 @pytest.mark.parametrize("text", ["", "{", '{"uid": 1}', '{"changes": [{"type": "OfANewerVersion"}]}'])
 def test_a_result_that_can_not_be_read_is_none(text: str) -> None:
     cache = RunCache()
-    cache.apply(obj("runner"))
-    cache.apply(obj("result", data={meta.RESULT_KEY: text}))
+    cache.apply(run_object("runner"))
+    cache.apply(run_object("result", data={meta.RESULT_KEY: text}))
     assert cache.of("u1")["cha-check-1"].result is None
 
 
 @pytest.mark.parametrize("text", ["{", '{"uid": 1}', '{"changes": [{"type": "OfANewerVersion"}]}'])
 def test_a_record_that_can_not_be_read_is_not_settled(text: str) -> None:
     cache = RunCache()
-    cache.apply(obj("record", data={meta.RECORD_KEY: text, meta.CONTROL_KEY: '{"abort": "Deleted"}'}))
+    cache.apply(run_object("record", data={meta.RECORD_KEY: text, meta.CONTROL_KEY: '{"abort": "Deleted"}'}))
     view = cache.of("u1")["cha-check-1"].record
     assert view is not None
     assert view.unreadable
@@ -122,8 +109,8 @@ def test_a_record_that_can_not_be_read_is_not_settled(text: str) -> None:
 
 
 def test_a_record_without_a_claim_is_settled_by_an_abort_alone() -> None:
-    assert record_of(obj("record", data={meta.CONTROL_KEY: '{"abort": "Deleted"}'})).settled
-    assert not record_of(obj("record", data={meta.CONTROL_KEY: "{}"})).settled
+    assert record_of(run_object("record", data={meta.CONTROL_KEY: '{"abort": "Deleted"}'})).settled
+    assert not record_of(run_object("record", data={meta.CONTROL_KEY: "{}"})).settled
 
 
 @pytest.mark.parametrize(
@@ -139,6 +126,6 @@ def test_a_record_without_a_claim_is_settled_by_an_abort_alone() -> None:
     ],
 )
 def test_the_phase_of_a_job(conditions: list[tuple[str, str]], phase: JobPhase) -> None:
-    job = obj("runner")
+    job = run_object("runner")
     job["status"]["conditions"] = [{"type": name, "status": status} for name, status in conditions]
     assert job_view(job).phase is phase

@@ -1,15 +1,18 @@
 """A target whose parts break off in a way that nobody foresaw counts as out of reach, and is tried again."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from firedrill.clusters import target as module
+from firedrill.clusters.cache import Key
 from firedrill.clusters.client import KubeClient
 from firedrill.clusters.errors import ClusterError, Forbidden
 from firedrill.clusters.target import TargetWatch
 from support.seen import target
+from support.wire import KEY, run_object
 
 Object = dict[str, Any]
 
@@ -21,13 +24,15 @@ class Server(KubeClient):
         self.cluster = "finance"
         self.raises, self.at = raises, at
         self.uid = "cluster-1"
+        self.jobs: list[Object] = []
 
     async def get(self, path: str, params: object = None) -> Object:
         if self.raises is not None and path.endswith(self.at):
             raise self.raises
         if path == "/version":
             return {"gitVersion": "v1"}
-        return {"metadata": {"resourceVersion": "1", "uid": self.uid}, "items": []}
+        items = self.jobs if path.endswith("/jobs") else []
+        return {"metadata": {"resourceVersion": "1", "uid": self.uid}, "items": items}
 
     async def create(self, path: str, body: Object, *, dry_run: bool = False) -> Object:
         return {"status": {"allowed": True}}
@@ -50,9 +55,11 @@ class Never:
         """Nothing to leave."""
 
 
-def watch(server: Server, changed: asyncio.Event | None = None) -> TargetWatch:
+def watch(
+    server: Server, changed: asyncio.Event | None = None, on_key: Callable[[Key], None] = lambda _: None
+) -> TargetWatch:
     on_change = changed.set if changed else lambda: None
-    return TargetWatch(target(), server, on_key=lambda _: None, on_change=on_change)
+    return TargetWatch(target(), server, on_key=on_key, on_change=on_change)
 
 
 @pytest.mark.parametrize("at", ["/version", "/jobs", "/configmaps"])
@@ -74,6 +81,31 @@ async def test_a_part_that_breaks_off_makes_it_unreachable_until_it_is_back(
                 changed.clear()
                 await changed.wait()
         assert followed.view("u").cluster_uid == "cluster-1"
+    finally:
+        await followed.close()
+
+
+@pytest.mark.parametrize("last", ["/version", "/jobs", "/configmaps"])
+async def test_what_it_holds_is_looked_at_once_it_is_back_whatever_part_comes_back_last(
+    last: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A resource that was deleted meanwhile has nobody else who would look at what it left there."""
+    monkeypatch.setattr(module, "_PROBE_EVERY", 0.01)
+    server, changed = Server(), asyncio.Event()
+    server.jobs = [run_object("runner")]
+    seen_reachable: list[bool] = []
+    followed = watch(server, changed, lambda key: seen_reachable.append(key == KEY and followed.view("u1").reachable))
+    server.raises, server.at = ClusterError("out of reach"), last
+    followed.start()
+    try:
+        await asyncio.wait_for(followed.looked.wait(), 5)
+        assert True not in seen_reachable
+        server.raises = None
+        async with asyncio.timeout(5):
+            while not followed.view("u1").reachable:
+                changed.clear()
+                await changed.wait()
+        assert seen_reachable[-1] is True
     finally:
         await followed.close()
 
