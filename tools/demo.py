@@ -21,9 +21,9 @@ OUT = ROOT / "out"
 NAMESPACE = "reliability"
 HUB = "firedrill-hub"
 TARGETS = {
-    "finance": ["target.faultFamilies={workload,network}"],
-    "healthcare": [],
-    "iot": ["target.autofix.enabled=true"],
+    "finance": ["target.faultFamilies={workload,network}", "target.simulation.enabled=true"],
+    "healthcare": ["target.simulation.enabled=true"],
+    "iot": ["target.autofix.enabled=true", "target.simulation.enabled=true"],
 }
 FAMILIES = {"finance": ["workload", "network"]}
 #: In this order; each with the verdict that is expected of it. Those of one row run at the same time.

@@ -4,8 +4,9 @@ A life is lived once to learn which writes it has. Then, for each of them, a fre
 the operator gets SIGKILL when the write comes: before the API server hears of it, or after it was done and before the
 operator hears the answer. A new process takes over, as the kubelet would start it. After all has settled:
 
-- one Job of the runner and one of the guardian for (uid, run, cluster), ever;
-- the run was carried out exactly once, and no fault is left;
+- one Job of the runner and one of the guardian for (uid, run, cluster), ever; a Simulation has two runs, one that
+  builds and one that removes;
+- each run was carried out exactly once, and no fault is left;
 - the verdict is the same as that of a life without a kill, once in the history, and Complete is True;
 - after the deletion nothing is left, neither finalizer nor objects in the target, and nothing more is written.
 """
@@ -48,6 +49,16 @@ class Life:
     delete_mid_fault: bool = False
 
     @property
+    def runs(self) -> int:
+        """How many there are of it: what stands is taken away by a run of its own."""
+        return 2 if self.stands else 1
+
+    @property
+    def stands(self) -> bool:
+        """Whether what it builds stands on after its run."""
+        return bool(self.body["kind"] == "Simulation")
+
+    @property
     def mutates(self) -> bool:
         """Whether the kind changes its target."""
         return bool(self.body["kind"] == "ChaosExperiment")
@@ -63,6 +74,7 @@ LIVES = [
         delete_mid_fault=True,
     ),
     Life("DriftCheck: create, run, verdict, delete", builders.drift(), ("True", "Passed"), ("True", "Finished")),
+    Life("Simulation: build, verdict, delete", builders.simulation(), ("True", "Passed"), ("True", "Finished")),
 ]
 
 
@@ -129,7 +141,7 @@ class Lifetimes:
         if life.delete_mid_fault:
             found = subject.read()
             return found is not None and "Injected" in _told(found)
-        return subject.condition("Complete")[0] == "True" and not subject.finalized
+        return subject.condition("Complete")[0] == "True" and subject.finalized == life.stands
 
     def _until(self, look: Callable[[], bool], what: str) -> None:
         def step() -> bool:
@@ -164,12 +176,12 @@ class Lifetimes:
     def _check(self, life: Life, subject: Subject) -> None:
         done = [write for write in self.world.writes(subject.key) if write.done]
         labels = Counter(write.label for write in done)
-        assert labels["POST jobs (runner)"] == 1, labels
+        assert labels["POST jobs (runner)"] == life.runs, labels
         assert labels["POST jobs (guardian)"] == int(life.mutates), labels
         tallies = self.world.tallies(subject)
-        assert len(tallies) == 1, f"more than one run: {tallies}"
+        assert len(tallies) == life.runs, f"other runs than these: {tallies}"
         carried_out = counted(tallies)
-        assert (carried_out["pods"], carried_out["injected"]) == (1, 1), carried_out
+        assert (carried_out["pods"], carried_out["injected"]) == (life.runs,) * 2, carried_out
         assert (carried_out["claims"], carried_out["undone"]) == (int(life.mutates),) * 2, carried_out
         assert self.world.markers(subject) == []
         self._check_status(life, [write.content["status"] for write in done if "/status" in write.label][-1])
@@ -178,7 +190,9 @@ class Lifetimes:
     def _check_status(life: Life, status: Object) -> None:
         conditions = {c["type"]: (c["status"], c["reason"]) for c in status["conditions"]}
         assert (conditions["Passed"], conditions["Complete"]) == (life.passed, life.complete), status
-        assert [entry["id"] for entry in status["history"]] == [status["lastRun"]["id"]], status["history"]
+        ids = [entry["id"] for entry in status["history"]]
+        assert (ids[0], len(set(ids))) == (status["lastRun"]["id"], life.runs), status["history"]
+        assert status.get("standing", []) == [], status
         if life.mutates:
             # Where the run ended before its result came, no probe has confirmed what the record shows.
             assert conditions["RecoveryVerified"] in (("True", "Seen"), ("Unknown", "UndoneNotProbed")), status

@@ -38,6 +38,31 @@ def drift(name: str = "drift", *targets: str, **spec: Any) -> Object:
     }
 
 
+def simulation(name: str = "bank", *targets: str, **spec: Any) -> Object:
+    """A Simulation of two services."""
+    graph = {
+        "services": [
+            {
+                "name": "gateway",
+                "endpoints": [{"path": "/pay", "script": [{"call": {"service": "ledger", "path": "/entries"}}]}],
+            },
+            {"name": "ledger", "endpoints": [{"path": "/entries"}]},
+        ],
+        "entries": [{"service": "gateway", "path": "/pay"}],
+    }
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Simulation",
+        "metadata": {"name": name},
+        "spec": {
+            "clusters": {"names": list(targets or ("finance",))},
+            "timeout": "10m",
+            "source": {"graph": graph},
+            **spec,
+        },
+    }
+
+
 def target(name: str, *, secret: str = "", namespace: str = "firedrill", **spec: Any) -> Object:
     """A TargetCluster that allows all that the stand-in does."""
     return {

@@ -37,7 +37,12 @@ def rendered(namespace: str, **values: str) -> list[Object]:
 
 def hub(namespace: str) -> list[Object]:
     """The hub, which is a target as well."""
-    return rendered(namespace, target__enabled="true", target__faultFamilies="{workload,network}")
+    return rendered(
+        namespace,
+        target__enabled="true",
+        target__faultFamilies="{workload,network}",
+        target__simulation__enabled="true",
+    )
 
 
 def remote(namespace: str) -> list[Object]:
@@ -48,4 +53,5 @@ def remote(namespace: str) -> list[Object]:
         crds__enabled="false",
         target__enabled="true",
         target__faultFamilies="{workload,network}",
+        target__simulation__enabled="true",
     )

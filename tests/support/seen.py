@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from firedrill.api.kinds import CHAOS_EXPERIMENT, DRIFT_CHECK, RunKind
+from firedrill.api.kinds import CHAOS_EXPERIMENT, DRIFT_CHECK, SIMULATION, RunKind
 from firedrill.api.meta import FINALIZER
 from firedrill.api.record import ChangeState, Control, PodDeleted, Record, RecordState
 from firedrill.api.resource import RunResource, Target, parse_run_resource
@@ -43,7 +43,7 @@ def resource(
     **spec: Any,
 ) -> RunResource:
     """A resource as the API server would give it; None takes a field of the spec away."""
-    made = builders.drift if kind is DRIFT_CHECK else builders.chaos
+    made = {DRIFT_CHECK: builders.drift, SIMULATION: builders.simulation}.get(kind, builders.chaos)
     body = builders.with_spec(made("check", *targets), **{"timeout": "60s", **spec})
     metadata: Object = {
         "namespace": namespace,

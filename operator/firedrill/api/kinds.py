@@ -11,6 +11,8 @@ from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.driftcheck import DriftCheckSpec
 from firedrill.api.modelvalidation import ModelValidationSpec
 from firedrill.api.run import RunSpec, RunStatus
+from firedrill.api.simulation import SimulationSpec
+from firedrill.api.simulation_status import SimulationStatus
 from firedrill.api.targetcluster import TargetClusterSpec, TargetClusterStatus
 
 
@@ -54,8 +56,11 @@ class RunKind(Kind):
     """A kind whose resources are run as Jobs."""
 
     spec: type[RunSpec]
+    status: type[RunStatus]
     #: Changes its target: a record, a guardian and a finalizer go with each run.
     mutates: bool = False
+    #: What its runs build stands on after them, until the resource is deleted: a finalizer goes with it.
+    stands: bool = False
     #: Conditions beside Complete and Passed.
     conditions: tuple[str, ...] = field(default=())
 
@@ -167,8 +172,33 @@ AUTO_FIX: Final = RunKind(
     mutates=True,
     conditions=_FIX_CONDITIONS,
 )
+SIMULATION: Final = RunKind(
+    name="Simulation",
+    plural="simulations",
+    short_names=("sim",),
+    description="Builds a simulated industry in a namespace of its own: services, brokers, databases, load, SLOs.",
+    spec=SimulationSpec,
+    status=SimulationStatus,
+    columns=(
+        *_RUN_COLUMNS[:3],
+        Column("Services", ".status.services", description="Services ready, of all"),
+        Column("Rate", ".status.rate", description="Requests per second that come in"),
+        Column("SLOs", ".status.slos", description="Objectives met, of all"),
+        Column("Budget-Left", ".status.budgetLeft", description="Least error budget left of any objective"),
+        *_RUN_COLUMNS[3:],
+    ),
+    rules=(
+        *_RUN_RULES,
+        Rule(
+            "has(self.__namespace__) == has(oldSelf.__namespace__)"
+            " && (!has(self.__namespace__) || self.__namespace__ == oldSelf.__namespace__)",
+            "namespace can not be changed: delete the Simulation and create another",
+        ),
+    ),
+    stands=True,
+)
 
 RUN_KINDS: Final[Mapping[str, RunKind]] = MappingProxyType(
-    {kind.name: kind for kind in (MODEL_VALIDATION, DRIFT_CHECK, CHAOS_EXPERIMENT, AUTO_FIX)}
+    {kind.name: kind for kind in (MODEL_VALIDATION, DRIFT_CHECK, CHAOS_EXPERIMENT, AUTO_FIX, SIMULATION)}
 )
 ALL_KINDS: Final[tuple[Kind, ...]] = (TARGET_CLUSTER, *RUN_KINDS.values())

@@ -13,7 +13,7 @@ LABEL_MANAGED: Final = f"{GROUP}/managed"
 LABEL_UID: Final = f"{GROUP}/uid"
 LABEL_KIND: Final = f"{GROUP}/kind"
 LABEL_RUN: Final = f"{GROUP}/run"
-#: runner, guardian, task, result or record.
+#: runner, guardian, task, result, record or state.
 LABEL_ROLE: Final = f"{GROUP}/role"
 #: A Secret in a runner namespace is usable by the hub namespace that this label names, and by no other.
 LABEL_HUB_NAMESPACE: Final = f"{GROUP}/hub-namespace"
@@ -24,7 +24,8 @@ LABEL_OPT_IN: Final = f"{GROUP}/experiments"
 ANNOTATION_RESOURCE: Final = f"{GROUP}/resource"
 #: A new value asks for a run without changing the spec.
 ANNOTATION_RUN_AT: Final = f"{GROUP}/run-at"
-#: Carries the id of a run that could not be seen undone, and that a person has seen to.
+#: Carries the id of a run that could not be seen undone, and that a person has seen to; for what stands, the names
+#: of the targets in which a person says that nothing is left.
 ANNOTATION_SETTLED: Final = f"{GROUP}/settled"
 #: Carries the hash of the proposal that a person approves.
 ANNOTATION_APPROVE: Final = f"{GROUP}/approve"
@@ -36,3 +37,4 @@ TASK_KEY: Final = "task.json"
 RESULT_KEY: Final = "result.json"
 RECORD_KEY: Final = "record.json"
 CONTROL_KEY: Final = "control.json"
+STATE_KEY: Final = "state.json"

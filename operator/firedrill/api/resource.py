@@ -92,7 +92,7 @@ def parse_run_resource(kind: RunKind, body: Mapping[str, Any]) -> RunResource:
         raw_spec=raw,
         spec=spec,
         invalid=invalid,
-        status=RunStatus.model_validate(body.get("status") or {}),
+        status=kind.status.model_validate(body.get("status") or {}),
     )
 
 

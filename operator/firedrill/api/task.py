@@ -24,7 +24,9 @@ class Task(LenientModel):
     started_at: Time
     deadline: Time = Field(description="The run must have ended by then; what it changed is undone by then.")
     image: str = Field(description="Image of runner, guardian and of containers injected into pods.")
+    images: dict[str, str] = Field(default_factory=dict, description="Images of simulations: simulator, components.")
     policy: TargetPolicy
+    remove: bool = Field(default=False, description="Take away what earlier runs of the resource have built.")
     spec: dict[str, Any] = Field(description="The spec of the resource, to be parsed by the model of its kind.")
 
 

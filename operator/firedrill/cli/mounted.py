@@ -36,6 +36,7 @@ MOUNTED: Final = {
     "operator": Mounted("firedrill.handlers.main", "the operator; started by the chart"),
     "runner": Mounted("firedrill.runner.main", "one run in a target; started by the operator"),
     "guardian": Mounted("firedrill.runner.guardian", "undoes what a run leaves behind; started by the operator"),
+    "conductor": Mounted("firedrill.runner.simulating.conductor", "watches over a simulation; started by a runner"),
     "netfault": Mounted("firedrill.runner.netfault", "a fault in the network of a pod; started by a runner"),
     "isolate": Mounted("firedrill.runner.fixing.isolate", "cuts a sandbox off; started by a runner"),
 }

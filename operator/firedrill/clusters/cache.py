@@ -17,16 +17,32 @@ from firedrill.api.meta import (
     LABEL_UID,
     RECORD_KEY,
     RESULT_KEY,
+    STATE_KEY,
 )
 from firedrill.api.record import Control, Record
+from firedrill.api.simulation_status import SimulationState
 from firedrill.api.task import Result
 from firedrill.core.observed import JobPhase, JobView, RecordView, RunObjects
 
 logger = logging.getLogger(__name__)
 
 #: Which part of a run an object of a role is, and what it is when there is none.
-_FIELDS = {"runner": "job", "guardian": "guardian", "task": "has_task", "result": "result", "record": "record"}
-_ABSENT: dict[str, Any] = {"runner": None, "guardian": None, "task": False, "result": None, "record": None}
+_FIELDS = {
+    "runner": "job",
+    "guardian": "guardian",
+    "task": "has_task",
+    "result": "result",
+    "record": "record",
+    "state": "state",
+}
+_ABSENT: dict[str, Any] = {
+    "runner": None,
+    "guardian": None,
+    "task": False,
+    "result": None,
+    "record": None,
+    "state": None,
+}
 
 Object = Mapping[str, Any]
 
@@ -82,12 +98,18 @@ def record_of(configmap: Object) -> RecordView:
         return RecordView(None, control, unreadable=True)
 
 
+def state_of(configmap: Object) -> SimulationState:
+    """What the ConfigMap tells of what stands in the target."""
+    return SimulationState.model_validate_json((configmap.get("data") or {}).get(STATE_KEY, ""))
+
+
 _PARSE: dict[str, Callable[[Object], Any]] = {
     "runner": job_view,
     "guardian": job_view,
     "task": lambda _: True,
     "result": result_of,
     "record": record_of,
+    "state": state_of,
 }
 
 

@@ -74,10 +74,16 @@ class KubeClient:
         return await self._request("PUT", path, _write_params(dry_run), body)
 
     async def patch(
-        self, path: str, body: Object | list[Object], *, content_type: str = MERGE_PATCH, dry_run: bool = False
+        self,
+        path: str,
+        body: Object | list[Object],
+        *,
+        content_type: str = MERGE_PATCH,
+        dry_run: bool = False,
+        manager: str = FIELD_MANAGER,
     ) -> Object:
-        """Change some fields of an object."""
-        params = _write_params(dry_run)
+        """Change some fields of an object, in the name of a field manager."""
+        params = _write_params(dry_run) | {"fieldManager": manager}
         if content_type == APPLY_PATCH:
             params["force"] = "true"
         return await self._request("PATCH", path, params, body, content_type)

@@ -5,8 +5,8 @@ import itertools
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,6 +55,8 @@ class Images:
 
     runner: str
     pull_policy: str = "IfNotPresent"
+    #: Those of simulations, by what runs in them.
+    simulation: Mapping[str, str] = field(default_factory=dict)
 
 
 class Executor:
@@ -158,7 +160,8 @@ class Executor:
             # The watches have not shown yet what was created a moment ago.
             return
         client, target = self._registry.client(action.cluster), self._registry.target(action.cluster)
-        plan = jobs.Plan(resource, target, action, self._images.runner, self._images.pull_policy)
+        images = self._images
+        plan = jobs.Plan(resource, target, action, images.runner, images.pull_policy, images.simulation)
         namespace = target.spec.runner_namespace
         job = await self._create_job(client, namespace, jobs.runner_job(plan), resource)
         uid = job["metadata"]["uid"]

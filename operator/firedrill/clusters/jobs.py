@@ -1,6 +1,7 @@
 """The objects of a run in a target: Jobs of runner and guardian, and the task that both read."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from firedrill.api.meta import (
@@ -33,6 +34,7 @@ RUNNER_ACCOUNTS = {
     "ModelValidation": "firedrill-reader",
     "ChaosExperiment": "firedrill-chaos",
     "AutoFix": "firedrill-fixer",
+    "Simulation": "firedrill-simulator",
 }
 
 
@@ -45,6 +47,7 @@ class Plan:
     run: EnsureRun
     image: str
     pull_policy: str = "IfNotPresent"
+    simulation_images: Mapping[str, str] = field(default_factory=dict)
 
     def metadata(self, name: str, role: str) -> Object:
         """Name, labels and annotations of an object of this run."""
@@ -125,7 +128,9 @@ def task_configmap(plan: Plan, job_uid: str) -> Object:
         started_at=run.started_at,
         deadline=run.deadline,
         image=plan.image,
+        images=dict(plan.simulation_images),
         policy=target.spec.policy,
+        remove=run.remove,
         spec=dict(plan.resource.raw_spec),
     )
     metadata = plan.metadata(naming.task_name(run.job), "task")

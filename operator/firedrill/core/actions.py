@@ -37,6 +37,8 @@ class EnsureRun:
     run_id: str
     started_at: datetime
     deadline: datetime
+    #: Take away what earlier runs have built, instead of building.
+    remove: bool = False
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ class Case:
     view: TargetView | None
     objects: RunObjects
     now: datetime
+    #: Whether the run takes away what stands in this target.
+    removing: bool = False
 
     @property
     def attempted(self) -> bool:

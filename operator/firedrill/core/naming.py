@@ -47,3 +47,13 @@ def result_name(job: str) -> str:
 def record_name(job: str) -> str:
     """Name of the ConfigMap with the record of changes."""
     return f"{job}-record"
+
+
+def standing_name(kind: str, name: str, uid: str) -> str:
+    """Name of what watches over what a resource has built; it outlives single runs."""
+    return f"{kind.lower()[:3]}-{name[:31].rstrip('-.')}-{digest(uid, 'standing', length=12)}".replace(".", "-")
+
+
+def state_name(standing: str) -> str:
+    """Name of the ConfigMap that tells how it fares."""
+    return f"{standing}-state"

@@ -8,6 +8,7 @@ from enum import StrEnum
 from firedrill.api.record import Control, Record
 from firedrill.api.resource import RunResource, Target
 from firedrill.api.run import ClusterResult
+from firedrill.api.simulation_status import SimulationState
 from firedrill.api.task import Result
 
 
@@ -59,6 +60,8 @@ class RunObjects:
     has_task: bool = False
     result: Result | None = None
     record: RecordView | None = None
+    #: What is seen of what the resource has built; it belongs to no run.
+    state: SimulationState | None = None
 
 
 NOTHING = RunObjects()

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
-from firedrill.api.meta import ANNOTATION_APPROVE
+from firedrill.api.meta import ANNOTATION_APPROVE, ANNOTATION_SETTLED
 from firedrill.api.record import Control, RecordState
 from firedrill.api.resource import RunResource
+from firedrill.api.simulation import SimulationSpec
 from firedrill.api.task import Result
 from firedrill.api.verdict import Verdict
 from firedrill.core.actions import Action, DeleteRun, EnsureRun, SetControl
@@ -148,6 +149,8 @@ def target_gone(case: Case) -> Judgement | None:
     message = f"TargetCluster {case.known.name} no longer exists"
     if case.changed_something:
         message += f"; create it again, so that the undoing can be seen; {case.how_to_settle}"
+    if case.removing:
+        message += f"; create it again, or annotate with {ANNOTATION_SETTLED}={case.known.name}: nothing is left there"
     return Judgement(Outcome(Verdict.INCONCLUSIVE, "TargetGone", message, settled=not case.changed_something))
 
 
@@ -165,6 +168,10 @@ def unreachable(case: Case) -> Judgement | None:
     message = f"{case.known.name} could not be reached: {case.view.message}"
     if case.changed_something:
         message += f"; {case.how_to_settle}"
+    if case.removing:
+        message += (
+            f"; it is tried again, or annotate with {ANNOTATION_SETTLED}={case.known.name}: nothing is left there"
+        )
     return Judgement(Outcome(Verdict.INCONCLUSIVE, "TargetUnreachable", message, settled=not case.changed_something))
 
 
@@ -179,7 +186,7 @@ def out_of_time(case: Case) -> Judgement | None:
 
 def refused(case: Case) -> Judgement | None:
     """The policy of the target does not allow this run."""
-    if case.view is None or case.attempted or not case.view.target.valid:
+    if case.view is None or case.attempted or case.removing or not case.view.target.valid:
         return None
     rule = refusal(case.resource, case.view)
     return Judgement(Outcome(Verdict.INCONCLUSIVE, "NotPermitted", rule)) if rule else None
@@ -198,6 +205,10 @@ def refusal(resource: RunResource, view: TargetView) -> str:
         family = resource.spec.fault.family
         if family not in policy.fault_families:
             return f"TargetCluster {name} does not allow fault family {family} (spec.policy.faultFamilies)"
+    if isinstance(resource.spec, SimulationSpec):
+        namespace = resource.spec.namespace or resource.meta.name
+        if not {"*", namespace} & set(policy.target_namespaces):
+            return f"TargetCluster {name} does not allow namespace {namespace} (spec.policy.targetNamespaces)"
     return ""
 
 
@@ -232,7 +243,9 @@ def incomplete(case: Case) -> Judgement | None:
     guarded = objects.guardian is not None or not case.run.mutates
     if objects.job is not None and objects.has_task and guarded:
         return None
-    ensure = EnsureRun(case.known.name, case.job, case.run.run_id, case.run.started_at, case.run.deadline)
+    ensure = EnsureRun(
+        case.known.name, case.job, case.run.run_id, case.run.started_at, case.run.deadline, case.removing
+    )
     return Judgement(None, (ensure,), "starting")
 
 

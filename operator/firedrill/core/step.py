@@ -4,6 +4,7 @@ A run is begun by a status write that names it, carried on from that status alon
 that holds the verdict. A crash between any two writes is mended by looking again.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -13,7 +14,7 @@ from firedrill.api.meta import FINALIZER
 from firedrill.api.resource import RunResource
 from firedrill.api.run import ClusterResult, ConcurrencyPolicy, RunRef, RunSpec, RunStatus
 from firedrill.api.verdict import ConditionStatus, Finding, Verdict
-from firedrill.core import naming
+from firedrill.core import naming, standing
 from firedrill.core.actions import (
     Action,
     AddFinalizer,
@@ -33,6 +34,9 @@ from firedrill.core.summary import finish, fit, kind_findings, ran_generation, s
 from firedrill.core.targets import matched, missing_names
 from firedrill.core.waiting import POLL, handled, hold_back, refuse, wait
 
+#: A removal whose resource can not be read any more may take this long.
+_REMOVAL_LIMIT = timedelta(minutes=10)
+
 
 def step(observed: Observed, now: datetime) -> Decision:
     """What to do next for a resource."""
@@ -43,11 +47,27 @@ def step(observed: Observed, now: datetime) -> Decision:
     settled = settle(observed, now)
     if settled is not None:
         return settled
+    by_hand = standing.seen_to_by_hand(observed)
+    if by_hand is not None:
+        return Decision((WriteStatus(by_hand),), timedelta(0))
     if resource.meta.deleting:
+        wait_for = standing.removal_due(resource, now)
+        if wait_for is not None:
+            return _remove(observed, now) if not wait_for else Decision(look_again=wait_for)
         return Decision((RemoveFinalizer(),) if FINALIZER in resource.meta.finalizers else ())
-    if FINALIZER in resource.meta.finalizers:
+    if FINALIZER in resource.meta.finalizers and not standing.standing_of(resource.status):
         return Decision((RemoveFinalizer(),), look_again=timedelta(0))
+    seen = standing.seen(resource, observed.targets)
+    if seen != resource.status:
+        return Decision((WriteStatus(seen),), timedelta(0))
     return _idle(observed, now)
+
+
+def _remove(observed: Observed, now: datetime) -> Decision:
+    status = observed.resource.status
+    attempt = status.last_run.id if status.last_run else "first"
+    targets = [each.name for each in standing.standing_of(status)]
+    return _begin(observed, Trigger(standing.REMOVAL, attempt), targets, targets, now)
 
 
 def _idle(observed: Observed, now: datetime) -> Decision:
@@ -68,19 +88,30 @@ def _idle(observed: Observed, now: datetime) -> Decision:
 
 
 def _start(observed: Observed, spec: RunSpec, trigger: Trigger, now: datetime) -> Decision:
-    resource = observed.resource
-    kind, meta = resource.kind, resource.meta
+    names = matched(spec.clusters, observed.targets)
+    absent = missing_names(spec.clusters, observed.targets)
+    if not names or absent:
+        what = f"no TargetCluster is named {', '.join(absent)}" if absent else "no TargetCluster matches spec.clusters"
+        run, begun = _opened(observed.resource, trigger, now)
+        ended = finish(replace(observed.resource, status=begun), (), run, "NoTargets", now, message=what)
+        return Decision((WriteStatus(ended), PublishEvent("NoTargets", what, warning=True)), timedelta(0))
+    leaving = standing.no_longer_wanted(observed.resource.status, names)
+    return _begin(observed, trigger, [*names, *leaving], leaving, now)
+
+
+def _opened(resource: RunResource, trigger: Trigger, now: datetime) -> tuple[RunRef, RunStatus]:
+    """A new run, and the status that names it."""
+    meta, spec = resource.meta, resource.spec
     previous = resource.status.last_run.id if resource.status.last_run else ""
     run = RunRef(
         id=naming.run_id(meta.uid, f"{trigger.text}|{previous}"),
         trigger=trigger.text[:128],
         generation=meta.generation,
         started_at=now,
-        deadline=now + run_limit(spec),
+        deadline=now + (run_limit(spec) if spec else _REMOVAL_LIMIT),
     )
-    following = next_fire(spec.schedule, spec.time_zone, now) if spec.schedule else None
-    names = matched(spec.clusters, observed.targets)
-    begun = resource.status.model_copy(
+    following = next_fire(spec.schedule, spec.time_zone, now) if spec and spec.schedule else None
+    begun = standing.started(resource.status).model_copy(
         update={
             **handled(resource),
             "last_run": run,
@@ -88,20 +119,25 @@ def _start(observed: Observed, spec: RunSpec, trigger: Trigger, now: datetime) -
             "observed_generation": meta.generation,
         }
     )
-    absent = missing_names(spec.clusters, observed.targets)
-    if not names or absent:
-        what = f"no TargetCluster is named {', '.join(absent)}" if absent else "no TargetCluster matches spec.clusters"
-        ended = finish(replace(resource, status=begun), (), run, "NoTargets", now, message=what)
-        return Decision((WriteStatus(ended), PublishEvent("NoTargets", what, warning=True)), timedelta(0))
+    return run, begun
+
+
+def _begin(
+    observed: Observed, trigger: Trigger, names: Sequence[str], removing: Sequence[str], now: datetime
+) -> Decision:
+    """Begin a run in these targets; in some of them to take away what stands there."""
+    resource = observed.resource
+    kind, meta = resource.kind, resource.meta
+    run, begun = _opened(resource, trigger, now)
     clusters = []
     for name in names:
         # What the policy refuses is never attempted; the chain of policies says why.
-        view = observed.targets[name]
-        ready = view.reachable and not refusal(resource, view)
+        view = observed.targets.get(name)
+        ready = view is not None and view.reachable and (name in removing or not refusal(resource, view))
         entry = ClusterResult(name=name, message="running" if ready else "")
         job = naming.job_name(kind.name, meta.name, meta.uid, run.id, name)
-        clusters.append(intend(entry, view, job, mutates=kind.mutates) if ready else entry)
-    begun = begun.model_copy(
+        clusters.append(intend(entry, view, job, mutates=kind.mutates) if ready and view else entry)
+    begun = standing.begun(begun, clusters, removing).model_copy(
         update={
             "clusters": clusters,
             "verdict": None,
@@ -121,7 +157,7 @@ def _start(observed: Observed, spec: RunSpec, trigger: Trigger, now: datetime) -
         meta.generation,
         now,
     )
-    keep: tuple[Action, ...] = (AddFinalizer(),) if kind.mutates else ()
+    keep: tuple[Action, ...] = (AddFinalizer(),) if kind.mutates or kind.stands else ()
     return Decision((*keep, WriteStatus(begun)), timedelta(0))
 
 
@@ -135,6 +171,9 @@ def run_limit(spec: RunSpec) -> timedelta:
 def _ending(observed: Observed, now: datetime) -> str:
     """Why the run that goes on has to end early, or nothing."""
     resource = observed.resource
+    run = resource.status.last_run
+    if run is not None and standing.removes(run):
+        return ""
     if resource.meta.deleting:
         return "Deleted"
     if naming.spec_hash(resource.raw_spec) != resource.status.handled_spec:
@@ -170,7 +209,8 @@ def _carry_on(observed: Observed, run: RunRef, now: datetime) -> Decision:
         actions += _only_intended(known, wanted)
     if all(entry.verdict is not None for entry in clusters):
         cut_short = any(entry.reason == context.ending for entry in clusters)
-        ended = finish(resource, clusters, run, context.ending if cut_short else "", now)
+        built = replace(resource, status=standing.begun(status, clusters))
+        ended = standing.ended(finish(built, clusters, run, context.ending if cut_short else "", now))
         told = PublishEvent(
             ended.verdict.value if ended.verdict else "Ended",
             ended.message,
@@ -196,14 +236,17 @@ def _case(observed: Observed, context: RunContext, known: ClusterResult, now: da
     job = naming.job_name(observed.resource.kind.name, meta.name, meta.uid, context.run_id, known.name)
     view = observed.view_of(known)
     objects = view.runs.get(job, NOTHING) if view else NOTHING
-    return Case(observed.resource, context, known, job, view, objects, now)
+    removing = standing.is_removing(observed.resource.status, known.name)
+    return Case(observed.resource, context, known, job, view, objects, now, removing)
 
 
 def _progress_status(
     status: RunStatus, clusters: list[ClusterResult], resource: RunResource, now: datetime
 ) -> RunStatus:
     notes = sorted({c.message for c in clusters if c.verdict is None and c.message})
-    going = status.model_copy(update={"clusters": clusters, "message": "; ".join(notes)[:1024] or status.message})
+    going = standing.begun(status, clusters).model_copy(
+        update={"clusters": clusters, "message": "; ".join(notes)[:1024] or status.message}
+    )
     found = [f for c in clusters for f in c.findings]
     if found:
         going = set_conditions(going, kind_findings(resource.kind, clusters), ran_generation(resource), now)

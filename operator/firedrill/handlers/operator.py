@@ -47,7 +47,11 @@ class Operator:
             silence=settings.watch_silence,
         )
         executor = Executor(
-            hub, self._registry, Images(settings.image, settings.pull_policy), metrics, self.lease.check
+            hub,
+            self._registry,
+            Images(settings.image, settings.pull_policy, settings.simulation_images),
+            metrics,
+            self.lease.check,
         )
         orphans = Orphans(self._registry, self.lease.check)
         self._reconciler = Reconciler(hub, settings.namespace, self._registry, executor, orphans, self.queue, metrics)

@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from firedrill.api.errors import InvalidInput
 from firedrill.clusters.informer import SILENCE
@@ -22,6 +22,8 @@ class Settings:
     requests_per_second: float = 50
     watch_silence: float = SILENCE
     log_level: str = "INFO"
+    #: Of simulations, by what runs in them: simulator, components.
+    simulation_images: Mapping[str, str] = field(default_factory=dict)
 
 
 def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -51,4 +53,8 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         requests_per_second=numbers["FIREDRILL_REQUESTS_PER_SECOND"],
         watch_silence=numbers["FIREDRILL_WATCH_SILENCE_SECONDS"],
         log_level=environ.get("FIREDRILL_LOG_LEVEL", "INFO").upper(),
+        simulation_images={
+            "simulator": environ.get("FIREDRILL_SIMULATOR_IMAGE", ""),
+            "components": environ.get("FIREDRILL_COMPONENTS_IMAGE", ""),
+        },
     )

@@ -23,7 +23,6 @@ TEMPLATE = Path(__file__).parent / "templates" / "kind.yaml"
 # The pods of different clusters meet on the nodes' network; distinct ranges keep their traces apart.
 PODS, SERVICES = "10.{}.0.0/17", "10.{}.128.0/20"
 FIRST_RANGE = 208
-IMAGES = {"runner": recipes.RUNNER, "model-server": recipes.MODEL_SERVER}
 
 
 def docker_answers() -> bool:
@@ -61,7 +60,7 @@ def create_command(config_file: Path, kubeconfig_file: Path) -> list[str]:
 def build_command(sources: recipes.Sources, image: str) -> list[str]:
     """How an image is built from a checkout."""
     dockerfile = sources.file("images", image, "Dockerfile")
-    return ["docker", "build", "--file", str(dockerfile), "--tag", _short(IMAGES[image]), str(sources.root)]
+    return ["docker", "build", "--file", str(dockerfile), "--tag", _short(recipes.IMAGES[image]), str(sources.root)]
 
 
 def load_command(lab: str, cluster: str, image: str) -> list[str]:
@@ -71,11 +70,6 @@ def load_command(lab: str, cluster: str, image: str) -> list[str]:
 
 def _short(reference: str) -> str:
     return reference.removeprefix("docker.io/")
-
-
-def images_of(cluster: str) -> list[str]:
-    """The names of the images that a cluster gets."""
-    return [name for name in IMAGES if name != "model-server" or cluster in recipes.MODEL_SERVER_CLUSTERS]
 
 
 def address_command(lab: str, cluster: str) -> list[str]:
@@ -165,11 +159,11 @@ def _images(lab: str, clusters: Sequence[str], paths: LabPaths) -> None:
     sources = recipes.find_sources()
     if sources is None:
         return
-    for image in dict.fromkeys(image for cluster in clusters for image in images_of(cluster)):
+    for image in recipes.names_for(clusters):
         command.logged(build_command(sources, image), cache("logs") / f"docker-{image}.log")
     for cluster in clusters:
-        for image in images_of(cluster):
-            command.logged(load_command(lab, cluster, IMAGES[image]), paths.logs / f"{cluster}.log")
+        for image in recipes.names_for([cluster]):
+            command.logged(load_command(lab, cluster, recipes.IMAGES[image]), paths.logs / f"{cluster}.log")
 
 
 def _canaries(state: LabState, paths: LabPaths) -> LabState:

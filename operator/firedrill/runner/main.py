@@ -122,6 +122,10 @@ async def dispatch(context: RunContext) -> Result | None:
             from firedrill.runner import fix
 
             return await fix.run(context)
+        case "Simulation":
+            from firedrill.runner import simulation
+
+            return await simulation.run(context)
     raise InvalidInput(f"this runner knows no kind {task.kind}")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from firedrill.api.meta import FIELD_MANAGER
 from firedrill.clusters.client import MERGE_PATCH
 
 Object = dict[str, Any]
@@ -30,7 +31,13 @@ class Cluster(Protocol):
         ...
 
     async def patch(
-        self, path: str, body: Object | list[Object], *, content_type: str = MERGE_PATCH, dry_run: bool = False
+        self,
+        path: str,
+        body: Object | list[Object],
+        *,
+        content_type: str = MERGE_PATCH,
+        dry_run: bool = False,
+        manager: str = FIELD_MANAGER,
     ) -> Object:
         """Change some fields of an object."""
         ...

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from firedrill.lab.imaging import layer, oci, rootfs
+from firedrill.lab.imaging import layer, oci, recipes, rootfs
+from firedrill.lab.imaging.go_layer import Program
 from firedrill.lab.imaging.layer import Entry, Layer
 from firedrill.lab.imaging.oci import Image
 
@@ -127,3 +128,62 @@ def test_a_root_file_system_loses_what_no_container_needs(tmp_path: Path) -> Non
         assert archive.getnames() == [name.removeprefix("./") for name in kept] or archive.getnames() == kept
     made = Layer(tmp_path / "part.tar", "sha256:0", 0)
     assert rootfs.python_version(made) == "3.11"
+
+
+def test_a_root_file_system_goes_without_the_paths_of_a_list(tmp_path: Path) -> None:
+    (tmp_path / "leave-out.txt").write_text("# unused\nusr/lib/*/libLLVM-14.so.1\nvar/lib/postgresql\n")
+    kept = ["./usr/lib/libLLVM-14.so.1", "./usr/lib/a/b/libLLVM-14.so.1", "./var/lib/postgresql-common/x"]
+    dropped = ["./usr/lib/x86_64-linux-gnu/libLLVM-14.so.1", "./var/lib/postgresql", "./var/lib/postgresql/15/main/x"]
+    with tarfile.open(tmp_path / "whole.tar", "w") as archive:
+        for name in [*kept, *dropped]:
+            archive.addfile(tarfile.TarInfo(name))
+    rootfs.strip(tmp_path / "whole.tar", tmp_path / "part.tar", rootfs.left_out(tmp_path / "leave-out.txt"))
+    with tarfile.open(tmp_path / "part.tar") as archive:
+        assert [name.removeprefix("./") for name in archive.getnames()] == [name.removeprefix("./") for name in kept]
+
+
+@pytest.mark.parametrize(
+    ("clusters", "names"),
+    [
+        (["hub"], ["runner"]),
+        (["hub", "iot"], ["runner", "components", "simulator"]),
+        (["healthcare"], ["runner", "model-server", "components", "simulator"]),
+        (["elsewhere"], ["runner"]),
+    ],
+)
+def test_the_images_of_industries_go_where_industries_are(clusters: list[str], names: list[str]) -> None:
+    assert recipes.names_for(clusters) == names
+
+
+def test_a_cluster_gets_the_images_that_are_for_it_and_those_of_the_lab() -> None:
+    references = [*recipes.IMAGES.values(), recipes.PAUSE]
+    images = {reference: Image(reference, ()) for reference in references}
+    assert [image.reference for image in recipes.for_cluster(images, "hub")] == [recipes.RUNNER, recipes.PAUSE]
+    assert len(recipes.for_cluster(images, "healthcare")) == len(references)
+
+
+def test_every_image_has_a_recipe_and_a_dockerfile() -> None:
+    sources = recipes.find_sources()
+    assert sources is not None
+    assert recipes.RECIPES.keys() == recipes.IMAGES.keys()
+    for name in recipes.IMAGES:
+        assert sources.file("images", name, "Dockerfile").is_file()
+
+
+def test_a_program_is_built_from_its_module_alone() -> None:
+    program = Program("prometheus", Path("/module"), "example.org/cmd", "usr/local/bin", ("one", "two"))
+    arguments = program.arguments(Path("/out"))
+    assert program.path == "usr/local/bin/prometheus"
+    assert arguments[0] == "build"
+    assert "-mod=readonly" in arguments
+    assert arguments[-5:] == ["-tags", "one,two", "-o", "/out", "example.org/cmd"]
+    assert Program("simulator", Path("/module")).path == "simulator"
+
+
+def test_the_dockerfile_builds_prometheus_as_the_lab_does() -> None:
+    sources = recipes.find_sources()
+    assert sources is not None
+    text = sources.file("images", "components", "Dockerfile").read_text(encoding="utf-8")
+    assert ",".join(recipes.PROMETHEUS_TAGS) in text
+    assert recipes.PROMETHEUS_PACKAGE in text
+    assert recipes.POSTGRES_PROGRAMS in text

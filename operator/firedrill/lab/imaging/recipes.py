@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import firedrill
 from firedrill.lab.errors import LabError
-from firedrill.lab.imaging import layer, python_layer, rootfs
+from firedrill.lab.imaging import go_layer, jar_layer, layer, python_layer, rootfs
 from firedrill.lab.imaging.layer import Entry, Layer
 from firedrill.lab.imaging.oci import Image
+from firedrill.lab.model import CLUSTERS, HUB
 
 REPOSITORY = "docker.io/firedrill"
 RUNNER = f"{REPOSITORY}/runner:dev"
 MODEL_SERVER = f"{REPOSITORY}/model-server:dev"
+COMPONENTS = f"{REPOSITORY}/components:dev"
+SIMULATOR = f"{REPOSITORY}/simulator:dev"
 ADDONS = f"{REPOSITORY}/addons:dev"
 PAUSE = f"{REPOSITORY}/pause:dev"
 NON_ROOT = "65532:65532"
@@ -25,7 +28,15 @@ ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
     "HOME": "/tmp",  # noqa: S108 - of the container
 }
-MODEL_SERVER_CLUSTERS = ("healthcare",)
+POSTGRES_PROGRAMS = "/usr/lib/postgresql/15/bin"
+PROMETHEUS_PACKAGE = "github.com/prometheus/prometheus/cmd/prometheus"
+# Discovery in clouds and in other systems than Kubernetes makes four fifths of the program.
+PROMETHEUS_TAGS = ("netgo", "remove_all_sd", "enable_kubernetes_sd")
+
+IMAGES = {"runner": RUNNER, "model-server": MODEL_SERVER, "components": COMPONENTS, "simulator": SIMULATOR}
+INDUSTRIES = tuple(name for name in CLUSTERS if name != HUB)
+# The clusters that an image goes to; one that is not named goes to all.
+ONLY_IN = {MODEL_SERVER: ("healthcare",), COMPONENTS: INDUSTRIES, SIMULATOR: INDUSTRIES}
 
 
 @dataclass(frozen=True)
@@ -121,16 +132,51 @@ def model_server(sources: Sources, log: Path) -> Image:
     )
 
 
+def components(sources: Sources, log: Path) -> Image:
+    """Kafka, PostgreSQL, Redis, Mosquitto and Prometheus."""
+    folder = ("images", "components")
+    names = rootfs.packages(sources.file(*folder, "packages.txt"))
+    base = rootfs.base(names, log, rootfs.left_out(sources.file(*folder, "leave-out.txt")))
+    jars = jar_layer.jars(sources.file(*folder, "kafka.lock"), sources.file(*folder, "fetch.py"), "opt/kafka/libs", log)
+    module = sources.file(*folder, "prometheus")
+    program = go_layer.Program("prometheus", module, PROMETHEUS_PACKAGE, "usr/local/bin", PROMETHEUS_TAGS)
+    path = f"{ENVIRONMENT['PATH']}:{POSTGRES_PROGRAMS}"
+    environment = {"PATH": path, "HOME": ENVIRONMENT["HOME"]}
+    return Image(COMPONENTS, (base, jars, go_layer.of(program, log)), environment=environment, user=NON_ROOT)
+
+
+def simulator(sources: Sources, log: Path) -> Image:
+    """The services of a simulated industry: one program."""
+    # A layer of its own, so that a change of the program is a change of the image's last layer alone.
+    base = layer.cached("scratch-1", lambda target: layer.write(target, [Entry("tmp", None, 0o1777)]))
+    program = go_layer.of(go_layer.Program("simulator", sources.file("images", "simulator")), log)
+    return Image(SIMULATOR, (base, program), ("/simulator",), user=NON_ROOT)
+
+
+def goes_to(reference: str, cluster: str) -> bool:
+    """Whether a cluster gets this image."""
+    return reference not in ONLY_IN or cluster in ONLY_IN[reference]
+
+
+def names_for(clusters: Iterable[str]) -> list[str]:
+    """The names of the project's images that any of these clusters gets."""
+    wanted = list(clusters)
+    return [name for name, reference in IMAGES.items() if any(goes_to(reference, cluster) for cluster in wanted)]
+
+
 def for_cluster(images: dict[str, Image], cluster: str) -> list[Image]:
     """Which of the images a cluster gets."""
-    return [image for image in images.values() if image.reference != MODEL_SERVER or cluster in MODEL_SERVER_CLUSTERS]
+    return [image for image in images.values() if goes_to(image.reference, cluster)]
 
 
-def project_images(sources: Sources, log: Callable[[str], Path], names: set[str]) -> dict[str, Image]:
-    """The project's images among these names (`runner`, `model-server`), made now unless cached."""
-    made = {}
-    if "runner" in names:
-        made["runner"] = runner(sources, log("image-runner"))
-    if "model-server" in names:
-        made["model-server"] = model_server(sources, log("image-model-server"))
-    return made
+RECIPES: dict[str, Callable[[Sources, Path], Image]] = {
+    "runner": runner,
+    "model-server": model_server,
+    "components": components,
+    "simulator": simulator,
+}
+
+
+def project_images(sources: Sources, log: Callable[[str], Path], names: Iterable[str]) -> dict[str, Image]:
+    """The project's images of these names, made now unless cached."""
+    return {name: RECIPES[name](sources, log(f"image-{name}")) for name in names}

@@ -18,6 +18,8 @@ LEFT_OUT = re.compile(
     r"|var/(lib/apt/lists|cache|log)/.+|etc/apt/trusted\.gpg\.d/.+|tmp/.+|run/.+|boot/.+)"
 )
 RECIPE = "2"
+# dpkg's links to manual pages fail where there is no folder for them, and with them the JRE's installation.
+MANUAL_FOLDER = 'mkdir -p "$1/usr/share/man/man1"'
 
 
 def codename() -> str:
@@ -43,8 +45,13 @@ def packages(*files: Path) -> list[str]:
     return sorted(names)
 
 
-def base(names: Sequence[str], log: Path) -> Layer:
-    """The layer with these packages.
+def left_out(file: Path) -> list[str]:
+    """The paths in this file that a root file system goes without, one a line, # begins a comment."""
+    return packages(file)
+
+
+def base(names: Sequence[str], log: Path, without: Sequence[str] = ()) -> Layer:
+    """The layer with these packages, without these paths of theirs (`*` stands for part of a name).
 
     Raises LabError that names the log when the system cannot be put together.
     """
@@ -60,6 +67,7 @@ def base(names: Sequence[str], log: Path) -> Layer:
                     f"--include={','.join(names)}",
                     "--dpkgopt=path-exclude=/usr/share/doc/*",
                     "--dpkgopt=path-exclude=/usr/share/man/*",
+                    f"--essential-hook={MANUAL_FOLDER}",
                     release,
                     str(whole),
                 ],
@@ -67,23 +75,30 @@ def base(names: Sequence[str], log: Path) -> Layer:
                 env={"SOURCE_DATE_EPOCH": "0", "TMPDIR": str(target.parent)},
                 hint="mmdebstrap needs root and a Debian or Ubuntu package archive in reach.",
             )
-            strip(whole, target)
+            strip(whole, target, without)
         finally:
             whole.unlink(missing_ok=True)
 
-    return cached(f"base-{release}-{key_of(RECIPE, release, *names)}", make)
+    return cached(f"base-{release}-{key_of(RECIPE, release, *names, *without)}", make)
 
 
-def strip(source: Path, target: Path) -> None:
-    """Copy a root file system's tar without what no container needs."""
+def strip(source: Path, target: Path, without: Sequence[str] = ()) -> None:
+    """Copy a root file system's tar without what no container needs, nor these paths and what is below them."""
+    unwanted = re.compile("|".join(_pattern(path) for path in without) or r"(?!)")
     with tarfile.open(source) as whole, tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as part:
         for member in whole:
-            if LEFT_OUT.match(member.name if member.name.startswith("./") else f"./{member.name}"):
+            name = member.name.removeprefix("./")
+            if LEFT_OUT.match(f"./{name}") or unwanted.fullmatch(name):
                 continue
             if member.isdev():
                 continue
             member.mtime = 0
             part.addfile(member, whole.extractfile(member) if member.isreg() else None)
+
+
+def _pattern(path: str) -> str:
+    parts = (re.escape(part) for part in path.split("*"))
+    return f"{'[^/]*'.join(parts)}(/.*)?"
 
 
 @lru_cache

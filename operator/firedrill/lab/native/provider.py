@@ -117,9 +117,7 @@ def make_images(built: Binaries, progress: Progress, spec: LabSpec) -> dict[str,
             "FIREDRILL_SOURCE to it, or use `firedrill lab load-image`."
         )
         return images
-    wanted = {"runner"}
-    if set(spec.clusters) & set(recipes.MODEL_SERVER_CLUSTERS):
-        wanted.add("model-server")
+    wanted = recipes.names_for(spec.clusters)
     logs = cache("logs")
     with progress.phase("images (built once, minutes)"):
         images |= recipes.project_images(sources, lambda name: logs / f"{name}.log", wanted)

@@ -1,0 +1,289 @@
+"""Simulation: a living industry in a target, built from a service graph."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from firedrill.api.base import Duration, Model, parse_duration
+from firedrill.api.run import Name, Resources, RunSpec
+from firedrill.api.servicegraph import DnsLabel, Graph, Path, Share, Topic
+
+_ONE_OF = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+#: Bounds of the histograms that every simulated service keeps, in seconds.
+LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+AGE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+Namespace = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+
+
+class IndustryName(StrEnum):
+    """Industries that come with Firedrill."""
+
+    FINANCE = "finance"
+    HEALTHCARE = "healthcare"
+    IOT = "iot"
+
+
+class Size(StrEnum):
+    """How much of an industry is built."""
+
+    SMALL = "Small"
+    FULL = "Full"
+
+
+class Industry(Model):
+    """An industry that comes with Firedrill."""
+
+    name: IndustryName = Field(description="finance, healthcare or iot.")
+    size: Size = Field(default=Size.SMALL, description="Small: about a dozen services. Full: the whole.")
+
+
+class GeneratorModel(StrEnum):
+    """How a large graph is drawn."""
+
+    BARABASI_ALBERT = "BarabasiAlbert"
+    TRACE_LIKE = "TraceLike"
+
+
+class Generator(Model):
+    """A large graph drawn from the seed."""
+
+    model: GeneratorModel = Field(
+        description="BarabasiAlbert: preferential attachment. TraceLike: depth and fan-out as in traces."
+    )
+    services: int = Field(ge=2, le=1000, description="How many services.")
+    links: int = Field(default=2, ge=1, le=8, description="BarabasiAlbert: callers that a new service gets.")
+    depth: int = Field(default=5, ge=2, le=12, description="TraceLike: the longest chain of calls.")
+
+
+class GraphKey(Model):
+    """A key of a ConfigMap in the runner namespace of the target, holding a graph as YAML."""
+
+    name: Name = Field(description="Name of the ConfigMap.")
+    key: str = Field(default="graph.yaml", min_length=1, max_length=253, description="Key in data.")
+
+
+class GraphSource(Model):
+    """Exactly one place that the graph comes from."""
+
+    model_config = _ONE_OF
+
+    industry: Industry | None = Field(default=None, description="One that comes with Firedrill.")
+    graph: Graph | None = Field(default=None, description="Written into the resource.")
+    config_map: GraphKey | None = Field(default=None, description="In a ConfigMap of the runner namespace.")
+    generate: Generator | None = Field(default=None, description="Drawn from the seed.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "GraphSource":
+        given = [name for name in ("industry", "graph", "config_map", "generate") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"set exactly one of industry, graph, configMap, generate; {len(given)} are set")
+        return self
+
+
+class LoadShape(Model):
+    """A daily tide: the rate swings around its mean."""
+
+    period: Duration = Field(default=parse_duration("24h"), description="Time from one peak to the next.")
+    amplitude: Share = Field(default=0.3, description="Swing, as a share of the mean rate.")
+
+
+class Bursts(Model):
+    """Short peaks at times drawn from the seed, one in each interval."""
+
+    every: Duration = Field(default=parse_duration("10m"), description="Interval that holds one burst.")
+    duration: Duration = Field(default=parse_duration("20s"), description="How long a burst lasts.")
+    factor: float = Field(default=2.0, ge=1, le=100, description="Times the rate of the moment.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Bursts":
+        if self.duration >= self.every:
+            raise ValueError("duration must be shorter than every")
+        return self
+
+
+class Load(Model):
+    """Open-loop load: arrivals do not wait for answers."""
+
+    rate: float = Field(default=20.0, gt=0, le=10000, description="Mean requests per second over all entries.")
+    shape: LoadShape = Field(default_factory=LoadShape, description="Daily shape.")
+    bursts: Bursts | None = Field(default=None, description="Short peaks; none when absent.")
+    timeout: Duration = Field(default=parse_duration("5s"), description="A slower answer counts as failed.")
+
+
+class Availability(Model):
+    """Good: a request that is not answered with 5xx."""
+
+    path: Path | None = Field(default=None, description="Of this endpoint alone.")
+
+
+class LatencyIndicator(Model):
+    """Good: a request answered within the threshold, whatever the answer."""
+
+    path: Path | None = Field(default=None, description="Of this endpoint alone.")
+    threshold: Duration = Field(description="One of 5ms 10ms 25ms 50ms 100ms 250ms 500ms 1s 2500ms 5s 10s.")
+
+    @field_validator("threshold")
+    @classmethod
+    def _is_a_bound(cls, value: Any) -> Any:
+        return _bound(value, LATENCY_BUCKETS)
+
+
+class Freshness(Model):
+    """Good: a message consumed within the threshold of its production."""
+
+    topic: Topic = Field(description="Topic that the service consumes.")
+    threshold: Duration = Field(description="One of 50ms 100ms 250ms 500ms 1s 2500ms 5s 10s 30s 60s 5m.")
+
+    @field_validator("threshold")
+    @classmethod
+    def _is_a_bound(cls, value: Any) -> Any:
+        return _bound(value, AGE_BUCKETS)
+
+
+class Lag(Model):
+    """Good: a moment at which no more messages than this wait."""
+
+    topic: Topic = Field(description="Topic that the service consumes.")
+    max_messages: int = Field(ge=0, le=100_000_000, description="Messages that may wait, over all partitions.")
+
+
+def _bound(value: Any, bounds: tuple[float, ...]) -> Any:
+    if value.total_seconds() not in bounds:
+        told = ", ".join(f"{bound:g}" for bound in bounds)
+        raise ValueError(f"threshold must be a bound of the histogram that services keep, in seconds: {told}")
+    return value
+
+
+class Indicator(Model):
+    """Exactly one thing that is measured."""
+
+    model_config = _ONE_OF
+
+    availability: Availability | None = Field(default=None, description="Share of requests without 5xx.")
+    latency: LatencyIndicator | None = Field(default=None, description="Share of requests that are fast enough.")
+    freshness: Freshness | None = Field(default=None, description="Share of messages consumed soon enough.")
+    lag: Lag | None = Field(default=None, description="Share of time with few messages waiting.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Indicator":
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"set exactly one of availability, latency, freshness, lag; {len(given)} are set")
+        return self
+
+
+class Slo(Model):
+    """A service level objective."""
+
+    name: DnsLabel = Field(description="Name of the objective.")
+    service: DnsLabel = Field(description="A service of the graph.")
+    indicator: Indicator = Field(description="What is measured.")
+    objective: float = Field(gt=0, lt=1, description="Share that must be good.")
+    window: Duration = Field(default=parse_duration("30m"), description="Time over which it is measured, 1m to 24h.")
+
+    @field_validator("window")
+    @classmethod
+    def _window_is_sane(cls, value: Any) -> Any:
+        if not 60 <= value.total_seconds() <= 86400:
+            raise ValueError("window must be between 1m and 24h")
+        return value
+
+
+class FlagName(StrEnum):
+    """Inner faults of simulated services."""
+
+    FAILURE = "failure"
+    UNREACHABLE = "unreachable"
+    SLOW = "slow"
+    HIGH_CPU = "highCpu"
+    MANUAL_GC = "manualGc"
+    MEMORY_LEAK = "memoryLeak"
+    FAILED_READINESS = "failedReadiness"
+    QUEUE_PROBLEMS = "queueProblems"
+    POISON_MESSAGE = "poisonMessage"
+    CACHE_FAILURE = "cacheFailure"
+    STALE_CONFIG = "staleConfig"
+    THROTTLE = "throttle"
+    SLOW_QUERIES = "slowQueries"
+    LOG_STORM = "logStorm"
+    FLOOD_ENTRY = "floodEntry"
+    AUDIT_FLOOD = "auditFlood"
+    HEARTBEAT_LOSS = "heartbeatLoss"
+    EXPIRED_CERTIFICATE = "expiredCertificate"
+
+
+class Flag(Model):
+    """An inner fault that is on."""
+
+    service: str = Field(max_length=40, pattern=r"^(\*|[a-z]([-a-z0-9]*[a-z0-9])?)$", description="A service, or *.")
+    name: FlagName = Field(description="Which fault.")
+    value: float = Field(ge=0, le=1_000_000, description="Its strength; the reference of flags says in which unit.")
+
+
+class Override(Model):
+    """A service of the graph, changed."""
+
+    service: DnsLabel = Field(description="Its name.")
+    replicas: int | None = Field(default=None, ge=0, le=50, description="Pods.")
+    resources: Resources | None = Field(default=None, description="Requests and limits.")
+    options: dict[str, Annotated[str, Field(max_length=256)]] = Field(
+        default_factory=dict, max_length=32, description="Settings of its role, on top of those it has."
+    )
+
+
+class ExtendedResource(Model):
+    """A countable resource that nodes are made to offer, such as a GPU that is not there."""
+
+    name: Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9.-]+/[a-zA-Z0-9._-]+$")] = Field(
+        description="Qualified name, such as sim.example/gpu."
+    )
+    per_node: int = Field(ge=0, le=1000, description="How many a node has.")
+
+
+class SimulationImages(Model):
+    """Images, where the lab's own are not wanted."""
+
+    simulator: str | None = Field(default=None, max_length=512, description="Services, load and flags.")
+    kafka: str | None = Field(default=None, max_length=512, description="Such as apache/kafka:3.9.1.")
+    postgres: str | None = Field(default=None, max_length=512, description="Such as postgres:15.")
+    redis: str | None = Field(default=None, max_length=512, description="Such as redis:7.")
+    mqtt: str | None = Field(default=None, max_length=512, description="Such as eclipse-mosquitto:2.")
+    prometheus: str | None = Field(default=None, max_length=512, description="Such as prom/prometheus.")
+
+
+class Telemetry(Model):
+    """What is kept of a simulation."""
+
+    retention: Duration = Field(default=parse_duration("6h"), description="How long metrics, logs and events are kept.")
+    scrape_interval: Duration = Field(default=parse_duration("15s"), description="How often metrics are read.")
+    log_sample: Share = Field(default=0.1, description="Share of successful requests that are logged, by trace.")
+    otlp_endpoint: str = Field(
+        default="", max_length=512, pattern=r"^(https?://[^\s]+)?$", description="OTLP over HTTP; none when empty."
+    )
+
+
+class SimulationSpec(RunSpec):
+    """Builds a simulated industry in a namespace of its own, and keeps it until the resource is deleted."""
+
+    namespace: Namespace | None = Field(
+        default=None, description="Namespace that is created for it; else the resource's name. It can not be changed."
+    )
+    seed: int = Field(default=1, ge=0, le=2**31 - 1, description="Same seed, same graph, records and load.")
+    source: GraphSource = Field(description="Where the service graph comes from.")
+    overrides: list[Override] = Field(default_factory=list, max_length=100, description="Changes to its services.")
+    load: Load = Field(default_factory=Load, description="Load on the entries.")
+    slos: list[Slo] = Field(
+        default_factory=list, max_length=32, description="Objectives; an industry's own where none are given."
+    )
+    flags: list[Flag] = Field(default_factory=list, max_length=64, description="Inner faults that are on.")
+    settings: dict[str, Annotated[str, Field(max_length=1024)]] = Field(
+        default_factory=dict, max_length=64, description="Business settings that services read from a ConfigMap."
+    )
+    extended_resources: list[ExtendedResource] = Field(
+        default_factory=list, max_length=4, description="Resources that nodes are made to offer while it stands."
+    )
+    telemetry: Telemetry = Field(default_factory=Telemetry, description="Metrics, logs, traces.")
+    images: SimulationImages = Field(default_factory=SimulationImages, description="Other images.")

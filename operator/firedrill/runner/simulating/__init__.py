@@ -1,0 +1,1 @@
+"""Builds simulations in a target, watches over them, and takes them away."""
