@@ -28,12 +28,12 @@ class Parser(argparse.ArgumentParser):
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     # Late, because mounted commands need none of what these bring along.
-    from firedrill.cli import drift, report, run, validate
+    from firedrill.cli import drift, report, run, telemetry, validate
 
     parser = Parser(prog="firedrill", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("--version", action="version", version=f"firedrill {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="command")
-    for module in (run, report, drift, validate):
+    for module in (run, report, drift, validate, telemetry):
         module.add(commands)
     for name, mounted in MOUNTED.items():
         commands.add_parser(name, help=mounted.help, add_help=False)

@@ -94,9 +94,8 @@ def _in_sight(view: TargetView | None, standing: Standing) -> bool:
     return view is not None and view.reachable and standing.cluster_uid in ("", view.cluster_uid)
 
 
-def seen(resource: RunResource, targets: Mapping[str, TargetView]) -> RunStatus:
+def seen(status: RunStatus, targets: Mapping[str, TargetView]) -> RunStatus:
     """Status with what the targets tell of what stands in them."""
-    status = resource.status
     if not isinstance(status, SimulationStatus):
         return status
     standing = [_with_state(each, targets.get(each.name), len(status.standing)) for each in status.standing]

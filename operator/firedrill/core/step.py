@@ -57,7 +57,7 @@ def step(observed: Observed, now: datetime) -> Decision:
         return Decision((RemoveFinalizer(),) if FINALIZER in resource.meta.finalizers else ())
     if FINALIZER in resource.meta.finalizers and not standing.standing_of(resource.status):
         return Decision((RemoveFinalizer(),), look_again=timedelta(0))
-    seen = standing.seen(resource, observed.targets)
+    seen = standing.seen(resource.status, observed.targets)
     if seen != resource.status:
         return Decision((WriteStatus(seen),), timedelta(0))
     return _idle(observed, now)
@@ -219,7 +219,7 @@ def _carry_on(observed: Observed, run: RunRef, now: datetime) -> Decision:
         cleanup = [a for a in actions if isinstance(a, DeleteRun)]
         others = [a for a in actions if not isinstance(a, DeleteRun)]
         return Decision((*others, *cleanup, WriteStatus(ended), told), timedelta(0))
-    going = _progress_status(status, clusters, resource, now)
+    going = standing.seen(_progress_status(status, clusters, resource, now), observed.targets)
     writes: tuple[Action, ...] = (WriteStatus(going),) if going != status else ()
     return Decision((*writes, *actions), min(POLL, max(context.deadline - now, timedelta(seconds=1))))
 

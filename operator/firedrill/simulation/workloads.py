@@ -69,7 +69,7 @@ class Workloads:
         server = self._deployment(
             "flags",
             "flags",
-            json.dumps({"namespace": self._namespace, "configMap": "flags", "key": FLAGS_KEY}, sort_keys=True),
+            json.dumps({"name": "flags", "simulation": self._simulation, "configMap": "flags"}, sort_keys=True),
             resources=_SERVICE_RESOURCES,
             replicas=1,
             account="flags",

@@ -13,6 +13,7 @@ from firedrill.api.simulation import SimulationSpec
 from firedrill.simulation import components, objectives
 from firedrill.simulation.labels import HTTP_PORT, Object, labels
 from firedrill.simulation.plan import Plan
+from firedrill.simulation.recorder import recorder
 from firedrill.simulation.runtime import FLAGS_URL, Runtime
 from firedrill.simulation.workloads import Workloads
 
@@ -99,7 +100,7 @@ def _components(spec: SimulationSpec, plan: Plan, name: str, namespace: str, ima
     made += components.prometheus(
         PROMETHEUS, images.prometheus, namespace, scrape, rules, spec.telemetry.retention, labels(name, PROMETHEUS)
     )
-    return made
+    return made + recorder(name, namespace, images.simulator, spec.telemetry.retention)
 
 
 def _load(spec: SimulationSpec, plan: Plan, name: str) -> str:

@@ -15,7 +15,8 @@ from firedrill.simulation.labels import MANAGER
 
 log = logging.getLogger(__name__)
 
-#: Kinds that a simulation consists of, with their collections; what others made is left alone.
+#: Kinds that a simulation consists of, with their collections, in the order in which they are applied: a binding is
+#: refused before its role is there, and a pod waits for what it mounts. What others made is left alone.
 COLLECTIONS: Final[Mapping[str, tuple[str, str]]] = {
     "ServiceAccount": ("v1", "serviceaccounts"),
     "Role": ("rbac.authorization.k8s.io/v1", "roles"),
@@ -71,9 +72,8 @@ class Applier:
                 elif generation != found["metadata"]["generation"]:
                     rolled.append(name)
 
-        async with asyncio.TaskGroup() as group:
-            for made in objects:
-                group.create_task(one(made))
+        for kind in COLLECTIONS:
+            await asyncio.gather(*(one(made) for made in objects if made["kind"] == kind))
         return Applied(sorted(created), sorted(rolled))
 
     async def _generations(self) -> dict[tuple[str, str], int]:
