@@ -88,8 +88,9 @@ def good_ratio(slo: Slo, window: str) -> str:
 
 
 def _below(histogram: str, match: str, threshold: timedelta, window: str) -> str:
-    bound = f"{threshold.total_seconds():g}"
-    good = f'sum(increase({histogram}_bucket{{{match},le="{bound}"}}[{window}]))'
+    # Prometheus 3 writes whole bounds as 5.0, earlier ones as they come.
+    bound = f"{threshold.total_seconds():g}(\\\\.0)?"
+    good = f'sum(increase({histogram}_bucket{{{match},le=~"{bound}"}}[{window}]))'
     return f"({good} / (sum(increase({histogram}_count{{{match}}}[{window}])) > 0))"
 
 

@@ -32,16 +32,16 @@ class Option:
         return re.fullmatch(self.pattern, value) is not None
 
 
-def _number(about: str) -> Option:
-    return Option(about, r"\d+(\.\d+)?", "a number such as 10 or 0.5")
+def _number(about: str, *, required: bool = True) -> Option:
+    return Option(about, r"\d+(\.\d+)?", "a number such as 10 or 0.5", required)
 
 
 def _count(about: str) -> Option:
     return Option(about, r"[1-9]\d{0,8}", "a whole number above 0")
 
 
-def _share(about: str) -> Option:
-    return Option(about, r"0(\.\d+)?|1(\.0+)?", "a share between 0 and 1")
+def _share(about: str, *, required: bool = True) -> Option:
+    return Option(about, r"0(\.\d+)?|1(\.0+)?", "a share between 0 and 1", required)
 
 
 _LABEL = r"[a-z]([-a-z0-9]*[a-z0-9])?"
@@ -167,6 +167,9 @@ ROLES: Final[Mapping[str, Role]] = {
         options={
             "version": Option("Version that devices shall have.", r"[A-Za-z0-9._-]{1,64}", "a version such as 1.2.0"),
             "wave": _share("Share of the devices in a wave."),
+            "pause": _number("Seconds between waves; else 30.", required=False),
+            "patience": _number("Seconds that a device may take; else 60.", required=False),
+            "threshold": _share("Share of failed devices that halts the rollout; else 0.05.", required=False),
         },
         acts=True,
         broker=BrokerKind.MQTT,

@@ -145,9 +145,7 @@ def read(place: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def _rows(path: str) -> list[dict[str, Any]]:
-    table = pq.read_table(path)
-    # Nanoseconds do not fit into a datetime.
-    rows: list[dict[str, Any]] = (table.drop_columns("time") if path.endswith("logs.parquet") else table).to_pylist()
+    rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
     return rows
 
 

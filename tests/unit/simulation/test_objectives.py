@@ -21,9 +21,9 @@ def slo(indicator: dict[str, Any], objective: float = 0.99, **more: Any) -> Slo:
     [
         ({"availability": {"path": "/pay"}}, ['code=~"5.."', 'service="gateway",route="/pay"', "or vector(0)"]),
         ({"availability": {}}, ['{service="gateway"}']),
-        ({"latency": {"threshold": "250ms"}}, ['le="0.25"', "http_request_duration_seconds_count"]),
-        ({"latency": {"threshold": "1s"}}, ['le="1"']),
-        ({"freshness": {"topic": "payments", "threshold": "5s"}}, ["message_age_seconds_bucket", 'le="5"']),
+        ({"latency": {"threshold": "250ms"}}, ['le=~"0.25(\\\\.0)?"', "http_request_duration_seconds_count"]),
+        ({"latency": {"threshold": "1s"}}, ['le=~"1(\\\\.0)?"']),
+        ({"freshness": {"topic": "payments", "threshold": "5s"}}, ["message_age_seconds_bucket", 'le=~"5(\\\\.0)?"']),
         ({"lag": {"topic": "payments", "maxMessages": 200}}, ["<= bool 200", "avg_over_time", "consumer_lag"]),
     ],
     ids=["availability of a path", "availability", "latency", "whole seconds", "freshness", "lag"],

@@ -93,14 +93,17 @@ func (m *mqtt) close() {
 	m.cancel()
 }
 
+// consume takes a topic with all below it, such as those of single devices; to the service they are one topic.
 func (m *mqtt) consume(ctx context.Context, topic, group string, handle func(context.Context, Message) error) error {
 	options := m.connection("consume")
 	options.OnConnectionUp = func(connection *autopaho.ConnectionManager, _ *paho.Connack) {
-		go m.subscribe(ctx, connection, "$share/"+group+"/"+topic)
+		go m.subscribe(ctx, connection, "$share/"+group+"/"+topic+"/#")
 	}
 	options.EnableManualAcknowledgment = true
 	options.OnPublishReceived = []func(paho.PublishReceived) (bool, error){func(received paho.PublishReceived) (bool, error) {
-		if err := handle(ctx, fromPacket(received.Packet)); err != nil {
+		message := fromPacket(received.Packet)
+		message.Topic = topic
+		if err := handle(ctx, message); err != nil {
 			return true, err
 		}
 		return true, received.Client.Ack(received.Packet)

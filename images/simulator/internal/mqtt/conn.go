@@ -1,5 +1,5 @@
-// Package mqtt is a client of MQTT 5 (OASIS standard) that costs a few KiB a connection: the packets are those of
-// paho.golang, but there is no goroutine, queue or timer of its own behind a connection. Thousands fit into one process.
+// Package mqtt is a client of MQTT 5 (OASIS standard) for processes with thousands of connections: the packets are those
+// of paho.golang, but behind a connection there is no goroutine, queue or timer beside the goroutine of its user.
 package mqtt
 
 import (

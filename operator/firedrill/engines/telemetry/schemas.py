@@ -19,7 +19,7 @@ METRICS: Final = _schema(
     time=_TIME, service=_TEXT, pod=_TEXT, metric=_TEXT, labels=pa.map_(_TEXT, _TEXT), value=pa.float64()
 )
 LOGS: Final = _schema(
-    time=pa.timestamp("ns", tz="UTC"),
+    time=_TIME,
     service=_TEXT,
     pod=_TEXT,
     container=_TEXT,

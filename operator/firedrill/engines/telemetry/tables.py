@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 
 from firedrill.engines.telemetry.concealment import cleaned, tells
@@ -47,7 +46,7 @@ def _log(row: Row) -> Columns:
     line = row.get("line") or ""
     level, trace, message = _parts(line)
     return {
-        "time": np.datetime64(row["time"].removesuffix("Z"), "ns").astype("int64").item(),
+        "time": time_of(row["time"]),
         "service": row.get("service"),
         "pod": row.get("pod"),
         "container": row.get("container"),

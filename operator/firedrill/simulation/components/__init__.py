@@ -3,7 +3,7 @@
 Each function gives the objects of one component, with one instance whose data lives and dies with its pod. The
 commands are those of the components themselves, by their names on PATH (Kafka: its classes in /opt/kafka/libs), so
 that the project's own image serves as well as apache/kafka:3.9.1, postgres:15, redis:7, eclipse-mosquitto:2 and
-prom/prometheus:v2.42.0.
+prom/prometheus:v3.5.0.
 """
 
 from firedrill.simulation.components.kafka_broker import kafka

@@ -29,11 +29,11 @@ def prometheus(
     retention: timedelta,
     labels: Mapping[str, str],
 ) -> list[Object]:
-    """A server at `NAME:9090` that may find the pods of its namespace.
+    """A server at `NAME:9090` that may find the pods of its namespace; Prometheus 3 or later.
 
-    The scrape configuration is a whole prometheus.yml; its rule_files names RULES_FILE. A changed one comes into
-    force with a POST to /-/reload once the pod sees it: a new pod would lose the samples. Samples older than the
-    retention go, and the oldest ones when there is more than 1 GB of them.
+    The scrape configuration is a whole prometheus.yml; its rule_files names RULES_FILE. The server takes a changed one
+    up by itself once the pod sees it: a new pod would lose the samples. Samples older than the retention go, and the
+    oldest ones when there is more than 1 GB of them.
     """
     component = Component(name, image, labels)
     files = {"prometheus.yml": scrape_config_yaml, RULES_FILE.rsplit("/", 1)[1]: rules_yaml}
@@ -47,6 +47,8 @@ def prometheus(
             f"--storage.tsdb.retention.size={_MOST_KEPT}",
             f"--web.listen-address=:{PORT}",
             "--web.enable-lifecycle",
+            "--enable-feature=auto-reload-config",
+            "--config.auto-reload-interval=10s",
         ),
         port_name="http",
         port=PORT,
