@@ -60,6 +60,8 @@ class Role:
     options: Mapping[str, Option] = field(default_factory=dict)
     #: Whether it starts work without being called: a source of load, or something on a timer.
     acts: bool = False
+    #: Whether what it starts is load on others, which must be there before it.
+    drives: bool = False
     #: Whether its calls only read metrics, which is no use of what the called service is there for.
     observes: bool = False
     #: TCP ports that it listens on beside HTTP_PORT.
@@ -103,6 +105,7 @@ ROLES: Final[Mapping[str, Role]] = {
         "Writes synthetic patients and observations, and reads them back.",
         options={"rate": _number("Resources per second."), "total": _count("Resources at most.")},
         acts=True,
+        drives=True,
         calls=("fhir",),
     ),
     "hl7-receiver": Role(
@@ -112,6 +115,7 @@ ROLES: Final[Mapping[str, Role]] = {
         "Sends HL7 v2 messages over MLLP.",
         options={"rate": _number("Messages per second.")},
         acts=True,
+        drives=True,
         calls=("hl7-receiver",),
     ),
     "etl": Role(
@@ -144,6 +148,7 @@ ROLES: Final[Mapping[str, Role]] = {
             "zones": Option("Zones that devices are in.", rf"{_LABEL}(,{_LABEL})*", "names joined by commas"),
         },
         acts=True,
+        drives=True,
         broker=BrokerKind.MQTT,
         publishes=("telemetry", "firmware-status"),
         subscribes=("firmware",),

@@ -73,6 +73,8 @@ class Workloads:
             resources=_SERVICE_RESOURCES,
             replicas=1,
             account="flags",
+            # Not called http: when flags change must not be seen in metrics that a diagnosis reads.
+            port_name="flags",
         )
         rule = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["flags"]}
         return [
@@ -92,7 +94,7 @@ class Workloads:
                 "subjects": [{"kind": "ServiceAccount", "name": "flags", "namespace": self._namespace}],
             },
             server,
-            self._service("flags", (), {}),
+            self._service("flags", (), {}, port_name="flags"),
         ]
 
     def config_map(self, name: str, data: Mapping[str, str]) -> Object:
@@ -100,8 +102,8 @@ class Workloads:
         made = metadata(self._simulation, name, self._namespace)
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": made, "data": dict(data)}
 
-    def _service(self, name: str, ports: Sequence[int], more: Mapping[str, str]) -> Object:
-        listed = [{"name": "http", "port": HTTP_PORT, "targetPort": "http"}]
+    def _service(self, name: str, ports: Sequence[int], more: Mapping[str, str], *, port_name: str = "http") -> Object:
+        listed: list[Object] = [{"name": port_name, "port": HTTP_PORT, "targetPort": port_name}]
         listed += [{"name": f"tcp-{port}", "port": port, "targetPort": port} for port in ports]
         return {
             "apiVersion": "v1",
@@ -138,6 +140,7 @@ class Workloads:
         more: Mapping[str, str] | None = None,
         zone: str | None = None,
         account: str = "",
+        port_name: str = "http",
     ) -> Object:
         volumes = volumes or {}
         container: Object = {
@@ -147,13 +150,13 @@ class Workloads:
             "args": [command],
             "env": [{"name": "SIM_CONFIG", "value": config}, *environment],
             "ports": [
-                {"name": "http", "containerPort": HTTP_PORT},
+                {"name": port_name, "containerPort": HTTP_PORT},
                 *({"name": f"tcp-{port}", "containerPort": port} for port in ports),
             ],
             # With hundreds of pods on a node, probes are most of what an idle simulation costs.
-            "readinessProbe": _probe("/readyz", 10),
-            "livenessProbe": {**_probe("/healthz", 30), "failureThreshold": 4},
-            "startupProbe": {**_probe("/healthz", 1), "failureThreshold": 120},
+            "readinessProbe": _probe("/readyz", port_name, 10),
+            "livenessProbe": {**_probe("/healthz", port_name, 30), "failureThreshold": 4},
+            "startupProbe": {**_probe("/healthz", port_name, 1), "failureThreshold": 120},
             "resources": dict(resources),
             "securityContext": container_security(),
             "volumeMounts": [
@@ -195,8 +198,8 @@ class Workloads:
         }
 
 
-def _probe(path: str, period: int) -> Object:
-    return {"httpGet": {"path": path, "port": "http"}, "periodSeconds": period, "timeoutSeconds": 3}
+def _probe(path: str, port: str, period: int) -> Object:
+    return {"httpGet": {"path": path, "port": port}, "periodSeconds": period, "timeoutSeconds": 3}
 
 
 def _in_zone(zone: str) -> Object:

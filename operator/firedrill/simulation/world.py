@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from firedrill.simulation import components, objectives
 from firedrill.simulation.labels import HTTP_PORT, Object, labels
 from firedrill.simulation.plan import Plan
 from firedrill.simulation.recorder import recorder
+from firedrill.simulation.roles import role_of
 from firedrill.simulation.runtime import FLAGS_URL, Runtime
 from firedrill.simulation.workloads import Workloads
 
@@ -62,10 +63,11 @@ def build(spec: SimulationSpec, plan: Plan, name: str, namespace: str, images: I
     settings = {key: int(value) if value.isdigit() else value for key, value in plan.settings.items()}
     base.append(workloads.config_map("settings", {"settings.json": json.dumps(settings, sort_keys=True)}))
     services: list[Object] = []
+    load = workloads.load(_load(spec, plan, name)) if plan.graph.entries else []
     for service in plan.graph.services:
         config = runtime.of(service)
-        services += workloads.service(service, config, database=bool(json.loads(config)["databases"]))
-    load = workloads.load(_load(spec, plan, name)) if plan.graph.entries else []
+        made = workloads.service(service, config, database=bool(json.loads(config)["databases"]))
+        (load if role_of(service).drives else services).extend(made)
     return World([_at(namespace, each) for each in base], services, load)
 
 
@@ -134,11 +136,6 @@ def _load(spec: SimulationSpec, plan: Plan, name: str) -> str:
     return json.dumps(config, sort_keys=True, separators=(",", ":"))
 
 
-def workload_names(world: World) -> Mapping[tuple[str, str], str]:
-    """The image of each Deployment and StatefulSet, by kind and name."""
-    kinds = ("Deployment", "StatefulSet")
-    return {
-        (made["kind"], made["metadata"]["name"]): made["spec"]["template"]["spec"]["containers"][0]["image"]
-        for made in world.objects
-        if made["kind"] in kinds
-    }
+def workload_names(objects: Iterable[Object]) -> list[str]:
+    """Names of the Deployments and StatefulSets among objects."""
+    return [made["metadata"]["name"] for made in objects if made["kind"] in ("Deployment", "StatefulSet")]

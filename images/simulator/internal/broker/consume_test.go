@@ -41,7 +41,7 @@ func (m *memory) close()                      {}
 
 func newClient(set ...flags.Flag) (*Client, *memory) {
 	registry, transport := prometheus.NewRegistry(), new(memory)
-	held := flags.NewSet(registry)
+	held := flags.NewSet()
 	held.Replace(set)
 	return &Client{
 		transport: transport, metrics: NewMetrics(registry), flags: held,

@@ -30,7 +30,7 @@ func open(t *testing.T, schema string, set ...flags.Flag) *Client {
 		t.Skip(urlVariable + " is not set")
 	}
 	registry := prometheus.NewRegistry()
-	held := flags.NewSet(registry)
+	held := flags.NewSet()
 	held.Replace(set)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	client, err := New("ledger", config.Database{Kind: config.Postgres, URL: url, Schema: schema}, NewMetrics(registry), held, trace.NewTracer(nil), log)

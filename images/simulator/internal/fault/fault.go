@@ -28,7 +28,7 @@ type Faults struct {
 func New(set *flags.Set, ready *readiness.Registry, audit *prometheus.CounterVec, log *slog.Logger) *Faults {
 	ready.Block(func() string {
 		if set.On(flags.FailedReadiness) {
-			return "the flag " + flags.FailedReadiness + " is set"
+			return "not ready"
 		}
 		return ""
 	})

@@ -42,7 +42,7 @@ func TestHighCPUUsesCPU(t *testing.T) {
 
 func TestFailedReadinessFlag(t *testing.T) {
 	registry := prometheus.NewRegistry()
-	set, ready := flags.NewSet(registry), readiness.New(registry)
+	set, ready := flags.NewSet(), readiness.New(registry)
 	New(set, ready, nil, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	for _, value := range []float64{0, 1, 0} {
 		set.Replace([]flags.Flag{{Name: flags.FailedReadiness, Value: value}})
@@ -61,7 +61,7 @@ func TestStormAndFloodWriteLines(t *testing.T) {
 			registry := prometheus.NewRegistry()
 			audit := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "audit_events_total"}, []string{"kind"})
 			registry.MustRegister(audit)
-			set := flags.NewSet(registry)
+			set := flags.NewSet()
 			faults := New(set, readiness.New(registry), audit, logs.New(io.Discard, "service", registry))
 			ctx, cancel := context.WithCancel(context.Background())
 			done := make(chan struct{})

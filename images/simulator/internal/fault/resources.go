@@ -54,7 +54,7 @@ type link struct {
 func (f *Faults) stopTheWorld(ctx context.Context, seconds float64) {
 	sink, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
-		f.log.Error("the flag manualGc has no effect", "error", err.Error())
+		f.log.Error("the collector can not be run", "error", err.Error())
 		<-ctx.Done()
 		return
 	}

@@ -46,9 +46,7 @@ func (c *Client) Run(ctx context.Context) {
 				c.log.Info("the flags server answers again")
 			}
 			wait, failing, revision = retryFirst, false, answer.Revision
-			if c.set.Replace(answer.Flags) {
-				c.log.Info("flags changed", "flags", answer.Flags, "revision", revision)
-			}
+			c.set.Replace(answer.Flags)
 			continue
 		}
 		if ctx.Err() != nil {

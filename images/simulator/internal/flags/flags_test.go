@@ -9,25 +9,21 @@ import (
 	"net/http/httptest"
 	"testing"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 func TestReplaceSetsAllFlagsAtOnce(t *testing.T) {
-	set := NewSet(prometheus.NewRegistry())
+	set := NewSet()
 	for _, step := range []struct {
 		list            []Flag
 		changed         bool
 		slow, throttled float64
-		shown           int
 	}{
-		{nil, false, 0, 0, 0},
-		{[]Flag{{Slow, 0.5}}, true, 0.5, 0, 1},
-		{[]Flag{{Slow, 0.5}}, false, 0.5, 0, 1},
-		{[]Flag{{Slow, 1}, {Throttle, 5}}, true, 1, 5, 2},
-		{[]Flag{{Throttle, 5}}, true, 0, 5, 1},
-		{nil, true, 0, 0, 0},
+		{nil, false, 0, 0},
+		{[]Flag{{Slow, 0.5}}, true, 0.5, 0},
+		{[]Flag{{Slow, 0.5}}, false, 0.5, 0},
+		{[]Flag{{Slow, 1}, {Throttle, 5}}, true, 1, 5},
+		{[]Flag{{Throttle, 5}}, true, 0, 5},
+		{nil, true, 0, 0},
 	} {
 		if changed := set.Replace(step.list); changed != step.changed {
 			t.Errorf("%v: changed is %v", step.list, changed)
@@ -35,14 +31,11 @@ func TestReplaceSetsAllFlagsAtOnce(t *testing.T) {
 		if set.Value(Slow) != step.slow || set.Value(Throttle) != step.throttled || set.On(Slow) != (step.slow > 0) {
 			t.Errorf("%v: slow %g, throttle %g", step.list, set.Value(Slow), set.Value(Throttle))
 		}
-		if shown := testutil.CollectAndCount(set.gauge); shown != step.shown {
-			t.Errorf("%v: %d flags are shown", step.list, shown)
-		}
 	}
 }
 
 func TestWhileActsWithEachValueAndEndsWithTheFlag(t *testing.T) {
-	set := NewSet(prometheus.NewRegistry())
+	set := NewSet()
 	ctx, cancel := context.WithCancel(context.Background())
 	values, done := make(chan float64), make(chan struct{})
 	go func() {
@@ -90,7 +83,7 @@ func TestClientKeepsTheLastFlagsWhileTheServerFails(t *testing.T) {
 		_ = json.NewEncoder(w).Encode(next.answer) // the test fails on the other side
 	}))
 	defer server.Close()
-	set := NewSet(prometheus.NewRegistry())
+	set := NewSet()
 	client := NewClient(server.URL+"/", "ledger", set, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

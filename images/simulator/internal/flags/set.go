@@ -4,10 +4,6 @@ import (
 	"context"
 	"maps"
 	"sync"
-
-	"github.com/prometheus/client_golang/prometheus"
-
-	"firedrill.dev/simulator/internal/metrics"
 )
 
 // Set holds the flags that a service obeys now. It is safe for concurrent use.
@@ -15,16 +11,12 @@ type Set struct {
 	mutex   sync.RWMutex
 	values  map[string]float64
 	changed chan struct{}
-	gauge   *prometheus.GaugeVec
 }
 
-// NewSet is a set without flags; flag_value{flag} in registry shows those that are set.
-func NewSet(registry prometheus.Registerer) *Set {
-	return &Set{
-		values:  map[string]float64{},
-		changed: make(chan struct{}),
-		gauge:   metrics.Gauge(registry, "flag_value", "Inner fault flags that are set.", "flag"),
-	}
+// NewSet is a set without flags. A service tells nobody which are set, neither by metrics nor by logs nor in its answers:
+// whoever diagnoses it must find out by what they do.
+func NewSet() *Set {
+	return &Set{values: map[string]float64{}, changed: make(chan struct{})}
 }
 
 // Value is a flag's value; 0 if it is not set.
@@ -79,14 +71,6 @@ func (s *Set) Replace(list []Flag) bool {
 	defer s.mutex.Unlock()
 	if maps.Equal(s.values, next) {
 		return false
-	}
-	for name := range s.values {
-		if _, kept := next[name]; !kept {
-			s.gauge.DeleteLabelValues(name)
-		}
-	}
-	for name, value := range next {
-		s.gauge.WithLabelValues(name).Set(value)
 	}
 	s.values = next
 	close(s.changed)

@@ -29,7 +29,7 @@ func Run(ctx context.Context, configuration *config.FlagServer) error {
 	held := newStore(registry, ready, log)
 	server := httpserver.New(httpserver.Options{
 		Address: configuration.Address, Key: seeded.NewKey(0, configuration.Name),
-		Flags: flags.NewSet(registry), Readiness: ready, Registry: registry, Tracer: trace.NewTracer(nil), Log: log,
+		Flags: flags.NewSet(), Readiness: ready, Registry: registry, Tracer: trace.NewTracer(nil), Log: log,
 	})
 	server.Handle("GET /flags", &poll{held, longPoll, ctx.Done()})
 	follow := followFile(configuration.File, log)

@@ -174,7 +174,7 @@ func (r *receiver) process(ctx context.Context, text []byte) []byte {
 	return hl7.Acknowledge(r.rt.Config.Name, code, control, reason, time.Now())
 }
 
-var errFlag = errors.New("the flag failure is set")
+var errFlag = errors.New("internal error")
 
 func (r *receiver) store(ctx context.Context, key seeded.Key, message *hl7.Message, text []byte) error {
 	if delay := r.rt.Flags.Value(flags.Slow); delay > 0 {

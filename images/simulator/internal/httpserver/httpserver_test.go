@@ -25,7 +25,7 @@ import (
 
 func makeServer(out io.Writer, share float64, set ...flags.Flag) *Server {
 	registry := prometheus.NewRegistry()
-	held := flags.NewSet(registry)
+	held := flags.NewSet()
 	held.Replace(set)
 	return New(Options{
 		Key: seeded.NewKey(1, "service"), LogSample: share, Flags: held, Readiness: readiness.New(registry),

@@ -21,7 +21,7 @@ import (
 const failureStream = 1 << 32
 
 var (
-	errFlagFailure = errors.New("the flag failure is set")
+	errFlagFailure = errors.New("internal error")
 	errThrottled   = errors.New("too many requests")
 	errNoTLS       = errors.New("this service is served with TLS only, on another port")
 )

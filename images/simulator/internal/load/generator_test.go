@@ -23,7 +23,7 @@ import (
 func generate(t *testing.T, configuration *config.Load, set []flags.Flag, enough <-chan struct{}) *generator {
 	t.Helper()
 	registry := prometheus.NewRegistry()
-	held := flags.NewSet(registry)
+	held := flags.NewSet()
 	held.Replace(set)
 	made := newGenerator(configuration, held, registry, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -99,7 +99,7 @@ func TestArrivalsBeyondTheCapAreDroppedAndCounted(t *testing.T) {
 	defer server.Close()
 	configuration := &config.Load{Name: "load", Rate: 500, MaxInFlight: 2, Entries: []config.Entry{{Name: "get", URL: server.URL, Weight: 1}}}
 	registry := prometheus.NewRegistry()
-	made := newGenerator(configuration, flags.NewSet(registry), registry, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	made := newGenerator(configuration, flags.NewSet(), registry, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { made.run(ctx); close(done) }()
@@ -121,7 +121,7 @@ func TestDurationsCountFromTheIntendedStart(t *testing.T) {
 	server := httptest.NewServer(served)
 	defer server.Close()
 	configuration := &config.Load{Name: "load", Rate: 1, Entries: []config.Entry{{Name: "get", URL: server.URL, Weight: 1}}}
-	made := newGenerator(configuration, flags.NewSet(registry), registry, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	made := newGenerator(configuration, flags.NewSet(), registry, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	made.send(time.Now().Add(-3*time.Second), made.key)
 	if failed := testutil.ToFloat64(made.requests.WithLabelValues("get", "503")); failed != 1 {
 		t.Errorf("503 was counted %g times", failed)
@@ -141,7 +141,7 @@ func TestEntriesAreDrawnByWeight(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	made := newGenerator(&config.Load{Name: "load", Rate: 1, Entries: []config.Entry{
 		{Name: "often", Weight: 3}, {Name: "never", Weight: 0}, {Name: "seldom", Weight: 1},
-	}}, flags.NewSet(registry), registry, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	}}, flags.NewSet(), registry, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	drawn := map[string]int{}
 	for ordinal := range uint64(4000) {
 		drawn[made.pick(made.key.Child(ordinal)).Name]++

@@ -19,7 +19,7 @@ import (
 func Run(ctx context.Context, configuration *config.Load) error {
 	registry := metrics.New()
 	log := logs.New(os.Stdout, configuration.Name, registry)
-	set := flags.NewSet(registry)
+	set := flags.NewSet()
 	ready := readiness.New(registry)
 	server := httpserver.New(httpserver.Options{
 		Address: configuration.Address, Key: seeded.NewKey(configuration.Seed, configuration.Name),

@@ -49,7 +49,7 @@ func New(_ context.Context, rt *role.Runtime) (role.Role, error) {
 
 func (s *server) root(w http.ResponseWriter, _ *http.Request) { write(w, encode(s.authority.root)) }
 
-var errFlag = errors.New("no certificates are issued: the flag " + flags.ExpiredCertificate + " is set")
+var errFlag = errors.New("no certificates are issued")
 
 func (s *server) issue(w http.ResponseWriter, r *http.Request) {
 	if s.rt.Flags.On(flags.ExpiredCertificate) {

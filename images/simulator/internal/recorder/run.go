@@ -38,7 +38,7 @@ func Run(ctx context.Context, configuration *config.Recorder) error {
 	ready.Block(made.unready)
 	server := httpserver.New(httpserver.Options{
 		Address: configuration.Address, Key: seeded.NewKey(0, configuration.Name),
-		Flags: flags.NewSet(registry), Readiness: ready, Registry: registry, Tracer: trace.NewTracer(nil), Log: log,
+		Flags: flags.NewSet(), Readiness: ready, Registry: registry, Tracer: trace.NewTracer(nil), Log: log,
 	})
 	server.Handle("GET /records", newRecords(store, log))
 	defer running(store.Run)()

@@ -29,7 +29,7 @@ func newEngine(t *testing.T) *Engine {
 	registry := prometheus.NewRegistry()
 	ready, tracer := readiness.New(registry), trace.NewTracer(nil)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	dependencies, err := dependency.New(&config.Service{Name: "gateway"}, flags.NewSet(registry), ready, registry, tracer, log)
+	dependencies, err := dependency.New(&config.Service{Name: "gateway"}, flags.NewSet(), ready, registry, tracer, log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func Run(ctx context.Context, service *config.Service) error {
 	registry := metrics.New()
 	log := logs.New(os.Stdout, service.Name, registry)
 	tracer, exporter := newTracer(service, registry, log)
-	set := flags.NewSet(registry)
+	set := flags.NewSet()
 	ready := readiness.New(registry)
 	dependencies, err := dependency.New(service, set, ready, registry, tracer, log)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 func TestRefresh(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "settings.json")
 	registry := prometheus.NewRegistry()
-	set := flags.NewSet(registry)
+	set := flags.NewSet()
 	store := NewStore(path, set, registry, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	for _, step := range []struct {
 		content string

@@ -60,13 +60,15 @@ async def build(context: RunContext, spec: SimulationSpec, plan: Plan) -> Built:
     applied = await applier.apply([*made.base, *made.services])
     pruned = await applier.prune(made.objects)
     await _watch_over(context, namespace, wanted, plan)
-    names = [name for _, name in world.workload_names(made) if name != "load"]
-    ready = await _until_ready(context, applier, names)
+    ready = await _until_ready(context, applier, world.workload_names([*made.base, *made.services]))
+    loaded = Applied()
+    if not ready.waiting:
+        loaded = await applier.apply(made.load)
+        ready = await _until_ready(context, applier, world.workload_names(made.objects))
     seconds = (context.clock.now() - began).total_seconds()
     if ready.waiting:
         why = await _why(context, namespace, ready.waiting)
         return _not_ready(ready, seconds, why)
-    loaded = await applier.apply(made.load)
     life = await _see_life(context, namespace, plan)
     changed = Applied([*applied.created, *loaded.created], [*applied.rolled, *loaded.rolled], pruned)
     return _judged(ready, seconds, changed, life)
