@@ -201,6 +201,7 @@ class FlagName(StrEnum):
     HIGH_CPU = "highCpu"
     MANUAL_GC = "manualGc"
     MEMORY_LEAK = "memoryLeak"
+    DISK_FILL = "diskFill"
     FAILED_READINESS = "failedReadiness"
     QUEUE_PROBLEMS = "queueProblems"
     POISON_MESSAGE = "poisonMessage"

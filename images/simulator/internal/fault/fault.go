@@ -17,7 +17,7 @@ import (
 // tick is the grain of rates.
 const tick = 100 * time.Millisecond
 
-// Faults obeys the flags highCpu, manualGc, memoryLeak, failedReadiness, logStorm and auditFlood.
+// Faults obeys the flags highCpu, manualGc, memoryLeak, diskFill, failedReadiness, logStorm and auditFlood.
 type Faults struct {
 	flags *flags.Set
 	log   *slog.Logger
@@ -42,6 +42,7 @@ func (f *Faults) Run(ctx context.Context) {
 		flags.HighCPU:    burn,
 		flags.ManualGC:   f.stopTheWorld,
 		flags.MemoryLeak: leak,
+		flags.DiskFill:   f.fill,
 		flags.LogStorm:   f.storm,
 		flags.AuditFlood: f.flood,
 	} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
 	"testing"
 	"time"
 
@@ -38,6 +39,40 @@ func TestHighCPUUsesCPU(t *testing.T) {
 	}
 	cancel()
 	<-done
+}
+
+func TestDiskFillWritesUntilTheFlagIsOff(t *testing.T) {
+	scratch := t.TempDir()
+	t.Setenv("TMPDIR", scratch)
+	written := func() (size int64) {
+		entries, err := os.ReadDir(scratch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, entry := range entries {
+			if info, err := entry.Info(); err == nil {
+				size += info.Size()
+			}
+		}
+		return size
+	}
+	faults := New(flags.NewSet(), readiness.New(prometheus.NewRegistry()), nil, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { faults.fill(ctx, 100); close(done) }()
+	deadline := time.After(30 * time.Second)
+	for written() < 3*mebibyte {
+		select {
+		case <-deadline:
+			t.Fatal("nothing is written")
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	cancel()
+	<-done
+	if left := written(); left != 0 {
+		t.Errorf("%d bytes are left", left)
+	}
 }
 
 func TestFailedReadinessFlag(t *testing.T) {

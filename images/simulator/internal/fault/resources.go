@@ -45,6 +45,29 @@ func leak(ctx context.Context, mebibytes float64) {
 	debug.FreeOSMemory()
 }
 
+// fill writes the given number of MiB more each second to the scratch space; it takes them away when the flag changes. A
+// node evicts a pod that outgrows its share of the disk.
+func (f *Faults) fill(ctx context.Context, mebibytes float64) {
+	file, err := os.CreateTemp("", "scratch-*")
+	if err != nil {
+		f.log.Error("no scratch space", "error", err.Error())
+		<-ctx.Done()
+		return
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+	block, full := make([]byte, mebibyte), false
+	repeat(ctx, mebibytes, func(int) {
+		if full {
+			return
+		}
+		if _, err := file.Write(block); err != nil {
+			f.log.Error("the scratch space is full", "error", err.Error())
+			full = true
+		}
+	})
+}
+
 type link struct {
 	next *link
 	_    [2]uint64

@@ -9,6 +9,7 @@ const (
 	HighCPU            = "highCpu"            // cores burnt, at most 1
 	ManualGC           = "manualGc"           // seconds between garbage collections that stop the world over a big heap
 	MemoryLeak         = "memoryLeak"         // MiB kept per second
+	DiskFill           = "diskFill"           // MiB written per second to the pod's own scratch space
 	FailedReadiness    = "failedReadiness"    // above 0: /readyz says no
 	QueueProblems      = "queueProblems"      // seconds that each consumed message takes longer
 	PoisonMessage      = "poisonMessage"      // share of published messages that no consumer can parse
@@ -34,6 +35,7 @@ var Known = map[string]Range{
 	HighCPU:            {0, 1},
 	ManualGC:           {0, 3600},
 	MemoryLeak:         {0, 1024},
+	DiskFill:           {0, 1024},
 	FailedReadiness:    {0, 1},
 	QueueProblems:      {0, 3600},
 	PoisonMessage:      {0, 1},

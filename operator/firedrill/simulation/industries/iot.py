@@ -4,6 +4,7 @@ from random import Random
 from typing import Final
 
 from firedrill.api.base import parse_duration
+from firedrill.api.run import Resources
 from firedrill.api.servicegraph import Broker, BrokerKind, Database, Entry, Graph, Service, Step, TopicSpec
 from firedrill.api.simulation import Bursts, ExtendedResource, Freshness, Indicator, Load, Size, Slo
 from firedrill.simulation.industries.blueprint import (
@@ -88,12 +89,19 @@ def _fleet(devices: int, zones: tuple[str, ...]) -> list[Service]:
     """Devices, and what listens to them."""
     fleet = {"devices": str(devices), "interval": "10", "zones": ",".join(zones)}
     return [
-        acting("device-fleet", "device-fleet", fleet, uses=[_BROKER]),
+        acting("device-fleet", "device-fleet", fleet, uses=[_BROKER], resources=_fleet_resources(devices)),
         acting("ingest", "ingest", {"batch": "200"}, uses=[_BROKER, _TELEMETRY]),
         *(acting(f"edge-gateway-{zone}", "edge-gateway", {"zone": zone}, uses=[_BROKER]) for zone in zones),
         acting("ota", "ota", {"version": "1.1.0", "wave": "0.1"}, uses=[_BROKER]),
         acting("heartbeat", "heartbeat", {"timeout": "30"}, uses=[_BROKER]),
     ]
+
+
+def _fleet_resources(devices: int) -> Resources:
+    """About 20 KiB a connection were measured; the limit is twice that."""
+    return Resources(
+        requests={"cpu": "20m", "memory": f"{16 + devices // 50}Mi"}, limits={"memory": f"{64 + devices // 25}Mi"}
+    )
 
 
 def _apis() -> list[Service]:
