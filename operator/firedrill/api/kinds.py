@@ -64,6 +64,11 @@ class RunKind(Kind):
     #: Conditions beside Complete and Passed.
     conditions: tuple[str, ...] = field(default=())
 
+    @property
+    def changes(self) -> bool:
+        """Whether its runs leave a target other than they found it, be it for a while: a halt holds them up."""
+        return self.mutates or self.stands
+
 
 _RUN_COLUMNS = (
     Column("Verdict", ".status.verdict", description="Passed, Failed, Inconclusive or Error"),

@@ -16,8 +16,10 @@ from firedrill.api.kinds import ALL_KINDS, Kind, RunKind
 from firedrill.api.meta import API_VERSION
 from firedrill.api.resource import parse_spec
 from firedrill.api.run import RunSpec
+from firedrill.api.simulation import SimulationSpec
 from firedrill.cli.yamlfile import InvalidYaml, read_documents
 from firedrill.core.schedule import check_schedule
+from firedrill.simulation.plan import make_plan
 
 #: Where a document without clusters runs when it is run without a cluster.
 LOCAL: Final = "local"
@@ -108,6 +110,8 @@ def _document(path: str, line: int, body: Any, offline: bool) -> Document:
         parsed = parse_spec(kind.spec, spec)
         if isinstance(parsed, RunSpec):
             check_schedule(parsed, datetime.now(UTC))
+        if isinstance(parsed, SimulationSpec) and parsed.source.config_map is None:
+            make_plan(parsed)
     except InvalidInput as error:
         raise InvalidInput(f"{kind.name} {name}: {error}") from error
     return Document(path, line, kind, namespace, name, parsed, body)

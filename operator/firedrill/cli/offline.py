@@ -26,6 +26,7 @@ RUNNERS: Final[dict[str, Runner]] = {"DriftCheck": drift.run, "ModelValidation":
 _WHY_NOT: Final = {
     "ChaosExperiment": "it injects a fault into the pods of a cluster",
     "AutoFix": "it repairs a Deployment of a cluster",
+    "Simulation": "it builds services in a cluster",
     "TargetCluster": "it describes a cluster and is not run",
 }
 

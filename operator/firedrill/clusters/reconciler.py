@@ -115,7 +115,7 @@ class Reconciler:
                     views[name] = await self._with_result(views[name], resource.meta.uid, job)
         if lacks_targets(resource, views) and (unknown := set(await self._registry.names()) - set(views)):
             raise ClusterError(f"TargetCluster {', '.join(sorted(unknown))} is new and not followed yet")
-        observed = Observed(resource, views, await self._halt() if resource.kind.mutates else "")
+        observed = Observed(resource, views, await self._halt() if resource.kind.changes else "")
         decision = step(observed, self._clock())
         self._metrics.show(resource, resource.status)
         await self._executor.carry_out(resource, body, decision.actions)

@@ -82,7 +82,7 @@ def _idle(observed: Observed, now: datetime) -> Decision:
         return refuse(resource, str(error), now)
     if trigger is None:
         return wait(resource, spec, now)
-    if observed.halted and resource.kind.mutates:
+    if observed.halted and resource.kind.changes:
         return hold_back(resource, f"halted: {observed.halted}", now)
     return _start(observed, spec, trigger, now)
 
@@ -157,7 +157,7 @@ def _begin(
         meta.generation,
         now,
     )
-    keep: tuple[Action, ...] = (AddFinalizer(),) if kind.mutates or kind.stands else ()
+    keep: tuple[Action, ...] = (AddFinalizer(),) if kind.changes else ()
     return Decision((*keep, WriteStatus(begun)), timedelta(0))
 
 
@@ -178,7 +178,7 @@ def _ending(observed: Observed, now: datetime) -> str:
         return "Deleted"
     if naming.spec_hash(resource.raw_spec) != resource.status.handled_spec:
         return "Superseded"
-    if observed.halted and resource.kind.mutates:
+    if observed.halted and resource.kind.changes:
         return "Halted"
     spec = resource.spec
     if spec is not None and spec.concurrency_policy is ConcurrencyPolicy.REPLACE:

@@ -49,6 +49,20 @@ class Built:
         status: Object = self.read()["status"]
         return status
 
+    @contextmanager
+    def flagged(self, *flags: Object) -> Iterator[None]:
+        """With these inner faults on. Nothing is restarted by them, and no run waits for what they break."""
+        self._follow_flags(list(flags))
+        try:
+            yield
+        finally:
+            self._follow_flags([])
+
+    def _follow_flags(self, flags: list[Object]) -> None:
+        before = self.revisions()
+        self.apply(flags=flags)
+        assert self.revisions() == before, "a flag rolls nothing"
+
     def delete(self) -> None:
         """Delete it, and wait until it is gone."""
         self.lab.kubectl(
@@ -86,11 +100,13 @@ class Built:
         eventually(look, f"{what}: {expression}", within=SHOWN_WITHIN, also=lambda: f"last value: {seen[0]}")
         return seen[0] or 0.0
 
-    def uids(self) -> dict[str, set[str]]:
-        """UIDs of the pods of each part."""
+    def revisions(self) -> dict[str, set[str]]:
+        """Revisions of the pods of each part; an autoscaler makes more pods, but no other ones."""
         found: dict[str, set[str]] = {}
         for pod in self.objects("pods", "-l", "app.kubernetes.io/managed-by=simulation"):
-            found.setdefault(pod["metadata"]["labels"]["app"], set()).add(pod["metadata"]["uid"])
+            labels = pod["metadata"]["labels"]
+            revision = labels.get("pod-template-hash") or labels["controller-revision-hash"]
+            found.setdefault(labels["app"], set()).add(revision)
         return found
 
 

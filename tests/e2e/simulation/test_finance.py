@@ -1,7 +1,9 @@
 """The small bank: it lives, its inner faults do what they should, it changes in place, and it goes without a trace."""
 
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 from demo import Demo
@@ -36,7 +38,8 @@ def test_it_lives(bank: Built) -> None:
     measured = {m["name"]: m for m in status["clusters"][0]["measurements"]}
     assert measured["requests answered"]["value"] >= 0.95
     assert measured["ledger imbalance"]["value"] == 0
-    bank.until("count(count by (service) (http_requests_total))", lambda n: n >= 11, "its services are called")
+    used = "count by (service) (http_requests_total) or count by (service) (messages_consumed_total)"
+    bank.until(f"count({used})", lambda n: n >= 12, "all but the fraud model's cases and the reconciliation are used")
     eventually(lambda: bank.read()["status"].get("services") == "14/14", "status shows all services")
     eventually(lambda: bank.read()["status"].get("rate", "").endswith("/s"), "status shows the rate", within=180)
     eventually(lambda: bank.read()["status"].get("slos") == "5/5", "status shows all objectives met", within=300)
@@ -72,7 +75,7 @@ FAULTS = (
     Fault("fraud-model", "slow", 0.3, mean("http_request_duration_seconds", "fraud-model"), 0.2),
     Fault("settlement", "queueProblems", 1.0, 'max(consumer_lag{service="settlement",topic="payments"})', 60),
     Fault("notifications", "logStorm", 200, rate("log_lines_total", service="notifications"), 150),
-    Fault("accounts", "slowQueries", 1.0, mean("db_query_duration_seconds", "accounts"), 0.008),
+    Fault("ledger", "slowQueries", 1.0, mean("db_query_duration_seconds", "ledger"), 0.02),
     Fault("limits", "highCpu", 0.3, rate("process_cpu_seconds_total", service="limits"), 0.15),
     Fault("audit-archive", "auditFlood", 50, rate("audit_events_total", service="audit-archive"), 40),
     Fault("fx-rates", "cacheFailure", 0.9, MISSES, 0.6),
@@ -81,23 +84,22 @@ FAULTS = (
 #: What stops traffic or pods comes by itself.
 HARD = (
     Fault("gateway", "throttle", 2, rate("http_requests_total", service="gateway", code="429"), 1),
-    Fault("fraud-cases", "memoryLeak", 20, 'max(process_resident_memory_bytes{service="fraud-cases"})', 40e6),
+    Fault("fraud-cases", "memoryLeak", 3, 'max(process_resident_memory_bytes{service="fraud-cases"})', 40e6),
 )
 
 
 @pytest.mark.parametrize("faults", [FAULTS, HARD], ids=["together", "hard"])
 def test_each_inner_fault_shows_where_it_should(bank: Built, faults: tuple[Fault, ...]) -> None:
     for fault in faults:
-        value = bank.value(fault.shows) or 0.0
-        assert value < fault.at_least, f"{fault.flag} shows before it is on: {value}"
-    flags = [{"service": f.service, "name": f.flag, "value": f.value} for f in faults]
-    status = bank.apply(flags=flags)
-    assert "0 made, 0 rolled" in status["message"], "a flag restarts nothing"
-    for fault in faults:
-        bank.until(fault.shows, lambda n, f=fault: n >= f.at_least, f"{fault.flag} on {fault.service} shows")  # type: ignore[misc]
-    if any(fault.flag == "memoryLeak" for fault in faults):
-        eventually(lambda: "OOMKilled" in last_ends(bank, "fraud-cases"), "the pod is killed for memory", within=120)
-    bank.apply(flags=[])
+        quiet = f"({fault.shows}) or vector(0)"
+        # A cache is cold at first, and an autoscaler's new pod has a cold one as well.
+        bank.until(quiet, partial(operator.gt, fault.at_least), f"{fault.flag} does not show before it is on")
+    with bank.flagged(*({"service": f.service, "name": f.flag, "value": f.value} for f in faults)):
+        for fault in faults:
+            shown = partial(operator.le, fault.at_least)
+            bank.until(fault.shows, shown, f"{fault.flag} on {fault.service} shows")
+        if any(fault.flag == "memoryLeak" for fault in faults):
+            eventually(lambda: "OOMKilled" in last_ends(bank, "fraud-cases"), "it is killed for memory", within=120)
 
 
 def last_ends(bank: Built, service: str) -> set[str]:
@@ -109,24 +111,23 @@ def last_ends(bank: Built, service: str) -> set[str]:
 def test_a_stale_config_keeps_one_service_behind(bank: Built) -> None:
     """The settings of all but one move on."""
     bank.until("min(settings_version)", lambda n: n == 1, "all begin with the first version")
-    bank.apply(flags=[{"service": "fees", "name": "staleConfig", "value": 1}])
-    bank.apply(settings={"version": "2"})
-    bank.until('max(settings_version{service="limits"})', lambda n: n == 2, "others follow")
-    assert bank.value('max(settings_version{service="fees"})') == 1
-    bank.apply(flags=[])
+    with bank.flagged({"service": "fees", "name": "staleConfig", "value": 1}):
+        bank.apply(settings={"version": "2"})
+        bank.until('max(settings_version{service="limits"})', lambda n: n == 2, "others follow")
+        assert bank.value('max(settings_version{service="fees"})') == 1
     bank.until('max(settings_version{service="fees"})', lambda n: n == 2, "it follows when the flag is off")
 
 
 def test_a_change_in_place_rolls_only_what_changed(bank: Built) -> None:
-    pods = bank.uids()
+    pods = bank.revisions()
     status = bank.apply(overrides=[{"service": "accounts", "resources": {"limits": {"memory": "80Mi"}}}])
     assert "0 made, 1 rolled, 0 objects removed" in status["message"]
-    after = bank.uids()
+    after = bank.revisions()
     assert {name for name in pods if pods[name] != after.get(name)} == {"accounts"}
 
 
 def test_a_graph_that_is_wrong_is_refused_with_the_place_and_nothing_is_touched(bank: Built, lab: Demo) -> None:
-    pods = bank.uids()
+    pods = bank.revisions()
     good = {"industry": {"name": "finance", "size": "Small"}}
     ring = {
         "services": [
@@ -138,7 +139,7 @@ def test_a_graph_that_is_wrong_is_refused_with_the_place_and_nothing_is_touched(
     status = bank.apply(source={"graph": ring}, overrides=[])
     assert (status["verdict"], status["clusters"][0]["reason"]) == ("Error", "InvalidSpec")
     assert "a -> b -> a" in status["message"]
-    assert bank.uids() == pods
+    assert bank.revisions() == pods
     assert bank.apply(source=good)["verdict"] == "Passed"
 
 

@@ -1,7 +1,7 @@
 """The small hospital and the small fleet: what is special to them works, and each failure of theirs can be suffered."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -59,21 +59,15 @@ def test_records_are_written_and_read_back_and_messages_acknowledged(hospital: B
     hospital.until("max(etl_last_success_timestamp_seconds)", lambda n: n > 0, "the batch has run")
 
 
-def with_flag(on: Built, service: str, flag: str, value: float) -> Callable[[], object]:
-    on.apply(flags=[{"service": service, "name": flag, "value": value}])
-    return lambda: on.apply(flags=[])
-
-
 def test_certificates_that_run_out_fail_calls_until_they_are_issued_again(hospital: Built) -> None:
     failing = 'sum(rate(http_client_requests_total{peer="prescriptions",code!~"2.."}[30s])) or vector(0)'
     hospital.until(
         'sum(rate(http_client_requests_total{peer="prescriptions",code=~"2.."}[30s]))', lambda n: n > 0, "it is called"
     )
     assert hospital.value(failing) == 0
-    off = with_flag(hospital, "mesh-ca", "expiredCertificate", 1)
-    hospital.until(failing, lambda n: n > 0, "calls fail")
-    assert "certificate" in errors_of(hospital, "orders")
-    off()
+    with hospital.flagged({"service": "mesh-ca", "name": "expiredCertificate", "value": 1}):
+        hospital.until(failing, lambda n: n > 0, "calls fail")
+        assert "certificate" in errors_of(hospital, "orders")
     hospital.until(failing, lambda n: n == 0, "calls are good again")
 
 
@@ -84,15 +78,11 @@ def errors_of(built: Built, service: str) -> str:
 
 
 def test_floods_of_logs_and_of_alerts(hospital: Built) -> None:
-    hospital.apply(
-        flags=[
-            {"service": "emr-api", "name": "logStorm", "value": 200},
-            {"service": "orders", "name": "auditFlood", "value": 50},
-        ]
-    )
-    hospital.until('sum(rate(log_lines_total{service="emr-api"}[30s]))', lambda n: n > 150, "a storm of lines")
-    hospital.until("sum(rate(compliance_alerts_total[30s]))", lambda n: n > 5, "a flood of alerts")
-    hospital.apply(flags=[])
+    storm = {"service": "emr-api", "name": "logStorm", "value": 200}
+    flood = {"service": "orders", "name": "auditFlood", "value": 50}
+    with hospital.flagged(storm, flood):
+        hospital.until('sum(rate(log_lines_total{service="emr-api"}[30s]))', lambda n: n > 150, "a storm of lines")
+        hospital.until("sum(rate(compliance_alerts_total[30s]))", lambda n: n > 5, "a flood of alerts")
 
 
 def test_abnormal_reads_of_the_database(hospital: Built) -> None:
@@ -101,18 +91,16 @@ def test_abnormal_reads_of_the_database(hospital: Built) -> None:
         ' / sum(rate(db_query_duration_seconds_count{service="fhir"}[30s]))'
     )
     usual = hospital.value(mean) or 0.0
-    off = with_flag(hospital, "fhir", "slowQueries", 1)
-    hospital.until(mean, lambda n: n > 2 * usual and n > 0.005, "queries take longer")
-    off()
+    with hospital.flagged({"service": "fhir", "name": "slowQueries", "value": 1}):
+        hospital.until(mean, lambda n: n > 2 * usual and n > 0.005, "queries take longer")
 
 
 def test_devices_report_and_go_silent(fleet: Built) -> None:
     fleet.until('max(devices_online{service="heartbeat"})', lambda n: n == 200, "all devices are seen")
     fleet.until('sum(messages_consumed_total{service="ingest",outcome="ok"})', lambda n: n > 100, "telemetry is stored")
-    off = with_flag(fleet, "device-fleet", "heartbeatLoss", 0.5)
-    fleet.until('max(devices_online{service="heartbeat"})', lambda n: n <= 120, "half of them are lost")
-    fleet.until("sum(heartbeat_timeouts_total)", lambda n: n >= 80, "and counted")
-    off()
+    with fleet.flagged({"service": "device-fleet", "name": "heartbeatLoss", "value": 0.5}):
+        fleet.until('max(devices_online{service="heartbeat"})', lambda n: n <= 120, "half of them are lost")
+        fleet.until("sum(heartbeat_timeouts_total)", lambda n: n >= 80, "and counted")
     fleet.until('max(devices_online{service="heartbeat"})', lambda n: n == 200, "they come back")
 
 
@@ -132,13 +120,12 @@ def test_no_gpu_no_pod(fleet: Built) -> None:
 
 
 def test_a_pod_that_outgrows_its_disk_is_evicted(fleet: Built) -> None:
-    off = with_flag(fleet, "maps", "diskFill", 20)
-    eventually(
-        lambda: any(p["status"].get("reason") == "Evicted" for p in fleet.objects("pods", "-l", "app=maps")),
-        "the node evicts it",
-        within=180,
-    )
-    off()
+    with fleet.flagged({"service": "maps", "name": "diskFill", "value": 20}):
+        eventually(
+            lambda: any(p["status"].get("reason") == "Evicted" for p in fleet.objects("pods", "-l", "app=maps")),
+            "the node evicts it",
+            within=180,
+        )
 
 
 def test_they_go_without_a_trace(built: tuple[Built, Built], lab: Demo, before: dict[str, object]) -> None:

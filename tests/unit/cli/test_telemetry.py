@@ -2,84 +2,16 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from pyarrow import fs
 
 from firedrill.cli.main import main
-from support.moto import MOTO_SERVER, moto_server
 from support.proxied import ProxiedSimulation
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-WINDOW = ["--from", "2026-01-01T00:00:00Z", "--to", "2026-01-01T00:20:00Z"]
-FLAG = "memoryLeak"
-TABLES = ("metrics", "logs", "events", "changes", "pods", "edges")
-
-
-def at(minutes: float) -> str:
-    return f"{START + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%S}.000000000Z"
-
-
-def row(minutes: float, **more: Any) -> dict[str, Any]:
-    return {"time": at(minutes), **more}
-
-
-def series(name: str, **labels: str) -> dict[str, Any]:
-    values = [(START.timestamp() + 15 * each, str(each)) for each in range(81)]
-    return {"metric": {"__name__": name, **labels}, "values": values}
-
-
-def fill(simulation: ProxiedSimulation) -> None:
-    """A simulation with a fault on, whose recorder keeps nothing apart: the worst case."""
-    simulation.series = [
-        series("up", service="ledger", pod="ledger-1"),
-        series("up", service="flags", pod="flags-1"),
-        series("flag_value", service="ledger", pod="ledger-1", flag=FLAG),
-        series("flags_set", service="flags", target="ledger", flag=FLAG),
-    ]
-    edges = [("gateway", "ledger", "7"), ("gateway", "flags", "3")]
-    simulation.calls = [
-        {"metric": {"service": caller, "peer": peer}, "value": [0, count]} for caller, peer, count in edges
-    ]
-    secret = {"firedrill.dev/run": FLAG}
-    simulation.records = {
-        "logs": [
-            row(1, service="ledger", pod="ledger-1", line='{"level":"info","msg":"request","trace_id":"t"}'),
-            row(2, service="ledger", pod="ledger-1", line=f'{{"msg":"flags changed","flags":["{FLAG}"]}}'),
-            row(3, service="flags", pod="flags-1", line=FLAG),
-            row(11, service="ledger", pod="ledger-1", line='{"msg":"request","error":"the flag failure is set"}'),
-            row(25, service="ledger", pod="ledger-1", line="after the window"),
-        ],
-        "events": [
-            row(1, kind="Pod", name="ledger-1", reason="Killing", controller="kubelet"),
-            row(2, kind="Pod", name="ledger-1", reason=FLAG, controller="firedrill.dev/runner"),
-            row(3, kind="Pod", name="flags-1", reason=FLAG),
-        ],
-        "changes": [
-            row(1, kind="Deployment", name="ledger", manager="kubectl", patch={"spec": {"annotations": secret}}),
-            row(2, kind="ConfigMap", name="flags", manager="kubectl", patch={"data": {"flags.json": FLAG}}),
-            row(3, kind="Deployment", name="ledger", manager="firedrill", patch={"why": FLAG}),
-        ],
-        "pods": [row(1, service="ledger", pod="ledger-1", restarts=1), row(2, service="flags", pod="flags-1")],
-        "truth": [
-            row(-60, record="flags", document=json.dumps({"flags": [{"service": "*", "name": FLAG, "value": 4}]})),
-            row(5, record="flags", document='{"flags":[]}'),
-        ],
-    }
-    simulation.experiments = [
-        {
-            "metadata": {"name": "kill", "namespace": "drills"},
-            "spec": {"target": {"namespace": "bank", "matchLabels": {"app": "ledger"}}, "fault": {"podKill": {}}},
-            "status": {
-                "lastRun": {"id": "1", "startedAt": at(2), "finishedAt": at(4)},
-                "clusters": [{"name": "f", "clusterUid": "here", "verdict": "Passed", "findings": []}],
-            },
-        }
-    ]
+from support.telemetry_rows import FLAG, START, TABLES, WINDOW, fill
 
 
 @pytest.fixture
@@ -199,33 +131,6 @@ def test_the_truth_is_written_only_where_it_is_asked_for(simulation: ProxiedSimu
 def test_times_back_from_now_are_taken(simulation: ProxiedSimulation) -> None:
     assert export("--from", "-30m", "--to", "-1m", "--output", "o") == 0
     assert json.loads(Path("o/manifest.json").read_text())["rows"]["logs"] == 0
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[fs.S3FileSystem]:
-    with moto_server() as endpoint:
-        credentials = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "eu-west-1"}
-        for name, value in {**credentials, "AWS_ENDPOINT_URL": endpoint}.items():
-            monkeypatch.setenv(name, value)
-        files = fs.S3FileSystem(endpoint_override=endpoint, region="eu-west-1", allow_bucket_creation=True)
-        files.create_dir("features")
-        yield files
-
-
-@pytest.mark.skipif(MOTO_SERVER is None, reason="needs the command moto_server, of moto[server], on PATH")
-def test_s3_holds_the_same_and_an_export_is_never_mixed_with_another(
-    simulation: ProxiedSimulation, bucket: fs.S3FileSystem, capsys: pytest.CaptureFixture[str]
-) -> None:
-    places = ["--output", "s3://features/bank/1", "--truth", "s3://features/truth/1"]
-    assert export(*WINDOW, *places) == 0
-    with bucket.open_input_file("features/bank/1/metrics.parquet") as stream:
-        assert pq.read_table(stream).num_rows == 81
-    with bucket.open_input_file("features/truth/1/flags.parquet") as stream:
-        assert pq.read_table(stream).num_rows == 1
-    assert export(*WINDOW, *places) == 64
-    assert "--output s3://features/bank/1: is not empty" in capsys.readouterr().err
-    assert export(*WINDOW, "--output", "s3://no-such-bucket/x") == 64
-    assert "--output s3://no-such-bucket/x" in capsys.readouterr().err
 
 
 def test_s3_that_does_not_answer_ends_with_3(simulation: ProxiedSimulation, monkeypatch: pytest.MonkeyPatch) -> None:

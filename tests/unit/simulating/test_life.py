@@ -38,6 +38,19 @@ def test_what_counts_say(row: Row) -> None:
     assert all(m.passed for m in life.measurements) or not decided
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "counted"),
+    [
+        (Counts(1000, 500), Counts(1150, 650, 0), Counts(150, 150, 0)),
+        (Counts(1000, 500), Counts(120, 119, 0), Counts(120, 119, 0)),
+        (Counts(), Counts(5, 5), Counts(5, 5)),
+    ],
+    ids=["earlier failures do not count", "a generator that began anew", "a new one"],
+)
+def test_only_what_came_since_counts(before: Counts, now: Counts, counted: Counts) -> None:
+    assert now.since(before) == counted
+
+
 def test_a_source_that_fails_is_named() -> None:
     life = judge(Counts(), ledger=False, problem="Prometheus at x: refused")
     assert life.undecided == "TooFewRequests"

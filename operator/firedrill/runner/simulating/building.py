@@ -1,7 +1,7 @@
 """Builds a simulation: applies what changed, takes away what is not wanted, and sees that it lives."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -60,18 +60,25 @@ async def build(context: RunContext, spec: SimulationSpec, plan: Plan) -> Built:
     applied = await applier.apply([*made.base, *made.services])
     pruned = await applier.prune(made.objects)
     await _watch_over(context, namespace, wanted, plan)
-    ready = await _until_ready(context, applier, world.workload_names([*made.base, *made.services]))
+    faulty = {flag.service for flag in spec.flags}
+    ready = await _until_ready(context, applier, _awaited([*made.base, *made.services], wanted, faulty))
     loaded = Applied()
     if not ready.waiting:
         loaded = await applier.apply(made.load)
-        ready = await _until_ready(context, applier, world.workload_names(made.objects))
+        ready = await _until_ready(context, applier, _awaited(made.objects, wanted, faulty))
     seconds = (context.clock.now() - began).total_seconds()
     if ready.waiting:
         why = await _why(context, namespace, ready.waiting)
         return _not_ready(ready, seconds, why)
-    life = await _see_life(context, namespace, plan)
+    life = await _see_life(context, namespace, plan, healthy=not faulty)
     changed = Applied([*applied.created, *loaded.created], [*applied.rolled, *loaded.rolled], pruned)
     return _judged(ready, seconds, changed, life)
+
+
+def _awaited(objects: Sequence[Object], services: Sequence[str], faulty: Collection[str]) -> list[str]:
+    """Workloads that must be ready: not those that are made to fail."""
+    left_out = set(services) if "*" in faulty else set(faulty)
+    return [name for name in world.workload_names(objects) if name not in left_out]
 
 
 def _image(images: Mapping[str, str], name: str) -> str:
@@ -83,15 +90,15 @@ def _image(images: Mapping[str, str], name: str) -> str:
 
 async def _watch_over(context: RunContext, namespace: str, wanted: Sequence[str], plan: Plan) -> None:
     task = context.task
-    try:
-        state = watch_over.state(task, namespace, wanted)
-        await retry(
-            context.clock,
-            lambda: context.client.create(paths.configmaps(task.runner_namespace), state),
-            "creating the state",
-        )
-    except Conflict:
-        log.info("the state is there already")
+    state = watch_over.state(task, namespace, wanted)
+
+    async def create_state() -> None:
+        try:
+            await context.client.create(paths.configmaps(task.runner_namespace), state)
+        except Conflict:
+            log.info("the state is there already")
+
+    await retry(context.clock, create_state, "creating the state")
     collections = {
         "Role": ("rbac.authorization.k8s.io/v1", "roles"),
         "RoleBinding": ("rbac.authorization.k8s.io/v1", "rolebindings"),
@@ -141,10 +148,10 @@ def _state(pod: Object) -> str:
     return conditions[0]["message"][:160] if conditions else str(status.get("phase", "unknown"))
 
 
-async def _see_life(context: RunContext, namespace: str, plan: Plan) -> Life:
+async def _see_life(context: RunContext, namespace: str, plan: Plan, *, healthy: bool) -> Life:
     async with httpx.AsyncClient(trust_env=False) as http:
         server = Prometheus(http, f"http://{world.PROMETHEUS}.{namespace}:9090")
-        return await see_life(server, plan, context.clock, context.task.deadline - _CLOSING)
+        return await see_life(server, plan, context.clock, context.task.deadline - _CLOSING, healthy=healthy)
 
 
 def _not_ready(ready: Readiness, seconds: float, why: str) -> Built:

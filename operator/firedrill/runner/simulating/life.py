@@ -39,16 +39,30 @@ class Counts:
     good: float = 0.0
     imbalance: float | None = None
 
+    def since(self, before: "Counts") -> "Counts":
+        """What came on top; a generator that began anew counts from zero."""
+        if self.sent < before.sent:
+            return self
+        return Counts(self.sent - before.sent, self.good - before.good, self.imbalance)
 
-async def see_life(server: Prometheus, plan: Plan, clock: Clock, until: datetime) -> Life:
-    """Wait for enough requests, but no longer than ``until``."""
+
+async def see_life(server: Prometheus, plan: Plan, clock: Clock, until: datetime, *, healthy: bool) -> Life:
+    """Wait for enough requests from now on, but no longer than ``until``.
+
+    Where inner faults are on nothing is judged: it would be their doing.
+    """
     if not plan.graph.entries:
         return Life((), "no load is asked for")
+    if not healthy:
+        return Life((), "inner faults are on, so its life is not judged")
     ledger = any(service.role == "reconcile" for service in plan.graph.services)
+    before: Counts | None = None
     counts, problem = Counts(), ""
     while True:
         try:
-            counts, problem = await _counts(server), ""
+            seen, problem = await _counts(server), ""
+            before = before or seen
+            counts = seen.since(before)
         except SourceError as error:
             problem = str(error)
         enough = counts.sent >= MIN_REQUESTS and (counts.imbalance is not None or not ledger)

@@ -43,13 +43,15 @@ async def claim(context: RunContext, namespace: str) -> Object:
             "annotations": {ANNOTATION_OF: f"{task.namespace}/{task.name}"},
         },
     }
-    while True:
+
+    async def create_or_get() -> Object:
         try:
             return await context.client.create(paths.namespaces(), body)
         except Conflict:
-            found = await retry(
-                context.clock, lambda: context.client.get(paths.namespaces(namespace)), f"reading {namespace}"
-            )
+            return await context.client.get(paths.namespaces(namespace))
+
+    while True:
+        found = await retry(context.clock, create_or_get, f"creating namespace {namespace}")
         labels = found["metadata"].get("labels") or {}
         if labels.get(LABEL_SIMULATION) != task.uid:
             raise InvalidInput(
