@@ -36,6 +36,7 @@ STAGES: tuple[tuple[tuple[str, str], ...], ...] = (
         ("autofix", "Passed"),
     ),
     (("modelvalidation-degraded", "Failed"), ("chaos-packet-loss", "Passed")),
+    (("simulation-finance", "Passed"),),
 )
 WAIT = "600s"
 

@@ -25,6 +25,7 @@ _PLURALS = {
     "CustomResourceDefinition": "customresourcedefinitions",
     "NetworkPolicy": "networkpolicies",
     "PriorityClass": "priorityclasses",
+    "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
 }
 _CLUSTER_SCOPED = {
     "TargetCluster",
@@ -33,6 +34,8 @@ _CLUSTER_SCOPED = {
     "ClusterRoleBinding",
     "Namespace",
     "PriorityClass",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
 }
 
 

@@ -12,7 +12,10 @@ Name = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-
 LabelValue = Annotated[str, Field(max_length=63, pattern=r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")]
 LabelKey = Annotated[str, Field(max_length=317)]
 Labels = dict[LabelKey, LabelValue]
-Quantity = Annotated[str, Field(max_length=32)]
+#: An amount as Kubernetes writes it, such as 100m, 64Mi, 0.5 or 1e3; never negative.
+Quantity = Annotated[
+    str, Field(max_length=32, pattern=r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?$")
+]
 
 
 class ClusterSelector(Model):

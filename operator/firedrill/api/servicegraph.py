@@ -1,9 +1,10 @@
 """The service graph: what a simulated industry is made of, as a person writes it."""
 
+from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from firedrill.api.base import Duration, Model
 from firedrill.api.run import Labels, Resources
@@ -13,14 +14,26 @@ Topic = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9
 Path = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^/[A-Za-z0-9._/-]*$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 
+LONGEST_WAIT: Final = timedelta(seconds=60)
+
+
+def _is_a_wait(value: timedelta) -> timedelta:
+    if not timedelta(0) < value <= LONGEST_WAIT:
+        raise ValueError(f"must be more than 0s and at most 60s, and is {value.total_seconds():g}s")
+    return value
+
+
+#: A time that a request may take or wait: more than 0 s, at most 60 s.
+Wait = Annotated[Duration, AfterValidator(_is_a_wait)]
+
 _ONE_OF = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
 
 class Latency(Model):
     """A time that varies: lognormal by its median and its 99th percentile, or constant without one."""
 
-    median: Duration = Field(description="Half of the times are shorter.")
-    p99: Duration | None = Field(default=None, description="One time in a hundred is longer; none: always so.")
+    median: Wait = Field(description="Half of the times are shorter; at most 60s.")
+    p99: Wait | None = Field(default=None, description="One time in a hundred is longer, at most 60s; none: always so.")
 
     @model_validator(mode="after")
     def _is_ordered(self) -> "Latency":
@@ -35,7 +48,7 @@ class CallStep(Model):
     service: DnsLabel = Field(description="Who is called.")
     path: Path | None = Field(default=None, description="Which of its endpoints; else its first.")
     share: Share = Field(default=1.0, description="Share of requests that make this call.")
-    timeout: Duration | None = Field(default=None, description="A slower answer is a failure; else 2s.")
+    timeout: Wait | None = Field(default=None, description="A slower answer is a failure; at most 60s, else 2s.")
     retries: int = Field(default=0, ge=0, le=5, description="Tries after a failure.")
 
 
@@ -107,7 +120,7 @@ class Endpoint(Model):
     error_rate: Share = Field(default=0.0, description="Share of requests that fail by themselves.")
     latency: Latency | None = Field(default=None, description="Own time, before the script.")
     response_bytes: int = Field(default=256, ge=0, le=1_048_576, description="Size of the answer.")
-    timeout: Duration | None = Field(default=None, description="Limit for the whole request; else 5s.")
+    timeout: Wait | None = Field(default=None, description="Limit for the whole request; at most 60s, else 5s.")
     script: Script = Field(default_factory=list, description="What it does, one after the other.")
 
 

@@ -1,19 +1,21 @@
 """Simulation: a living industry in a target, built from a service graph."""
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from firedrill.api.base import Duration, Model, parse_duration
+from firedrill.api.flag import Flag
+from firedrill.api.objective import Slo
 from firedrill.api.run import Name, Resources, RunSpec
-from firedrill.api.servicegraph import DnsLabel, Graph, Path, Share, Topic
+from firedrill.api.servicegraph import DnsLabel, Graph, Share, Wait
 
 _ONE_OF = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
-#: Bounds of the histograms that every simulated service keeps, in seconds.
-LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-AGE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+#: Settings that look so are numbers for the services, all others are texts.
+WHOLE_NUMBER = r"0|[1-9][0-9]{0,17}"
 
 Namespace = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 
@@ -110,118 +112,7 @@ class Load(Model):
     rate: float = Field(default=20.0, gt=0, le=10000, description="Mean requests per second over all entries.")
     shape: LoadShape = Field(default_factory=LoadShape, description="Daily shape.")
     bursts: Bursts | None = Field(default=None, description="Short peaks; none when absent.")
-    timeout: Duration = Field(default=parse_duration("5s"), description="A slower answer counts as failed.")
-
-
-class Availability(Model):
-    """Good: a request that is not answered with 5xx."""
-
-    path: Path | None = Field(default=None, description="Of this endpoint alone.")
-
-
-class LatencyIndicator(Model):
-    """Good: a request answered within the threshold, whatever the answer."""
-
-    path: Path | None = Field(default=None, description="Of this endpoint alone.")
-    threshold: Duration = Field(description="One of 5ms 10ms 25ms 50ms 100ms 250ms 500ms 1s 2500ms 5s 10s.")
-
-    @field_validator("threshold")
-    @classmethod
-    def _is_a_bound(cls, value: Any) -> Any:
-        return _bound(value, LATENCY_BUCKETS)
-
-
-class Freshness(Model):
-    """Good: a message consumed within the threshold of its production."""
-
-    topic: Topic = Field(description="Topic that the service consumes.")
-    threshold: Duration = Field(description="One of 50ms 100ms 250ms 500ms 1s 2500ms 5s 10s 30s 60s 5m.")
-
-    @field_validator("threshold")
-    @classmethod
-    def _is_a_bound(cls, value: Any) -> Any:
-        return _bound(value, AGE_BUCKETS)
-
-
-class Lag(Model):
-    """Good: a moment at which no more messages than this wait."""
-
-    topic: Topic = Field(description="Topic that the service consumes.")
-    max_messages: int = Field(ge=0, le=100_000_000, description="Messages that may wait, over all partitions.")
-
-
-def _bound(value: Any, bounds: tuple[float, ...]) -> Any:
-    if value.total_seconds() not in bounds:
-        told = ", ".join(f"{bound:g}" for bound in bounds)
-        raise ValueError(f"threshold must be a bound of the histogram that services keep, in seconds: {told}")
-    return value
-
-
-class Indicator(Model):
-    """Exactly one thing that is measured."""
-
-    model_config = _ONE_OF
-
-    availability: Availability | None = Field(default=None, description="Share of requests without 5xx.")
-    latency: LatencyIndicator | None = Field(default=None, description="Share of requests that are fast enough.")
-    freshness: Freshness | None = Field(default=None, description="Share of messages consumed soon enough.")
-    lag: Lag | None = Field(default=None, description="Share of time with few messages waiting.")
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> "Indicator":
-        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"set exactly one of availability, latency, freshness, lag; {len(given)} are set")
-        return self
-
-
-class Slo(Model):
-    """A service level objective."""
-
-    name: DnsLabel = Field(description="Name of the objective.")
-    service: DnsLabel = Field(description="A service of the graph.")
-    indicator: Indicator = Field(description="What is measured.")
-    objective: float = Field(gt=0, lt=1, description="Share that must be good.")
-    window: Duration = Field(default=parse_duration("30m"), description="Time over which it is measured, 1m to 24h.")
-
-    @field_validator("window")
-    @classmethod
-    def _window_is_sane(cls, value: Any) -> Any:
-        if not 60 <= value.total_seconds() <= 86400:
-            raise ValueError("window must be between 1m and 24h")
-        return value
-
-
-class FlagName(StrEnum):
-    """Inner faults of simulated services."""
-
-    FAILURE = "failure"
-    UNREACHABLE = "unreachable"
-    SLOW = "slow"
-    HIGH_CPU = "highCpu"
-    MANUAL_GC = "manualGc"
-    MEMORY_LEAK = "memoryLeak"
-    DISK_FILL = "diskFill"
-    FAILED_READINESS = "failedReadiness"
-    QUEUE_PROBLEMS = "queueProblems"
-    POISON_MESSAGE = "poisonMessage"
-    CACHE_FAILURE = "cacheFailure"
-    STALE_CONFIG = "staleConfig"
-    THROTTLE = "throttle"
-    SLOW_QUERIES = "slowQueries"
-    LOG_STORM = "logStorm"
-    FLOOD_ENTRY = "floodEntry"
-    AUDIT_FLOOD = "auditFlood"
-    HEARTBEAT_LOSS = "heartbeatLoss"
-    EXPIRED_CERTIFICATE = "expiredCertificate"
-
-
-class Flag(Model):
-    """An inner fault that is on."""
-
-    service: str = Field(max_length=40, pattern=r"^(\*|[a-z]([-a-z0-9]*[a-z0-9])?)$", description="A service, or *.")
-    name: FlagName = Field(description="Which fault.")
-    value: float = Field(ge=0, le=1_000_000, description="Its strength; the reference of flags says in which unit.")
+    timeout: Wait = Field(default=parse_duration("5s"), description="A slower answer counts as failed; at most 60s.")
 
 
 class Override(Model):
@@ -259,11 +150,20 @@ class Telemetry(Model):
     """What is kept of a simulation."""
 
     retention: Duration = Field(default=parse_duration("6h"), description="How long metrics, logs and events are kept.")
-    scrape_interval: Duration = Field(default=parse_duration("15s"), description="How often metrics are read.")
+    scrape_interval: Duration = Field(
+        default=parse_duration("15s"), description="How often metrics are read, 1s to 60s."
+    )
     log_sample: Share = Field(default=0.1, description="Share of successful requests that are logged, by trace.")
     otlp_endpoint: str = Field(
         default="", max_length=512, pattern=r"^(https?://[^\s]+)?$", description="OTLP over HTTP; none when empty."
     )
+
+    @field_validator("scrape_interval")
+    @classmethod
+    def _interval_is_sane(cls, value: Any) -> Any:
+        if not 1 <= value.total_seconds() <= 60:
+            raise ValueError("scrapeInterval must be between 1s and 60s")
+        return value
 
 
 class SimulationSpec(RunSpec):
@@ -288,3 +188,13 @@ class SimulationSpec(RunSpec):
     )
     telemetry: Telemetry = Field(default_factory=Telemetry, description="Metrics, logs, traces.")
     images: SimulationImages = Field(default_factory=SimulationImages, description="Other images.")
+
+    @field_validator("settings")
+    @classmethod
+    def _settings_can_be_read(cls, value: dict[str, str]) -> dict[str, str]:
+        if any(not 1 <= len(key) <= 253 for key in value):
+            raise ValueError("keys must have 1 to 253 characters")
+        version = value.get("version", "0")
+        if not re.fullmatch(WHOLE_NUMBER, version):
+            raise ValueError(f"version must be a whole number of at most 18 digits, and is {version!r}")
+        return value

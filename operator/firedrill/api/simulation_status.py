@@ -43,6 +43,7 @@ class Standing(LenientModel):
     name: str = Field(max_length=253, description="Name of the TargetCluster.")
     cluster_uid: str = Field(default="", max_length=64, description="The cluster, by the UID of its kube-system.")
     removing: bool = Field(default=False, description="Whether the last run removes it.")
+    out_of_sight: bool = Field(default=False, description="The target can not be seen: state is as it was last seen.")
     state: SimulationState | None = Field(default=None, description="What is seen of it.")
 
 

@@ -52,7 +52,8 @@ def _end(case: Case, verdict: Verdict, reason: str, message: str, *, abort: str 
         return Judgement(outcome)
     if not case.run.mutates:
         # A run that hangs is left to its Job's own limit, so that its logs can be read.
-        going = case.objects.job is not None and case.objects.job.phase is JobPhase.ACTIVE
+        # A Job that is not seen may have been created a moment ago.
+        going = case.objects.job is None or case.objects.job.phase is JobPhase.ACTIVE
         unwanted = case.run.ending and case.reachable and going
         return Judgement(outcome, (DeleteRun(case.known.name, case.job),) if unwanted else ())
     if case.settled:

@@ -5,6 +5,7 @@ resource is deleted, and for targets that are not selected any more.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from firedrill.api.meta import ANNOTATION_SETTLED
@@ -17,6 +18,10 @@ from firedrill.core.observed import Observed, TargetView
 REMOVAL = "Removal"
 #: A removal that did not pass is tried again after this time.
 RETRY_AFTER = timedelta(seconds=30)
+#: A build that found no target, and what is left in one that is not selected any more, is tried again after this time.
+TRY_AGAIN_AFTER = timedelta(minutes=5)
+RETRY = "Retry"
+_MAY_PASS = ("TargetUnreachable", "TargetGone", "NotPermitted")
 _SLOS_OF_MANY = 4
 
 
@@ -80,6 +85,28 @@ def removal_due(resource: RunResource, now: datetime) -> timedelta | None:
     return max(timedelta(0), run.finished_at + RETRY_AFTER - now)
 
 
+def in_place(status: RunStatus, view: TargetView | None) -> TargetView | None:
+    """The target; out of reach where its TargetCluster leads elsewhere than to where something stands."""
+    if view is None or not view.reachable:
+        return view
+    known = next((each for each in standing_of(status) if each.name == view.target.name), None)
+    if known is None or known.cluster_uid in ("", view.cluster_uid):
+        return view
+    other = f"leads to another cluster ({view.cluster_uid}) than the one that it stands in ({known.cluster_uid})"
+    return replace(view, reachable=False, message=f"TargetCluster {known.name} {other}", runs={})
+
+
+def retry_due(resource: RunResource, now: datetime) -> timedelta | None:
+    """How long to wait before what the last run could not begin, or not take away, is tried again; None for nothing."""
+    status, run = resource.status, resource.status.last_run
+    if not resource.kind.stands or run is None or run.finished_at is None or removes(run):
+        return None
+    never_begun = not status.clusters or any(entry.reason in _MAY_PASS and not entry.job for entry in status.clusters)
+    if not never_begun and not any(each.removing for each in standing_of(status)):
+        return None
+    return max(timedelta(0), run.finished_at + TRY_AGAIN_AFTER - now)
+
+
 def seen_to_by_hand(observed: Observed) -> RunStatus | None:
     """Status without the targets out of sight of which a person says, by name, that nothing is left there."""
     status = observed.resource.status
@@ -104,7 +131,8 @@ def seen(status: RunStatus, targets: Mapping[str, TargetView]) -> RunStatus:
 
 def _with_state(standing: Standing, view: TargetView | None, count: int) -> Standing:
     if view is None or not _in_sight(view, standing):
-        return standing
+        return standing.model_copy(update={"out_of_sight": True})
+    standing = standing.model_copy(update={"out_of_sight": False})
     state = next((objects.state for objects in view.runs.values() if objects.state is not None), None)
     if state is None:
         return standing
@@ -116,7 +144,7 @@ def _with_state(standing: Standing, view: TargetView | None, count: int) -> Stan
 
 def summarised(status: SimulationStatus) -> SimulationStatus:
     """Status with the columns that people see first, over all targets."""
-    states = [each.state for each in status.standing if each.state is not None]
+    states = [each.state for each in status.standing if each.state is not None and not each.out_of_sight]
     return status.model_copy(update=_columns(states))
 
 

@@ -80,8 +80,12 @@ def _idle(observed: Observed, now: datetime) -> Decision:
         trigger = due_trigger(resource, spec, now)
     except InvalidInput as error:
         return refuse(resource, str(error), now)
+    again = None if spec.suspend else standing.retry_due(resource, now)
+    if trigger is None and again == timedelta(0):
+        trigger = Trigger(standing.RETRY, resource.status.last_run.id if resource.status.last_run else "")
     if trigger is None:
-        return wait(resource, spec, now)
+        waiting = wait(resource, spec, now)
+        return waiting if again is None else replace(waiting, look_again=min(again, waiting.look_again or again))
     if observed.halted and resource.kind.changes:
         return hold_back(resource, f"halted: {observed.halted}", now)
     return _start(observed, spec, trigger, now)
@@ -132,7 +136,7 @@ def _begin(
     clusters = []
     for name in names:
         # What the policy refuses is never attempted; the chain of policies says why.
-        view = observed.targets.get(name)
+        view = standing.in_place(resource.status, observed.targets.get(name))
         ready = view is not None and view.reachable and (name in removing or not refusal(resource, view))
         entry = ClusterResult(name=name, message="running" if ready else "")
         job = naming.job_name(kind.name, meta.name, meta.uid, run.id, name)
@@ -234,7 +238,7 @@ def _only_intended(known: ClusterResult, wanted: tuple[Action, ...]) -> tuple[Ac
 def _case(observed: Observed, context: RunContext, known: ClusterResult, now: datetime) -> Case:
     meta = observed.resource.meta
     job = naming.job_name(observed.resource.kind.name, meta.name, meta.uid, context.run_id, known.name)
-    view = observed.view_of(known)
+    view = standing.in_place(observed.resource.status, observed.view_of(known))
     objects = view.runs.get(job, NOTHING) if view else NOTHING
     removing = standing.is_removing(observed.resource.status, known.name)
     return Case(observed.resource, context, known, job, view, objects, now, removing)

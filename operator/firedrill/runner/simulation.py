@@ -8,7 +8,7 @@ from firedrill.api.verdict import Verdict
 from firedrill.clusters.errors import ClusterError
 from firedrill.runner.context import RunContext
 from firedrill.runner.simulating import building, removing
-from firedrill.runner.simulating.place import alone
+from firedrill.runner.simulating.place import Busy, alone
 from firedrill.runner.sourced import Ending
 from firedrill.runner.sourcing import read_key
 from firedrill.simulation.plan import Plan, make_plan
@@ -29,6 +29,8 @@ async def run(context: RunContext) -> Result:
         return ending.result(built.verdict, built.reason, built.message, built.measurements, built.report)
     except InvalidInput as error:
         return ending.invalid(error)
+    except Busy as error:
+        return ending.result(Verdict.INCONCLUSIVE, "Busy", str(error))
     except LookupError as error:
         return ending.result(Verdict.INCONCLUSIVE, "SourceNotFound", f"spec.source.configMap: {error}")
     except (OSError, ClusterError) as error:

@@ -1,11 +1,12 @@
 """What is wrong with a service graph, each problem with its place."""
 
+import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from itertools import combinations
 from typing import Final
 
-from firedrill.api.servicegraph import BrokerKind, Graph, LeafStep, Service
+from firedrill.api.servicegraph import Broker, BrokerKind, Graph, LeafStep, Service
 from firedrill.simulation.catalog import Catalog, capped, unknown
 from firedrill.simulation.labels import HTTP_PORT
 from firedrill.simulation.roles import (
@@ -32,6 +33,7 @@ __all__ = ["RESERVED_NAMES", "check_spec", "problems"]
 RESERVED_NAMES: Final = frozenset({"flags", "load", "prometheus", "recorder", "settings"})
 
 _MOST_CYCLES = 10
+_KAFKA_TOPIC: Final = r"[A-Za-z0-9._-]+"
 
 
 def problems(graph: Graph) -> list[str]:
@@ -85,9 +87,17 @@ def _components(graph: Graph) -> Iterator[str]:
     for number, broker in enumerate(graph.brokers):
         topics = ((f"brokers[{number}].topics[{at}].name", topic.name) for at, topic in enumerate(broker.topics))
         yield from _repeated(topics, "topic")
+        if broker.kind is BrokerKind.KAFKA:
+            yield from _kafka_topics(f"brokers[{number}].topics", broker)
     for number, database in enumerate(graph.databases):
         if database.table_model not in OPERATIONS:
             yield unknown(f"databases[{number}].tableModel", "table model", database.table_model, OPERATIONS)
+
+
+def _kafka_topics(place: str, broker: Broker) -> Iterator[str]:
+    for at, topic in enumerate(broker.topics):
+        if not re.fullmatch(_KAFKA_TOPIC, topic.name) or topic.name in (".", ".."):
+            yield f"{place}[{at}].name: {topic.name} is no name for Kafka, which takes letters, digits, dots, _ and -"
 
 
 def _own(place: str, service: Service) -> Iterator[str]:

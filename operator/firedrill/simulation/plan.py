@@ -7,8 +7,9 @@ import yaml
 from pydantic import ValidationError
 
 from firedrill.api.errors import InvalidInput, describe
+from firedrill.api.objective import Slo
 from firedrill.api.servicegraph import Graph, Service
-from firedrill.api.simulation import ExtendedResource, Load, Override, SimulationSpec, Slo
+from firedrill.api.simulation import ExtendedResource, Load, Override, SimulationSpec
 from firedrill.simulation import generators, industries
 from firedrill.simulation.checking import check_spec, problems
 

@@ -4,8 +4,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from firedrill.api.flag import Flag, FlagName
+from firedrill.api.flag_ranges import RANGES
+from firedrill.api.objective import Slo
 from firedrill.api.servicegraph import BrokerKind, Graph, Service
-from firedrill.api.simulation import Flag, FlagName, Override, Slo
+from firedrill.api.simulation import Override
 from firedrill.simulation.catalog import Catalog, capped, unknown
 from firedrill.simulation.roles import ISSUER, option_problems, paths_of, role_of
 from firedrill.simulation.topology import components_of, consumed, published
@@ -84,16 +87,6 @@ _NEEDS: Final[Mapping[FlagName, _Needs]] = {
     ),
 }
 
-_SHARES: Final = frozenset(
-    {
-        FlagName.FAILURE,
-        FlagName.POISON_MESSAGE,
-        FlagName.CACHE_FAILURE,
-        FlagName.SLOW_QUERIES,
-        FlagName.HEARTBEAT_LOSS,
-    }
-)
-
 
 def _flags(flags: Sequence[Flag], catalog: Catalog) -> Iterator[str]:
     seen: set[tuple[str, FlagName]] = set()
@@ -102,8 +95,9 @@ def _flags(flags: Sequence[Flag], catalog: Catalog) -> Iterator[str]:
         if (flag.service, flag.name) in seen:
             yield f"{place}: {flag.name} of {flag.service} is given twice"
         seen.add((flag.service, flag.name))
-        if flag.name in _SHARES and flag.value > 1:
-            yield f"{place}.value: {flag.name} is a share between 0 and 1"
+        low, high = RANGES[flag.name]
+        if not low <= flag.value <= high:
+            yield f"{place}.value: {flag.name} must be between {low:g} and {high:g}, and is {flag.value:g}"
         yield from _target(place, flag, catalog)
 
 

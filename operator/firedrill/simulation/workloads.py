@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from firedrill.api.flag import Flag
 from firedrill.api.servicegraph import Autoscaling, Service
-from firedrill.api.simulation import Flag
 from firedrill.simulation.labels import (
     HTTP_PORT,
     Object,

@@ -2,14 +2,16 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import yaml
 
 from firedrill.api.servicegraph import BrokerKind
-from firedrill.api.simulation import SimulationSpec
+from firedrill.api.simulation import WHOLE_NUMBER, Load, SimulationSpec
 from firedrill.simulation import components, objectives
 from firedrill.simulation.labels import HTTP_PORT, Object, labels
 from firedrill.simulation.plan import Plan
@@ -20,6 +22,8 @@ from firedrill.simulation.workloads import Workloads
 
 PROMETHEUS = "prometheus"
 PASSWORD_SECRET = "database-password"  # noqa: S105 - the name of a Secret
+#: What the load generator's memory limit has room for.
+_MAX_IN_FLIGHT = 5000
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def build(spec: SimulationSpec, plan: Plan, name: str, namespace: str, images: I
     workloads = Workloads(name, namespace, images.simulator, PASSWORD_SECRET)
     runtime = Runtime(name, plan.graph, spec.seed, spec.telemetry.log_sample, spec.telemetry.otlp_endpoint)
     base = [*_components(spec, plan, name, namespace, images), *workloads.flags(spec.flags)]
-    settings = {key: int(value) if value.isdigit() else value for key, value in plan.settings.items()}
+    settings = {key: setting(value) for key, value in plan.settings.items()}
     base.append(workloads.config_map("settings", {"settings.json": json.dumps(settings, sort_keys=True)}))
     services: list[Object] = []
     load = workloads.load(_load(spec, plan, name)) if plan.graph.entries else []
@@ -71,13 +75,18 @@ def build(spec: SimulationSpec, plan: Plan, name: str, namespace: str, images: I
     return World([_at(namespace, each) for each in base], services, load)
 
 
+def setting(value: str) -> int | str:
+    """What services read of a setting: whole numbers as numbers. One with leading zeros is no number but a code."""
+    return int(value) if re.fullmatch(WHOLE_NUMBER, value) else value
+
+
 def _at(namespace: str, made: Object) -> Object:
     return {**made, "metadata": {**made["metadata"], "namespace": namespace}}
 
 
-def password(seed: int, name: str) -> str:
-    """Of the databases. It guards nothing: it is drawn from the seed, so that the same spec gives the same objects."""
-    return hashlib.sha256(f"{seed}/{name}/database".encode()).hexdigest()[:24]
+def password(name: str) -> str:
+    """Of the databases. It guards nothing; drawn from the name alone, it stays the same as long as the data does."""
+    return hashlib.sha256(f"{name}/database".encode()).hexdigest()[:24]
 
 
 def _components(spec: SimulationSpec, plan: Plan, name: str, namespace: str, images: Images) -> list[Object]:
@@ -91,14 +100,14 @@ def _components(spec: SimulationSpec, plan: Plan, name: str, namespace: str, ima
             made += components.mqtt(broker.name, images.mqtt, marks)
     if graph.databases:
         secret = {"name": PASSWORD_SECRET, "labels": labels(name, PASSWORD_SECRET)}
-        data = {"password": password(spec.seed, name)}
+        data = {"password": password(name)}
         made.append({"apiVersion": "v1", "kind": "Secret", "metadata": secret, "stringData": data})
     for database in graph.databases:
         made += components.postgres(database.name, images.postgres, PASSWORD_SECRET, labels(name, database.name))
     for cache in graph.caches:
         made += components.redis(cache.name, images.redis, labels(name, cache.name))
     scrape = yaml.safe_dump(dict(objectives.scrape_config(name, namespace, spec.telemetry.scrape_interval)))
-    rules = yaml.safe_dump(objectives.rules(plan.slos))
+    rules = yaml.safe_dump(objectives.rules(plan.slos, plan.graph.entries))
     made += components.prometheus(
         PROMETHEUS, images.prometheus, namespace, scrape, rules, spec.telemetry.retention, labels(name, PROMETHEUS)
     )
@@ -113,7 +122,7 @@ def _load(spec: SimulationSpec, plan: Plan, name: str) -> str:
         "seed": spec.seed,
         "entries": [
             {
-                "name": f"{entry.service}{entry.path}",
+                "name": objectives.entry_name(entry),
                 "url": f"http://{entry.service}:{HTTP_PORT}{entry.path}",
                 "method": "GET" if entry.body.value == "none" else "POST",
                 "weight": entry.weight,
@@ -124,6 +133,7 @@ def _load(spec: SimulationSpec, plan: Plan, name: str) -> str:
         "rate": load.rate,
         "shape": {"period": load.shape.period.total_seconds(), "amplitude": load.shape.amplitude, "phase": 0},
         "timeout": load.timeout.total_seconds(),
+        "maxInFlight": _max_in_flight(load),
         "flagsUrl": FLAGS_URL,
     }
     if load.bursts:
@@ -134,6 +144,12 @@ def _load(spec: SimulationSpec, plan: Plan, name: str) -> str:
             "factor": bursts.factor,
         }
     return json.dumps(config, sort_keys=True, separators=(",", ":"))
+
+
+def _max_in_flight(load: Load) -> int:
+    """As many requests as are under way at the highest rate while none is answered; at least 500."""
+    peak = load.rate * (1 + load.shape.amplitude) * (load.bursts.factor if load.bursts else 1.0)
+    return max(500, min(ceil(peak * load.timeout.total_seconds()), _MAX_IN_FLIGHT))
 
 
 def workload_names(objects: Iterable[Object]) -> list[str]:

@@ -14,7 +14,7 @@ from firedrill.api.simulation_status import ServicesState, SimulationState, Simu
 from firedrill.api.verdict import Verdict
 from firedrill.core.actions import AddFinalizer, EnsureRun, RemoveFinalizer, WriteStatus
 from firedrill.core.observed import JobPhase, Observed, RunObjects, TargetView
-from firedrill.core.standing import RETRY_AFTER, standing_of
+from firedrill.core.standing import RETRY_AFTER, TRY_AGAIN_AFTER, standing_of
 from firedrill.core.step import step
 from support.seen import T0, after, job, resource, result, target
 
@@ -211,13 +211,58 @@ def test_status_shows_what_the_targets_tell() -> None:
     assert built.writes == writes, "what has not changed costs no write"
 
 
-def test_what_a_target_out_of_reach_told_last_stays() -> None:
+def test_what_a_target_out_of_reach_told_last_stays_and_is_not_shown_as_if_it_were_seen() -> None:
     built = world().settle()
     built.show("finance", {"standing": told(2, 0.5, 10.0)})
     built.settle()
-    built.targets["finance"] = replace(built.targets["finance"], reachable=False, runs={})
+    in_reach = built.targets["finance"]
+    built.targets["finance"] = replace(in_reach, reachable=False, runs={})
     built.settle()
-    assert built.status.services == "2/2"
+    state = built.status.standing[0].state
+    assert (built.status.services, state and state.services.ready) == ("", 2)
+    assert built.status.standing[0].out_of_sight
+    built.targets["finance"] = in_reach
+    assert built.settle().status.services == "2/2"
+
+
+def test_nothing_is_built_or_removed_where_a_target_leads_elsewhere_by_now() -> None:
+    built = world().settle()
+    built.targets["finance"] = replace(built.targets["finance"], cluster_uid="cluster-other", runs={})
+    built.change("finance", seed=7)
+    built.now = after(3600)
+    built.settle().delete()
+    built.now = after(7200)
+    built.settle()
+    assert [j.remove for j in built.jobs] == [False], "no Job in the other cluster"
+    assert (built.stands_in, built.of.meta.finalizers) == (["finance"], (FINALIZER,))
+    assert "another cluster" in built.status.message
+
+
+def test_what_is_not_seen_removed_from_a_target_that_is_not_selected_is_tried_again() -> None:
+    answers: dict[str, Verdict] = {"finance": Verdict.INCONCLUSIVE}
+    moved = world("finance").settle()
+    moved.answer = lambda run: answers.get(run.cluster, Verdict.PASSED)
+    moved.change("iot")
+    assert moved.stands_in == ["finance", "iot"]
+    tried = len(moved.jobs)
+    moved.settle()
+    assert len(moved.jobs) == tried, "not at once"
+    answers.clear()
+    moved.now = T0 + TRY_AGAIN_AFTER
+    assert moved.settle().stands_in == ["iot"]
+
+
+def test_a_build_that_found_no_target_is_tried_again() -> None:
+    """Argo CD may apply a Simulation before the TargetCluster that it names."""
+    early = world("later").settle()
+    assert early.jobs == []
+    early.targets["later"] = TargetView(target("later"), True, "", {}, "cluster-later")
+    early.now = T0 + TRY_AGAIN_AFTER
+    assert early.settle().stands_in == ["later"]
+    passed = len(early.jobs)
+    early.now = after(86400)
+    early.settle()
+    assert len(early.jobs) == passed, "what stands is not built again"
 
 
 def test_a_removed_simulation_shows_nothing() -> None:

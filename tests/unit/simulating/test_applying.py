@@ -5,7 +5,7 @@ from typing import Any
 from firedrill.clusters.client import APPLY_PATCH
 from firedrill.clusters.errors import NotFound
 from firedrill.runner.ports import SystemClock
-from firedrill.runner.simulating.applying import COLLECTIONS, Applier
+from firedrill.runner.simulating.applying import COLLECTIONS, NOT_PRUNED, Applier
 from firedrill.simulation.labels import MANAGER
 
 Object = dict[str, Any]
@@ -57,14 +57,24 @@ async def test_what_was_made_and_what_rolls_is_told_by_name() -> None:
     assert (again.created, again.rolled) == (["fx"], ["ledger"])
 
 
-async def test_what_is_not_wanted_any_more_goes_of_every_kind() -> None:
+async def test_what_is_not_wanted_any_more_goes_of_every_kind_but_secrets_which_may_not_be_read() -> None:
     store = Store()
+    seen: list[str] = []
+    listed = store.get
+
+    async def get(path: str, params: Any = None) -> Object:
+        seen.append(path)
+        return await listed(path, params)
+
+    store.get = get  # type: ignore[method-assign]
     for api_version, plural in COLLECTIONS.values():
         root = "/api/v1" if api_version == "v1" else f"/apis/{api_version}"
         path = f"{root}/namespaces/bank/{plural}"
         for name in ("kept", "old"):
             store.objects[f"{path}/{name}"] = {"metadata": {"name": name, "generation": 1}, "spec": None}
     wanted = [{"kind": kind, "metadata": {"name": "kept"}} for kind in COLLECTIONS]
-    assert await applier(store).prune(wanted) == len(COLLECTIONS)
+    assert await applier(store).prune(wanted) == len(COLLECTIONS) - len(NOT_PRUNED)
     assert all(path.endswith("/old") for path in store.deleted)
-    assert all(path.endswith("/kept") for path in store.objects)
+    left = {path for path in store.objects if not path.endswith("/kept")}
+    assert left == {"/api/v1/namespaces/bank/secrets/old"}
+    assert not any("secrets" in path for path in seen)

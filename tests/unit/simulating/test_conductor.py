@@ -30,11 +30,18 @@ ROWS = [
     Row("no rate any more", state(rate=None), news=True),
     Row("a budget that shrinks a little", state(budget_left=0.46), news=False),
     Row("a budget that shrinks", state(budget_left=0.44), news=True),
-    Row("an objective that is missed", state(met=False), news=True),
+    Row("an objective that is missed", state(met=False, value=0.98), news=True),
+    Row("an objective that is about to be missed", state(met=False, value=0.9899), news=False),
     Row("an objective without data", state(value=None, budget_left=None, met=None), news=True),
     Row("a source that fails", state(problem="Prometheus: refused"), news=True),
     Row("a value that moves", state(value=0.996), news=False),
 ]
+
+
+def test_a_budget_overspent_many_times_over_needs_more_to_be_news() -> None:
+    before = state(budget_left=-400.0)
+    assert not is_news(before, state(budget_left=-350.0))
+    assert is_news(before, state(budget_left=-290.0))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)

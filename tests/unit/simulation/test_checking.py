@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from firedrill.api.flag import Flag
+from firedrill.api.objective import Slo
 from firedrill.api.servicegraph import Graph
-from firedrill.api.simulation import Flag, Override, Slo
+from firedrill.api.simulation import Override
 from firedrill.simulation.checking import check_spec, problems
 from firedrill.simulation.topology import (
     Edge,
@@ -89,6 +91,13 @@ def test_a_sound_graph_has_no_problems() -> None:
     assert problems(Graph.model_validate(SOUND)) == []
 
 
+@pytest.mark.parametrize(
+    ("broker", "topic"), [(0, "Bank.refunds_2-dead-letter"), (1, "bank/refunds")], ids=["of Kafka", "of MQTT"]
+)
+def test_a_topic_may_be_called_as_its_broker_allows(broker: int, topic: str) -> None:
+    assert problems(changed(f"brokers.{broker}.topics.+", {"name": topic})) == []
+
+
 SCRIPT = "services.0.endpoints.0.script"
 
 
@@ -147,6 +156,10 @@ SCRIPT = "services.0.endpoints.0.script"
          "services[1].endpoints[1].path: every service serves /metrics of its own"),
         ("services.4.endpoints", [{"path": "/root.pem"}],
          "services[4].endpoints[0].path: role mesh-ca serves /root.pem of its own"),
+        ("brokers.0.topics.+", {"name": "bank/refunds"},
+         "brokers[0].topics[2].name: bank/refunds is no name for Kafka, which takes letters, digits, dots, _ and -"),
+        ("brokers.0.topics.+", {"name": ".."},
+         "brokers[0].topics[2].name: .. is no name for Kafka, which takes letters, digits, dots, _ and -"),
         ("brokers.0.topics.+", {"name": "refunds"},
          "brokers[0].topics[2].name: topic refunds is already brokers[0].topics[1].name"),
         ("services.2.consumes.+", {"broker": "kafka", "topic": "payments", "group": "settlement"},
@@ -317,7 +330,7 @@ def test_sound_objectives_flags_and_overrides_have_no_problems() -> None:
         (("nobody", "slow", 1), "flags[0].service: no service is called nobody"),
         (("load", "slow", 1), "flags[0].service: floodEntry is a flag of load, and the only one it has"),
         (("gateway", "floodEntry", 2), "flags[0].service: floodEntry is a flag of load, and the only one it has"),
-        (("gateway", "failure", 2), "flags[0].value: failure is a share between 0 and 1"),
+        (("gateway", "failure", 2), "flags[0].value: failure must be between 0 and 1, and is 2"),
         (("gateway", "queueProblems", 1),
          "flags[0].service: queueProblems needs a service that consumes messages, which gateway is not"),
         (("settlement", "poisonMessage", 1),

@@ -22,6 +22,10 @@ def document(minutes: float, *on: tuple[str, str, float]) -> dict[str, Any]:
     return {"time": at(minutes), "record": "flags", "document": json.dumps({"flags": listed})}
 
 
+def written(minutes: float, text: str) -> dict[str, Any]:
+    return {"time": at(minutes), "record": "flags", "document": text}
+
+
 SLOW = ("ledger", "slow", 0.5)
 LEAK = ("*", "memoryLeak", 4.0)
 
@@ -42,9 +46,19 @@ LEAK = ("*", "memoryLeak", 4.0)
         ([document(10, SLOW)], []),
         ([document(1, SLOW), {"time": at(2), "record": "flags", "document": ""}], [(1, 2, *SLOW)]),
         ([document(1, SLOW), {"time": at(2), "record": "flags", "document": "{"}], [(1, None, *SLOW)]),
+        ([document(1, SLOW), document(2, LEAK, ("ledger", "slow", 301.0))], [(1, None, *SLOW)]),
+        ([document(1, SLOW), document(2, LEAK, ("ledger", "failure", -0.1))], [(1, None, *SLOW)]),
+        ([document(1, SLOW), document(2, LEAK, ("ledger", "haste", 1.0))], [(1, None, *SLOW)]),
+        ([document(1, SLOW), document(2, LEAK, ("", "slow", 1.0))], [(1, None, *SLOW)]),
+        ([document(1, SLOW), document(2, LEAK, LEAK)], [(1, None, *SLOW)]),
+        ([document(1, SLOW), written(2, '{"flags": [], "more": 1}')], [(1, None, *SLOW)]),
+        ([document(1, SLOW), written(2, '{"flags": [{"service": "a", "name": "slow", "value": "1"}]}')],
+         [(1, None, *SLOW)]),
+        ([document(1, SLOW), written(2, '{"flags": null}')], [(1, 2, *SLOW)]),
+        ([document(1, SLOW), written(2, "{}")], [(1, 2, *SLOW)]),
         ([document(1, SLOW), {"time": at(2), "record": "log", "line": "x"}], [(1, None, *SLOW)]),
     ],
-)
+)  # fmt: skip
 def test_flags_are_on_from_the_document_that_sets_them_to_the_one_that_does_not(
     records: list[dict[str, Any]], wanted: list[tuple[float, float | None, str, str, float]]
 ) -> None:

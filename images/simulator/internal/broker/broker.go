@@ -66,7 +66,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		age: metrics.Histogram(registry, "message_age_seconds", "Time from publishing a message to the end of its processing.",
 			metrics.AgeBuckets, "topic", "group"),
 		lag: metrics.Gauge(registry, "consumer_lag",
-			"Messages of the topic that the whole group has still to process; each member shows the same.", "topic", "group"),
+			"Messages of the topic that the whole group has still to process; each member shows the same. Absent while the broker can not be asked.", "topic", "group"),
 	}
 }
 

@@ -222,6 +222,8 @@ func (k *kafka) watchLag(ctx context.Context, admin *kadm.Client, topic, group s
 		if err == nil {
 			k.lag.WithLabelValues(topic, group).Set(float64(lag))
 		} else if ctx.Err() == nil {
+			// The last value known would go on saying that all is well.
+			k.lag.DeleteLabelValues(topic, group)
 			text = err.Error()
 		}
 		if text != "" && text != complaint {

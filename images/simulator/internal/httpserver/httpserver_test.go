@@ -91,6 +91,17 @@ func TestSameSeedFailsTheSameRequests(t *testing.T) {
 	}
 }
 
+func TestCountersOfEveryRouteBeginAtZero(t *testing.T) {
+	server := makeServer(io.Discard, 0)
+	server.Handle("GET /work", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	begun := testutil.CollectAndCount(server.requests)
+	for _, code := range []string{"200", "500", "502", "503", "504"} {
+		if server.requests.WithLabelValues("/work", code); testutil.CollectAndCount(server.requests) != begun {
+			t.Errorf("%s was not there from the start", code)
+		}
+	}
+}
+
 func TestSlowFlagDelaysTheRequest(t *testing.T) {
 	const delay = 0.05
 	server := makeServer(io.Discard, 0, flags.Flag{Name: flags.Slow, Value: delay})

@@ -88,6 +88,8 @@ func (s *Server) Handle(pattern string, handler http.Handler) {
 	if _, path, found := strings.Cut(pattern, " "); found {
 		route = path
 	}
+	metrics.FromZero(s.requests, metrics.Answered, route)
+	s.duration.WithLabelValues(route)
 	s.mux.Handle(pattern, s.instrument(route, handler))
 }
 

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -22,6 +23,18 @@ import (
 	"firedrill.dev/simulator/internal/payment"
 	"firedrill.dev/simulator/internal/seeded"
 	"firedrill.dev/simulator/internal/trace"
+)
+
+// Codes of requests that got no status, beside metrics.Unanswered.
+const (
+	droppedCode = "dropped"
+	invalidCode = "invalid"
+)
+
+// Outcomes of requests that were sent, of load_request_duration_seconds.
+const (
+	answered   = "answered"
+	unanswered = "unanswered"
 )
 
 const (
@@ -65,15 +78,18 @@ func newGenerator(configuration *config.Load, set *flags.Set, registry prometheu
 			DialContext:         (&net.Dialer{}).DialContext,
 			MaxIdleConnsPerHost: idlePerHost, IdleConnTimeout: idleTimeout,
 		}},
-		requests: metrics.Counter(registry, "load_requests_total", "Requests sent.", "entry", "code"),
+		requests: metrics.Counter(registry, "load_requests_total", "Requests that were due; dropped are those not sent because too many were in flight.", "entry", "code"),
 		duration: metrics.Histogram(registry, "load_request_duration_seconds",
-			"Time from the moment a request was due to its answer.", metrics.Buckets, "entry"),
+			"Time from the moment a request was due to its answer, or until none was expected any more.", metrics.Buckets, "entry", "outcome"),
 		target:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "load_target_rate", Help: "Requests a second that are due now."}),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{Name: "load_dropped_total", Help: "Requests not sent: too many were in flight."}),
 	}
 	registry.MustRegister(g.target, g.dropped)
 	for _, entry := range configuration.Entries {
 		g.weights += entry.Weight
+		metrics.FromZero(g.requests, slices.Concat(metrics.Answered, metrics.Unanswered, []string{droppedCode}), entry.Name)
+		g.duration.WithLabelValues(entry.Name, answered)
+		g.duration.WithLabelValues(entry.Name, unanswered)
 	}
 	return g
 }
@@ -129,15 +145,17 @@ func (g *generator) flood(ctx context.Context, factor float64, key seeded.Key) {
 }
 
 func (g *generator) start(due time.Time, key seeded.Key) {
+	entry := g.pick(key.Child(entryPart))
 	select {
 	case g.slots <- struct{}{}:
 	default:
 		g.dropped.Inc()
+		g.requests.WithLabelValues(entry.Name, droppedCode).Inc()
 		return
 	}
 	g.inFlight.Go(func() {
 		defer func() { <-g.slots }()
-		g.send(due, key)
+		g.send(due, entry, key)
 	})
 }
 
@@ -159,13 +177,16 @@ const (
 	bodyPart
 )
 
-func (g *generator) send(due time.Time, key seeded.Key) {
-	entry := g.pick(key.Child(entryPart))
+func (g *generator) send(due time.Time, entry *config.Entry, key seeded.Key) {
 	span := trace.NewContext()
 	code, err := g.exchange(entry, key.Child(bodyPart), span)
 	elapsed := time.Since(due)
 	g.requests.WithLabelValues(entry.Name, code).Inc()
-	g.duration.WithLabelValues(entry.Name).Observe(elapsed.Seconds())
+	outcome := answered
+	if code == invalidCode || slices.Contains(metrics.Unanswered, code) {
+		outcome = unanswered
+	}
+	g.duration.WithLabelValues(entry.Name, outcome).Observe(elapsed.Seconds())
 	if err != nil {
 		g.log.Error("a request failed", "trace_id", span.TraceHex(), "span_id", span.SpanHex(), "route", entry.Name,
 			"status", code, "duration_ms", float64(elapsed.Microseconds())/1000, "error", err.Error())
@@ -176,7 +197,7 @@ func (g *generator) exchange(entry *config.Entry, key seeded.Key, span trace.Con
 	method, body := entry.Method, []byte(nil)
 	if entry.Body == config.PaymentBody {
 		if body, err = json.Marshal(payment.New(key)); err != nil {
-			return "invalid", err
+			return invalidCode, err
 		}
 	}
 	if method == "" {
@@ -187,7 +208,7 @@ func (g *generator) exchange(entry *config.Entry, key seeded.Key, span trace.Con
 	}
 	request, err := http.NewRequest(method, entry.URL, bytes.NewReader(body))
 	if err != nil {
-		return "invalid", err
+		return invalidCode, err
 	}
 	request.Header.Set(trace.Header, span.String())
 	if body != nil {

@@ -113,6 +113,9 @@ func TestArrivalsBeyondTheCapAreDroppedAndCounted(t *testing.T) {
 	if sent := testutil.ToFloat64(made.requests.WithLabelValues("get", "200")); sent != 2 {
 		t.Errorf("%g requests were sent, want the 2 that fit", sent)
 	}
+	if failed := testutil.ToFloat64(made.requests.WithLabelValues("get", droppedCode)); failed != testutil.ToFloat64(made.dropped) {
+		t.Errorf("%g dropped requests count as failed, want all", failed)
+	}
 }
 
 func TestDurationsCountFromTheIntendedStart(t *testing.T) {
@@ -122,7 +125,7 @@ func TestDurationsCountFromTheIntendedStart(t *testing.T) {
 	defer server.Close()
 	configuration := &config.Load{Name: "load", Rate: 1, Entries: []config.Entry{{Name: "get", URL: server.URL, Weight: 1}}}
 	made := newGenerator(configuration, flags.NewSet(), registry, slog.New(slog.NewTextHandler(io.Discard, nil)))
-	made.send(time.Now().Add(-3*time.Second), made.key)
+	made.send(time.Now().Add(-3*time.Second), &configuration.Entries[0], made.key)
 	if failed := testutil.ToFloat64(made.requests.WithLabelValues("get", "503")); failed != 1 {
 		t.Errorf("503 was counted %g times", failed)
 	}
@@ -133,6 +136,68 @@ func TestDurationsCountFromTheIntendedStart(t *testing.T) {
 	for _, family := range families {
 		if family.GetName() == "load_request_duration_seconds" && family.GetMetric()[0].GetHistogram().GetSampleSum() < 3 {
 			t.Errorf("the 3 seconds that the request was late are missing: %v", family)
+		}
+	}
+}
+
+func TestWhatGetsNoAnswerIsNoFastAnswer(t *testing.T) {
+	hanging := &target{enough: make(chan struct{}), block: make(chan struct{}), status: http.StatusOK}
+	serving := httptest.NewServer(hanging)
+	defer serving.Close()
+	defer close(hanging.block)
+	gone := httptest.NewServer(hanging)
+	gone.Close()
+	for name, test := range map[string]struct{ url, code string }{
+		"cut off": {gone.URL, "unreachable"},
+		"hanging": {serving.URL, "timeout"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			registry := prometheus.NewRegistry()
+			configuration := &config.Load{Name: "load", Rate: 1, Timeout: 0.05, Entries: []config.Entry{{Name: "get", URL: test.url, Weight: 1}}}
+			made := newGenerator(configuration, flags.NewSet(), registry, slog.New(slog.NewTextHandler(io.Discard, nil)))
+			made.send(time.Now(), &configuration.Entries[0], made.key)
+			if counted := testutil.ToFloat64(made.requests.WithLabelValues("get", test.code)); counted != 1 {
+				t.Errorf("%s was counted %g times", test.code, counted)
+			}
+			if durations := durationsByOutcome(t, registry); durations[answered] != 0 || durations[unanswered] != 1 {
+				t.Errorf("durations are of %v", durations)
+			}
+		})
+	}
+}
+
+func durationsByOutcome(t *testing.T, registry *prometheus.Registry) map[string]uint64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]uint64{}
+	for _, family := range families {
+		if family.GetName() != "load_request_duration_seconds" {
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			for _, label := range metric.GetLabel() {
+				if label.GetName() == "outcome" {
+					counts[label.GetValue()] = metric.GetHistogram().GetSampleCount()
+				}
+			}
+		}
+	}
+	return counts
+}
+
+func TestCountersOfEveryEntryBeginAtZero(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	made := newGenerator(&config.Load{Name: "load", Rate: 1, Entries: []config.Entry{{Name: "a", Weight: 1}, {Name: "b", Weight: 1}}},
+		flags.NewSet(), registry, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	begun := testutil.CollectAndCount(made.requests)
+	for _, entry := range []string{"a", "b"} {
+		for _, code := range []string{"200", "500", "502", "503", "504", "timeout", "unreachable", "dropped"} {
+			if made.requests.WithLabelValues(entry, code); testutil.CollectAndCount(made.requests) != begun {
+				t.Errorf("%s of %s was not there from the start", code, entry)
+			}
 		}
 	}
 }

@@ -2,6 +2,8 @@
 package metrics
 
 import (
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
@@ -11,6 +13,14 @@ var Buckets = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
 // AgeBuckets are buckets of the ages of messages, in seconds.
 var AgeBuckets = []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
+
+// Codes of requests, for FromZero.
+var (
+	// Answered are the statuses of the simulator's own successes and failures.
+	Answered = []string{"200", "500", "502", "503", "504"}
+	// Unanswered are what a caller counts where no status came.
+	Unanswered = []string{"timeout", "unreachable"}
+)
 
 // New is a registry with the basics of the process and the Go runtime.
 func New() *prometheus.Registry {
@@ -26,6 +36,14 @@ func Counter(registry prometheus.Registerer, name, help string, labels ...string
 	counter := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	registry.MustRegister(counter)
 	return counter
+}
+
+// FromZero makes the counters of each code exist before they count, with the code as the last label. Of a counter that is
+// seen at N for the first time, an increase knows nothing of these N.
+func FromZero(counter *prometheus.CounterVec, codes []string, labels ...string) {
+	for _, code := range codes {
+		counter.WithLabelValues(append(slices.Clone(labels), code)...)
+	}
 }
 
 // Gauge makes and registers gauges with labels.

@@ -10,6 +10,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -55,9 +57,23 @@ func New(registry prometheus.Registerer, ready *readiness.Registry, tracer *trac
 		transport: transport,
 		tracer:    tracer,
 		readiness: ready,
-		requests:  metrics.Counter(registry, "http_client_requests_total", "Requests made to other services, by attempt.", "peer", "code"),
+		requests:  metrics.Counter(registry, "http_client_requests_total", "Requests made to other services, by attempt.", "peer", "route", "code"),
 		duration:  metrics.Histogram(registry, "http_client_request_duration_seconds", "Time until another service answered, by attempt.", metrics.Buckets, "peer"),
 	}
+}
+
+// Announce says that a call will be made, so that its first failures show as an increase.
+func (c *Client) Announce(call *config.Call) {
+	metrics.FromZero(c.requests, slices.Concat(metrics.Answered, metrics.Unanswered), call.Service, route(call))
+}
+
+// route is the path of a call's URL, which the peer's own metrics call so too.
+func route(call *config.Call) string {
+	parsed, err := url.Parse(call.URL)
+	if err != nil {
+		return "" // the call itself fails for it, and says so
+	}
+	return parsed.Path
 }
 
 // Call makes the call with the payload of ctx (POST if there is one, else GET) and repeats it as often as it says. The
@@ -90,7 +106,7 @@ func (c *Client) attempt(ctx context.Context, call *config.Call) error {
 	ctx, span := c.tracer.Start(ctx, "call "+call.Service, trace.Client)
 	started := time.Now()
 	code, err := c.exchange(ctx, call)
-	c.requests.WithLabelValues(call.Service, code).Inc()
+	c.requests.WithLabelValues(call.Service, route(call), code).Inc()
 	c.duration.WithLabelValues(call.Service).Observe(time.Since(started).Seconds())
 	span.Set("peer.service", call.Service)
 	span.End(err)

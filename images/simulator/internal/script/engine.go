@@ -53,13 +53,17 @@ func (f *Findings) Values() map[string]any {
 	return f.values
 }
 
-// Prepare checks that the service has every operation that a script asks for, and announces the topics it publishes to.
+// Prepare checks that the service has every operation that a script asks for, and announces its calls and the topics it
+// publishes to.
 // The error is a *config.Error.
 func (e *Engine) Prepare(place string, steps []config.Step) error {
 	for i := range steps {
 		step, here := &steps[i], fmt.Sprintf("%s[%d]", place, i)
 		if err := e.Prepare(here+".parallel", step.Parallel); err != nil {
 			return err
+		}
+		if step.Call != nil {
+			e.peers.Announce(step.Call)
 		}
 		if step.Publish != nil {
 			client, err := e.dependencies.Broker(step.Publish.Broker)

@@ -5,16 +5,35 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from firedrill.api.flag import FlagName
+from firedrill.api.flag_ranges import RANGES
 from firedrill.engines.telemetry.schemas import EXPERIMENTS, FLAGS
 from firedrill.engines.telemetry.tables import InvalidRecord, time_of
 
 Row = Mapping[str, Any]
 
 _FAULT_SPAN: Final = re.compile(r"from (\d\d:\d\d:\d\d) to (\d\d:\d\d:\d\d) UTC$")
+
+
+class _Setting(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    service: Annotated[str, Field(min_length=1)]
+    name: str
+    value: float = 0.0
+
+
+class _Document(BaseModel):
+    """What the flags server reads, as strictly as it does."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    flags: list[_Setting] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,19 +80,26 @@ def flags(rows: Iterable[Row], window: Window) -> "pa.Table":
 
 
 def _document(row: Row) -> dict[tuple[str, str], float] | None:
-    """The flags that a document sets; None where it can not be read."""
+    """The flags that a document sets; None where the flags server refuses it."""
     text = row.get("document")
     if not isinstance(text, str):
         raise InvalidRecord(f"truth: a record of flags without their document: {dict(row)!r}"[:300])
-    if not text:
-        return {}
     try:
-        listed = json.loads(text)["flags"] or []
-        found = {(str(each["service"]), str(each["name"])): float(each["value"]) for each in listed}
-    except (ValueError, KeyError, TypeError):
+        listed = _Document.model_validate_json(text).flags or [] if text else []
+    except ValidationError:
+        return None
+    found = {(each.service, each.name): each.value for each in listed}
+    if len(found) < len(listed) or not all(_in_range(name, value) for (_, name), value in found.items()):
         return None
     # The value 0 is the same as none.
     return {key: value for key, value in found.items() if value}
+
+
+def _in_range(name: str, value: float) -> bool:
+    if name not in set(FlagName):
+        return False
+    low, high = RANGES[FlagName(name)]
+    return low <= value <= high
 
 
 def experiments(resources: Iterable[Row], namespace: str, cluster_uid: str, window: Window) -> "pa.Table":

@@ -29,6 +29,8 @@ COLLECTIONS: Final[Mapping[str, tuple[str, str]]] = {
     "Job": ("batch/v1", "jobs"),
     "HorizontalPodAutoscaler": ("autoscaling/v2", "horizontalpodautoscalers"),
 }
+#: Kinds that the builder has no right to read: they stay until the namespace goes.
+NOT_PRUNED: Final = frozenset({"Secret"})
 _SIDE_BY_SIDE: Final = 8
 
 
@@ -84,10 +86,10 @@ class Applier:
         return found
 
     async def prune(self, wanted: Sequence[Object]) -> int:
-        """Delete what an earlier graph had and this one has not; returns how many objects."""
+        """Delete what an earlier graph had and this one has not, but for Secrets; returns how many objects."""
         keep = {(made["kind"], made["metadata"]["name"]) for made in wanted}
         count = 0
-        for kind in COLLECTIONS:
+        for kind in (kind for kind in COLLECTIONS if kind not in NOT_PRUNED):
             for item in await self.listed(kind):
                 name = item["metadata"]["name"]
                 if (kind, name) in keep:

@@ -17,7 +17,7 @@ from firedrill.clusters.errors import Conflict
 from firedrill.runner.context import RunContext
 from firedrill.runner.ports import Object
 from firedrill.runner.retry import retry
-from firedrill.runner.simulating import nodes, place, watch_over
+from firedrill.runner.simulating import explaining, nodes, place, watch_over
 from firedrill.runner.simulating.applying import Applied, Applier
 from firedrill.runner.simulating.life import Life, see_life
 from firedrill.runner.simulating.readiness import Readiness, readiness
@@ -51,16 +51,17 @@ async def build(context: RunContext, spec: SimulationSpec, plan: Plan) -> Built:
     """
     task, began = context.task, context.clock.now()
     namespace = place.namespace_of(task, spec.namespace)
-    claimed = await place.claim(context, namespace)
+    await nodes.check(context, plan.extended_resources)
+    await place.claim(context, namespace)
     images = world.images_of(spec, _image(task.images, "simulator"), _image(task.images, "components"))
     made = world.build(spec, plan, task.name, namespace, images)
     wanted = [service.name for service in plan.graph.services if service.replicas]
     applier = Applier(context.client, context.clock, namespace)
-    await nodes.offer(context, claimed, plan.extended_resources)
+    await nodes.offer(context, plan.extended_resources)
     applied = await applier.apply([*made.base, *made.services])
     pruned = await applier.prune(made.objects)
     await _watch_over(context, namespace, wanted, plan)
-    faulty = {flag.service for flag in spec.flags}
+    faulty = {flag.service for flag in spec.flags if flag.value}
     ready = await _until_ready(context, applier, _awaited([*made.base, *made.services], wanted, faulty))
     loaded = Applied()
     if not ready.waiting:
@@ -68,7 +69,7 @@ async def build(context: RunContext, spec: SimulationSpec, plan: Plan) -> Built:
         ready = await _until_ready(context, applier, _awaited(made.objects, wanted, faulty))
     seconds = (context.clock.now() - began).total_seconds()
     if ready.waiting:
-        why = await _why(context, namespace, ready.waiting)
+        why = await explaining.why(context, namespace, ready.waiting)
         return _not_ready(ready, seconds, why)
     life = await _see_life(context, namespace, plan, healthy=not faulty)
     changed = Applied([*applied.created, *loaded.created], [*applied.rolled, *loaded.rolled], pruned)
@@ -125,27 +126,6 @@ async def _until_ready(context: RunContext, applier: Applier, names: Sequence[st
         if not found.waiting or context.clock.now() > context.task.deadline - _CLOSING:
             return found
         await context.clock.sleep(_POLL_SECONDS)
-
-
-async def _why(context: RunContext, namespace: str, waiting: Sequence[str]) -> str:
-    """What the pods of some that are not ready say."""
-    found = await retry(context.clock, lambda: context.client.get(paths.pods(namespace)), "listing pods")
-    said = []
-    for pod in found["items"]:
-        if (pod["metadata"].get("labels") or {}).get("app") in waiting[:_NAMED]:
-            said.append(f"{pod['metadata']['name']}: {_state(pod)}")
-    return "; ".join(said[:_NAMED])
-
-
-def _state(pod: Object) -> str:
-    status = pod.get("status") or {}
-    for container in status.get("containerStatuses") or []:
-        for kind in ("waiting", "terminated"):
-            state = (container.get("state") or {}).get(kind)
-            if state:
-                return f"{state.get('reason', kind)} {state.get('message', '')}".strip()[:160]
-    conditions = [c for c in status.get("conditions") or [] if c["status"] != "True" and c.get("message")]
-    return conditions[0]["message"][:160] if conditions else str(status.get("phase", "unknown"))
 
 
 async def _see_life(context: RunContext, namespace: str, plan: Plan, *, healthy: bool) -> Life:

@@ -21,8 +21,8 @@ from firedrill.api.simulation_status import ServicesState, SimulationState, SloS
 from firedrill.clusters import paths
 from firedrill.clusters.client import KubeClient
 from firedrill.clusters.credentials import api_from_environment
-from firedrill.clusters.errors import ClusterError
-from firedrill.runner.ports import Cluster
+from firedrill.clusters.errors import ClusterError, Forbidden, NotFound
+from firedrill.runner.ports import Cluster, Object
 from firedrill.runner.simulating.readiness import readiness
 from firedrill.simulation import objectives
 from firedrill.simulation.labels import MANAGER
@@ -35,6 +35,9 @@ _INTERVAL_SECONDS: Final = 10.0
 _NAMED: Final = 10
 #: A budget or a rate that moves by less is no news.
 _BUDGET_STEP: Final = 0.05
+#: Of a budget that is overspent many times over, as a share of it.
+_OVERSPENT_STEP: Final = 0.25
+_CROSSING: Final = 0.1
 _RATE_STEP: Final = 0.25
 INVALID_INPUT: Final = 64
 
@@ -102,14 +105,20 @@ async def look(config: ConductorConfig, client: Cluster, server: Prometheus) -> 
     """The state of the simulation; a part that can not be seen is absent, and ``problem`` says why."""
     problem, rate, errors, slos = "", None, None, list[SloState]()
     try:
-        rate = await server.value(objectives.RATE)
-        errors = await server.value(objectives.ERRORS)
+        # Over minutes: short bursts of the load are no news.
+        rate = await server.value(f"avg_over_time({objectives.RATE}[5m])")
+        errors = await server.value(f"avg_over_time({objectives.ERRORS}[5m])")
         slos = await _slos(config, server)
     except SourceError as error:
         problem = str(error)[:256]
-    params = {"labelSelector": f"app.kubernetes.io/managed-by={MANAGER}"}
-    found = await client.get(paths.deployments(config.namespace), params)
-    ready = readiness(config.services, found["items"])
+    workloads: list[Object] = []
+    try:
+        params = {"labelSelector": f"app.kubernetes.io/managed-by={MANAGER}"}
+        workloads = (await client.get(paths.deployments(config.namespace), params))["items"]
+    except (Forbidden, NotFound) as error:
+        # With the namespace goes the right to look into it: nothing of the simulation is there any more.
+        problem = f"its workloads can not be seen: {error}"[:256]
+    ready = readiness(config.services, workloads)
     return SimulationState(
         uid=config.uid,
         namespace=config.namespace,
@@ -154,11 +163,19 @@ def is_news(told: SimulationState, state: SimulationState) -> bool:
 
 
 def _slo_news(told: SloState | None, slo: SloState) -> bool:
-    if told is None or told.met != slo.met:
+    if told is None or (told.met is None) != (slo.met is None):
+        return True
+    if told.met != slo.met and _clear(slo):
         return True
     if told.budget_left is None or slo.budget_left is None:
         return told.budget_left is not slo.budget_left
-    return abs(told.budget_left - slo.budget_left) >= _BUDGET_STEP
+    step = max(_BUDGET_STEP, _OVERSPENT_STEP * -told.budget_left)
+    return abs(told.budget_left - slo.budget_left) >= step
+
+
+def _clear(slo: SloState) -> bool:
+    """Whether a value is far enough from its objective not to cross it again the next moment."""
+    return slo.value is not None and abs(slo.value - slo.objective) >= _CROSSING * (1 - slo.objective)
 
 
 async def _tell(config: ConductorConfig, client: Cluster, state: SimulationState) -> None:

@@ -1,7 +1,8 @@
 """Where a simulation stands in a target: its namespace, and its marks in the runner namespace."""
 
-import asyncio
 import logging
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
 from firedrill.api.errors import InvalidInput
@@ -20,12 +21,14 @@ LABEL_SIMULATION: Final = "firedrill.dev/simulation"
 #: namespace/name of that Simulation on its hub.
 ANNOTATION_OF: Final = "firedrill.dev/simulation-of"
 _POLL_SECONDS: Final = 1.0
+_CLOSING: Final = timedelta(seconds=10)
 
 
 async def claim(context: RunContext, namespace: str) -> Object:
     """The namespace, created now or earlier by this Simulation.
 
-    Raises InvalidInput where it is somebody else's: what is in it could not be taken away again.
+    One of that name that is being deleted is waited for, whosever it was. Raises InvalidInput where it is somebody
+    else's: what is in it could not be taken away again; and Busy where one that is being deleted does not go in time.
     """
     task = context.task
     body = {
@@ -44,21 +47,27 @@ async def claim(context: RunContext, namespace: str) -> Object:
         },
     }
 
-    async def create_or_get() -> Object:
+    async def create_or_get() -> Object | None:
         try:
             return await context.client.create(paths.namespaces(), body)
         except Conflict:
+            log.info("namespace %s exists", namespace)
+        try:
             return await context.client.get(paths.namespaces(namespace))
+        except NotFound:
+            return None
 
     while True:
         found = await retry(context.clock, create_or_get, f"creating namespace {namespace}")
-        labels = found["metadata"].get("labels") or {}
-        if labels.get(LABEL_SIMULATION) != task.uid:
-            raise InvalidInput(
-                f"spec.namespace: namespace {namespace} exists in {task.cluster} and is not of this Simulation"
-            )
-        if "deletionTimestamp" not in found["metadata"]:
+        if found is not None and "deletionTimestamp" not in found["metadata"]:
+            labels = found["metadata"].get("labels") or {}
+            if labels.get(LABEL_SIMULATION) != task.uid:
+                raise InvalidInput(
+                    f"spec.namespace: namespace {namespace} exists in {task.cluster} and is not of this Simulation"
+                )
             return found
+        if context.clock.now() > task.deadline - _CLOSING:
+            raise Busy(f"namespace {namespace} is still being deleted: see its conditions")
         log.info("waiting until the old namespace %s is gone", namespace)
         await context.clock.sleep(_POLL_SECONDS)
 
@@ -71,19 +80,35 @@ async def claimed(context: RunContext) -> list[Object]:
     return items
 
 
+class Busy(Exception):
+    """Something earlier does not end: a pod of the same Simulation, or a namespace; the message names it."""
+
+
 async def alone(context: RunContext) -> None:
-    """Wait until no other pod of this Simulation builds or removes: two at once would undo each other's work."""
+    """Wait until no earlier pod of this Simulation builds or removes: two at once would undo each other's work.
+
+    Raises Busy where one does not end in time.
+    """
     task, own = context.task, context.identity.uid
     params = {"labelSelector": f"{LABEL_UID}={task.uid},{LABEL_ROLE}=runner"}
     while True:
         found = await retry(
             context.clock, lambda: context.client.get(paths.pods(task.runner_namespace), params), "listing runners"
         )
-        others = [pod["metadata"]["name"] for pod in found["items"] if _works(pod) and pod["metadata"]["uid"] != own]
+        others = earlier(found["items"], own)
         if not others:
             return
+        if context.clock.now() > task.deadline - _CLOSING:
+            raise Busy(f"pod {', '.join(others)} of an earlier run does not end: see its node")
         log.info("waiting for %s to end", ", ".join(others))
-        await asyncio.sleep(_POLL_SECONDS)
+        await context.clock.sleep(_POLL_SECONDS)
+
+
+def earlier(pods: Sequence[Object], own: str) -> list[str]:
+    """Names of those that work and came before the own one; later ones wait for it."""
+    order = {pod["metadata"]["uid"]: (pod["metadata"]["creationTimestamp"], pod["metadata"]["uid"]) for pod in pods}
+    mine = order.get(own, ("~", ""))
+    return [pod["metadata"]["name"] for pod in pods if _works(pod) and order[pod["metadata"]["uid"]] < mine]
 
 
 def _works(pod: Object) -> bool:

@@ -32,18 +32,18 @@ async def remove(context: RunContext) -> Removed:
     """Remove until nothing is left, or time is up; raises ClusterError where the target refuses."""
     began = context.clock.now()
     await _remove_conductor(context)
+    await nodes.withdraw(context)
     found = await place.claimed(context)
     for namespace in found:
-        # What is on nodes is recorded on the namespace, which goes last.
-        await nodes.withdraw(context, namespace)
         await place.delete_if_there(context, paths.namespaces(namespace["metadata"]["name"]))
     left = found
     while left and context.clock.now() < context.task.deadline:
         await context.clock.sleep(_POLL_SECONDS)
         left = await place.claimed(context)
-    # Last: as long as it is there, something may be.
+    # Last: as long as these are there, something may be.
     state = state_name(watch_over.conductor_name(context.task))
     if not left:
+        await nodes.forget(context)
         await place.delete_if_there(context, paths.configmaps(context.task.runner_namespace, state))
     seconds = (context.clock.now() - began).total_seconds()
     measured = Measurement(

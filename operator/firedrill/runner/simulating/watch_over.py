@@ -11,7 +11,7 @@ from firedrill.api.meta import (
     LABEL_UID,
     STATE_KEY,
 )
-from firedrill.api.simulation import Slo
+from firedrill.api.objective import Slo
 from firedrill.api.simulation_status import ServicesState, SimulationState
 from firedrill.api.task import Task
 from firedrill.core.naming import standing_name, state_name
@@ -38,7 +38,8 @@ def _labels(task: Task, role: str) -> dict[str, str]:
     }
 
 
-def _metadata(task: Task, name: str, namespace: str, role: str) -> Object:
+def metadata(task: Task, name: str, namespace: str, role: str) -> Object:
+    """Metadata of an object that belongs to a Simulation and is not part of what it simulates."""
     return {
         "name": name,
         "namespace": namespace,
@@ -56,7 +57,7 @@ def state(task: Task, namespace: str, wanted: Sequence[str]) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": _metadata(task, name, task.runner_namespace, "state"),
+        "metadata": metadata(task, name, task.runner_namespace, "state"),
         "data": {STATE_KEY: begun.model_dump_json(by_alias=True, exclude_none=True)},
     }
 
@@ -73,7 +74,7 @@ def conductor(task: Task, namespace: str, wanted: Sequence[str], slos: Sequence[
         "runnerNamespace": task.runner_namespace,
         "state": state_name(name),
     }
-    own = _metadata(task, name, task.runner_namespace, ROLE)
+    own = metadata(task, name, task.runner_namespace, ROLE)
     there = {"name": "observers", "namespace": namespace}
     keeps = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [state_name(name)]}
     sees = {"apiGroups": ["apps"], "resources": ["deployments", "statefulsets"], "verbs": ["get", "list"]}

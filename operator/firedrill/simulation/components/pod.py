@@ -136,6 +136,8 @@ def stateful_set(component: Component, pod: Pod) -> Object:
             "replicas": 1,
             "revisionHistoryLimit": 3,
             "serviceName": component.name,
+            # In order, a controller waits for a broken pod for ever, instead of replacing it by a mended one.
+            "podManagementPolicy": "Parallel",
             "selector": {"matchLabels": component.selector},
             "template": {
                 "metadata": {"labels": {**component.labels, **component.selector}, "annotations": annotations},

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from firedrill.api.objective import Availability, Indicator, LatencyIndicator, Slo
 from firedrill.api.run import Resources
 from firedrill.api.servicegraph import (
     CacheOperation,
@@ -19,7 +20,7 @@ from firedrill.api.servicegraph import (
     Service,
     Step,
 )
-from firedrill.api.simulation import Availability, ExtendedResource, Indicator, LatencyIndicator, Load, Slo
+from firedrill.api.simulation import ExtendedResource, Load
 
 
 @dataclass(frozen=True)

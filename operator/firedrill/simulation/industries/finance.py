@@ -4,6 +4,7 @@ from random import Random
 from typing import Final
 
 from firedrill.api.base import parse_duration
+from firedrill.api.objective import Freshness, Indicator, Lag, Slo
 from firedrill.api.servicegraph import (
     Autoscaling,
     Body,
@@ -17,7 +18,7 @@ from firedrill.api.servicegraph import (
     Step,
     TopicSpec,
 )
-from firedrill.api.simulation import Bursts, Freshness, Indicator, Lag, Load, Size, Slo
+from firedrill.api.simulation import Bursts, Load, Size
 from firedrill.simulation.industries.bank import bank
 from firedrill.simulation.industries.blueprint import (
     Blueprint,

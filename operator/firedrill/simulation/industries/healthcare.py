@@ -3,8 +3,9 @@
 from random import Random
 from typing import Final
 
+from firedrill.api.objective import Slo
 from firedrill.api.servicegraph import Database, Entry, Graph, Service, Step
-from firedrill.api.simulation import Bursts, Load, Size, Slo
+from firedrill.api.simulation import Bursts, Load, Size
 from firedrill.simulation.industries.blueprint import (
     Blueprint,
     acting,

@@ -4,9 +4,10 @@ from random import Random
 from typing import Final
 
 from firedrill.api.base import parse_duration
+from firedrill.api.objective import Freshness, Indicator, Slo
 from firedrill.api.run import Resources
 from firedrill.api.servicegraph import Broker, BrokerKind, Database, Entry, Graph, Service, Step, TopicSpec
-from firedrill.api.simulation import Bursts, ExtendedResource, Freshness, Indicator, Load, Size, Slo
+from firedrill.api.simulation import Bursts, ExtendedResource, Load, Size
 from firedrill.simulation.industries.blueprint import (
     Blueprint,
     acting,
