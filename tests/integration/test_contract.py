@@ -238,7 +238,7 @@ def a_change_of_the_spec_ends_the_run_and_starts_another(world: World) -> None:
     subject.create()
     until_fault(world, subject)
     # A shorter timeout must not make the time for undoing of the run that goes on look over.
-    subject.change(duration="1s", timeout="14s")
+    subject.change(duration="1s", timeout="40s")
     status = subject.until_run(2)
     assert [entry["verdict"] for entry in status["history"]] == ["Passed", "Inconclusive"]
     ran_once(world, subject, runs=2)
