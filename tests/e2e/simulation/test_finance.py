@@ -75,11 +75,10 @@ FAULTS = (
     Fault("fraud-model", "slow", 0.3, mean("http_request_duration_seconds", "fraud-model"), 0.2),
     Fault("settlement", "queueProblems", 5.0, 'max(consumer_lag{service="settlement",topic="payments"})', 40),
     Fault("notifications", "logStorm", 200, rate("log_lines_total", service="notifications"), 150),
-    Fault("ledger", "slowQueries", 1.0, mean("db_query_duration_seconds", "ledger"), 0.02),
     Fault("limits", "highCpu", 0.3, rate("process_cpu_seconds_total", service="limits"), 0.15),
     Fault("audit-archive", "auditFlood", 50, rate("audit_events_total", service="audit-archive"), 40),
     Fault("fx-rates", "cacheFailure", 0.9, MISSES, 0.6),
-    Fault("load", "floodEntry", 3, rate("load_requests_total"), 15),
+    Fault("load", "floodEntry", 2, rate("load_requests_total"), 14),
 )
 #: What stops traffic or pods comes by itself.
 HARD = (
