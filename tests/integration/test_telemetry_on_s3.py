@@ -7,26 +7,17 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs
 
-from firedrill.cli.main import main
 from support.moto import moto_server
 from support.proxied import ProxiedSimulation
-from support.telemetry_rows import WINDOW, fill
+from support.telemetry_rows import WINDOW, export, recorded
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
 def simulation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProxiedSimulation]:
-    made = ProxiedSimulation()
-    fill(made)
-    monkeypatch.setenv("KUBECONFIG", str(made.kubeconfig(tmp_path / "kubeconfig")))
-    monkeypatch.chdir(tmp_path)
-    yield made
-    made.close()
-
-
-def export(*more: str, namespace: str = "bank") -> int:
-    return main(["telemetry", "export", "--namespace", namespace, *more])
+    with recorded(tmp_path, monkeypatch) as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,9 +1,15 @@
-"""A simulation with a fault on, as its recorder and its Prometheus tell of it."""
+"""A simulation with a fault on, as its recorder and its Prometheus tell of it, and its export."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from firedrill.cli.main import main
 from support.proxied import ProxiedSimulation
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -72,3 +78,19 @@ def fill(simulation: ProxiedSimulation) -> None:
             },
         }
     ]
+
+
+@contextmanager
+def recorded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProxiedSimulation]:
+    """That simulation, behind a kubeconfig; ``folder`` is the working one."""
+    made = ProxiedSimulation()
+    fill(made)
+    monkeypatch.setenv("KUBECONFIG", str(made.kubeconfig(folder / "kubeconfig")))
+    monkeypatch.chdir(folder)
+    yield made
+    made.close()
+
+
+def export(*more: str, namespace: str = "bank") -> int:
+    """Export it by the command line; its exit code."""
+    return main(["telemetry", "export", "--namespace", namespace, *more])

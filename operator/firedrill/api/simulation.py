@@ -198,3 +198,7 @@ class SimulationSpec(RunSpec):
         if not re.fullmatch(WHOLE_NUMBER, version):
             raise ValueError(f"version must be a whole number of at most 18 digits, and is {version!r}")
         return value
+
+    def namespace_for(self, name: str) -> str:
+        """The namespace that a Simulation of this name is built in."""
+        return self.namespace or name

@@ -81,6 +81,11 @@ class TargetView:
     #: Which cluster this is, whatever address leads to it.
     cluster_uid: str = ""
 
+    def elsewhere(self, where: str) -> "TargetView":
+        """The target as one out of reach, as its TargetCluster leads to ``where``: nothing seen of it counts."""
+        message = f"TargetCluster {self.target.name} leads to {where}"
+        return replace(self, reachable=False, message=message, runs={})
+
 
 @dataclass(frozen=True)
 class Observed:
@@ -105,7 +110,7 @@ class Observed:
             other = f"another cluster ({view.cluster_uid}) than the run was begun in ({known.cluster_uid})"
         else:
             return view
-        return replace(view, reachable=False, message=f"TargetCluster {known.name} leads to {other}", runs={})
+        return view.elsewhere(other)
 
 
 @dataclass(frozen=True)

@@ -207,7 +207,7 @@ def refusal(resource: RunResource, view: TargetView) -> str:
         if family not in policy.fault_families:
             return f"TargetCluster {name} does not allow fault family {family} (spec.policy.faultFamilies)"
     if isinstance(resource.spec, SimulationSpec):
-        namespace = resource.spec.namespace or resource.meta.name
+        namespace = resource.spec.namespace_for(resource.meta.name)
         if not {"*", namespace} & set(policy.target_namespaces):
             return f"TargetCluster {name} does not allow namespace {namespace} (spec.policy.targetNamespaces)"
     return ""

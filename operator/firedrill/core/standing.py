@@ -5,7 +5,6 @@ resource is deleted, and for targets that are not selected any more.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from firedrill.api.meta import ANNOTATION_SETTLED
@@ -90,10 +89,9 @@ def in_place(status: RunStatus, view: TargetView | None) -> TargetView | None:
     if view is None or not view.reachable:
         return view
     known = next((each for each in standing_of(status) if each.name == view.target.name), None)
-    if known is None or known.cluster_uid in ("", view.cluster_uid):
+    if known is None or _in_sight(view, known):
         return view
-    other = f"leads to another cluster ({view.cluster_uid}) than the one that it stands in ({known.cluster_uid})"
-    return replace(view, reachable=False, message=f"TargetCluster {known.name} {other}", runs={})
+    return view.elsewhere(f"another cluster ({view.cluster_uid}) than the one that it stands in ({known.cluster_uid})")
 
 
 def retry_due(resource: RunResource, now: datetime) -> timedelta | None:

@@ -9,23 +9,14 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from firedrill.cli.main import main
 from support.proxied import ProxiedSimulation
-from support.telemetry_rows import FLAG, START, TABLES, WINDOW, fill
+from support.telemetry_rows import FLAG, START, TABLES, WINDOW, export, recorded
 
 
 @pytest.fixture
 def simulation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProxiedSimulation]:
-    made = ProxiedSimulation()
-    fill(made)
-    monkeypatch.setenv("KUBECONFIG", str(made.kubeconfig(tmp_path / "kubeconfig")))
-    monkeypatch.chdir(tmp_path)
-    yield made
-    made.close()
-
-
-def export(*more: str, namespace: str = "bank") -> int:
-    return main(["telemetry", "export", "--namespace", namespace, *more])
+    with recorded(tmp_path, monkeypatch) as made:
+        yield made
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from firedrill.runner.context import RunContext
 from firedrill.runner.ports import Object
 from firedrill.runner.retry import retry
 from firedrill.runner.simulating import explaining, nodes, place, watch_over
-from firedrill.runner.simulating.applying import Applied, Applier
+from firedrill.runner.simulating.applying import COLLECTIONS, Applied, Applier
 from firedrill.runner.simulating.life import Life, see_life
 from firedrill.runner.simulating.readiness import Readiness, readiness
 from firedrill.simulation import world
@@ -50,7 +50,7 @@ async def build(context: RunContext, spec: SimulationSpec, plan: Plan) -> Built:
     Raises InvalidInput where the namespace or the images can not be had, ClusterError where the target refuses.
     """
     task, began = context.task, context.clock.now()
-    namespace = place.namespace_of(task, spec.namespace)
+    namespace = spec.namespace_for(task.name)
     await nodes.check(context, plan.extended_resources)
     await place.claim(context, namespace)
     images = world.images_of(spec, _image(task.images, "simulator"), _image(task.images, "components"))
@@ -100,14 +100,9 @@ async def _watch_over(context: RunContext, namespace: str, wanted: Sequence[str]
             log.info("the state is there already")
 
     await retry(context.clock, create_state, "creating the state")
-    collections = {
-        "Role": ("rbac.authorization.k8s.io/v1", "roles"),
-        "RoleBinding": ("rbac.authorization.k8s.io/v1", "rolebindings"),
-        "Deployment": ("apps/v1", "deployments"),
-    }
     for made in watch_over.conductor(task, namespace, wanted, plan.slos):
         meta = made["metadata"]
-        path = paths.path(*collections[made["kind"]], meta["namespace"], meta["name"])
+        path = paths.path(*COLLECTIONS[made["kind"]], meta["namespace"], meta["name"])
         await retry(
             context.clock,
             lambda path=path, made=made: context.client.patch(path, made, content_type=APPLY_PATCH),  # type: ignore[misc]

@@ -7,7 +7,6 @@ from typing import Final
 
 from firedrill.api.errors import InvalidInput
 from firedrill.api.meta import LABEL_OPT_IN, LABEL_ROLE, LABEL_UID
-from firedrill.api.task import Task
 from firedrill.clusters import paths
 from firedrill.clusters.errors import Conflict, NotFound
 from firedrill.runner.context import RunContext
@@ -122,8 +121,3 @@ async def delete_if_there(context: RunContext, path: str) -> bool:
     except NotFound:
         return False
     return True
-
-
-def namespace_of(task: Task, named: str | None) -> str:
-    """The namespace that a Simulation is built in."""
-    return named or task.name
