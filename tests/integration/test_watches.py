@@ -61,6 +61,20 @@ def test_watches_that_are_refused_for_a_while(world: World, operator: OperatorPr
     eventually(lambda: proxy.watches() >= 2, "watches are open again")
 
 
+@pytest.mark.parametrize("behind", ["jobs", "configmaps"])
+def test_a_watch_that_is_behind_the_other_loses_no_job_and_no_result(
+    behind: str, world: World, operator: OperatorProcess
+) -> None:
+    """What one watch shows seems to lack what only the other one would show."""
+    proxy = world.places["finance"].proxy
+    with proxy.fault(Answer(410, "Expired"), on_watch(behind)) as fault:
+        proxy.break_watches("cut")
+        eventually(lambda: fault.hits >= 7, "the next list is 15 seconds away")
+        for subject in [world.subject(made("behind")).create() for made in (chaos, drift)]:
+            passes(subject)
+            assert counted(world.tallies(subject))["injected"] == 1
+
+
 def test_a_silent_watch_of_a_target_is_noticed(world: World, operator: OperatorProcess) -> None:
     """Connections stand and say nothing, bookmarks included; requests are answered."""
     proxy = world.places["finance"].proxy

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -103,6 +103,11 @@ def state_of(configmap: Object) -> SimulationState:
     return SimulationState.model_validate_json((configmap.get("data") or {}).get(STATE_KEY, ""))
 
 
+def _job_of(obj: Object, role: str) -> str:
+    name = str(obj["metadata"]["name"])
+    return name if role == "runner" else name.removesuffix(f"-{role}")
+
+
 _PARSE: dict[str, Callable[[Object], Any]] = {
     "runner": job_view,
     "guardian": job_view,
@@ -134,7 +139,7 @@ class RunCache:
 
     def clear(self, roles: tuple[str, ...]) -> None:
         """Forget the parts with these roles, before a fresh list fills them again."""
-        gone = {_FIELDS[role]: _ABSENT[role] for role in roles}
+        gone = {_FIELDS[role]: _ABSENT[role] for role in roles} | {"confirmed": False}
         for runs in self._runs.values():
             for job in runs:
                 runs[job] = replace(runs[job], **gone)
@@ -147,16 +152,31 @@ class RunCache:
         uid, role = labels.get(LABEL_UID, ""), labels.get(LABEL_ROLE, "")
         if key is None or not uid:
             return None
-        name = obj["metadata"]["name"]
-        job = name if role == "runner" else name.removesuffix(f"-{role}")
+        job = _job_of(obj, role)
         change = self._change(role, obj, deleted)
         if change is None:
             return None
         runs = self._runs[uid]
-        runs[job] = replace(runs.get(job, RunObjects()), **change)
+        runs[job] = replace(runs.get(job, RunObjects()), **change, confirmed=False)
         self._keys[uid] = key
         self._drop_empty(uid)
         return key
+
+    def confirm(self, uid: str, job: str, objects: Iterable[Object], before: RunObjects | None) -> None:
+        """Take in all that a target has of a run, read after ``before`` was seen of it.
+
+        Where a watch has shown something new in the meantime, nobody can tell which is newer: then nothing is taken in.
+        """
+        runs = self._runs.get(uid, {})
+        if runs.get(job) is not before:
+            return
+        found: dict[str, Any] = {}
+        for obj in objects:
+            role = obj["metadata"]["labels"].get(LABEL_ROLE, "")
+            if _job_of(obj, role) == job:
+                found |= self._change(role, obj, False) or {}
+        state = before.state if before else None
+        self._runs[uid][job] = RunObjects(**{"state": state, **found, "confirmed": True})
 
     @staticmethod
     def _change(role: str, obj: Object, deleted: bool) -> dict[str, Any] | None:

@@ -27,6 +27,7 @@ from firedrill.clusters.registry import Registry
 from firedrill.core.actions import (
     Action,
     AddFinalizer,
+    Confirm,
     DeleteRun,
     EnsureRun,
     PublishEvent,
@@ -38,7 +39,7 @@ from firedrill.core.actions import (
 logger = logging.getLogger(__name__)
 
 Object = dict[str, Any]
-TargetAction = EnsureRun | SetControl | DeleteRun
+TargetAction = EnsureRun | SetControl | DeleteRun | Confirm
 
 
 #: Seconds within which a watch shows what was created; after that it is looked after again.
@@ -114,6 +115,8 @@ class Executor:
                     await self._ensure(resource, action)
                 elif isinstance(action, SetControl):
                     await self._control(resource, action)
+                elif isinstance(action, Confirm):
+                    await self._registry.confirm(resource, action)
                 else:
                     await self._delete(action)
         except ClusterError as error:

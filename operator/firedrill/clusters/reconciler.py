@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +11,7 @@ from pydantic import ValidationError
 from firedrill.api.kinds import RUN_KINDS
 from firedrill.api.resource import RunResource, parse_run_resource
 from firedrill.clusters import paths
-from firedrill.clusters.cache import Key, RunCache
+from firedrill.clusters.cache import Key
 from firedrill.clusters.client import KubeClient
 from firedrill.clusters.errors import ClusterError, NotFound, Throttled
 from firedrill.clusters.execute import Executor, Stale
@@ -21,8 +20,7 @@ from firedrill.clusters.metrics import Metrics
 from firedrill.clusters.orphans import Orphans
 from firedrill.clusters.queue import WorkQueue
 from firedrill.clusters.registry import Registry
-from firedrill.core import naming
-from firedrill.core.observed import JobPhase, Observed, TargetView
+from firedrill.core.observed import Observed, TargetView
 from firedrill.core.step import step
 from firedrill.core.targets import matched
 
@@ -105,14 +103,7 @@ class Reconciler:
         await self._pass(key, resource, body)
 
     async def _pass(self, key: Key, resource: RunResource, body: dict[str, Any]) -> None:
-        views = dict(self._registry.views(resource.meta.uid))
-        run = resource.status.last_run
-        if run and run.finished_at is None:
-            for entry in resource.status.clusters:
-                name = entry.name
-                if name in views and entry.verdict is None:
-                    job = naming.job_name(key.kind, key.name, resource.meta.uid, run.id, name)
-                    views[name] = await self._with_result(views[name], resource.meta.uid, job)
+        views = self._registry.views(resource.meta.uid)
         if lacks_targets(resource, views) and (unknown := set(await self._registry.names()) - set(views)):
             raise ClusterError(f"TargetCluster {', '.join(sorted(unknown))} is new and not followed yet")
         observed = Observed(resource, views, await self._halt() if resource.kind.changes else "")
@@ -121,27 +112,6 @@ class Reconciler:
         await self._executor.carry_out(resource, body, decision.actions)
         if decision.look_again is not None:
             self._queue.add_later(key, max(0.02, decision.look_again.total_seconds()))
-
-    async def _with_result(self, view: TargetView, uid: str, job: str) -> TargetView:
-        """A Job that ended is seen on another watch than its result: ask for the result before judging."""
-        objects = view.runs.get(job)
-        if not view.reachable or objects is None or objects.result is not None:
-            return view
-        if objects.job is None or objects.job.phase is JobPhase.ACTIVE:
-            return view
-        namespace = view.target.spec.runner_namespace
-        client = self._registry.client(view.target.name)
-        cache = RunCache()
-        for name in (naming.result_name(job), naming.record_name(job)):
-            try:
-                cache.apply(await client.get(paths.configmaps(namespace, name)))
-            except NotFound:
-                continue
-        found = cache.of(uid).get(job)
-        if found is None:
-            return view
-        merged = replace(objects, result=found.result, record=found.record or objects.record)
-        return replace(view, runs={**view.runs, job: merged})
 
     async def _halt(self) -> str:
         try:

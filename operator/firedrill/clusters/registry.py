@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from firedrill.api.errors import InvalidInput, describe
-from firedrill.api.resource import Target, parse_meta
+from firedrill.api.resource import RunResource, Target, parse_meta
 from firedrill.api.targetcluster import TargetClusterSpec, TargetClusterStatus
 from firedrill.api.verdict import Condition, ConditionStatus
 from firedrill.clusters import paths
@@ -23,6 +23,7 @@ from firedrill.clusters.errors import ClusterError, Conflict, NotFound
 from firedrill.clusters.informer import SILENCE
 from firedrill.clusters.metrics import Metrics
 from firedrill.clusters.target import TargetWatch
+from firedrill.core.actions import Confirm
 from firedrill.core.observed import TargetView
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,11 @@ class Registry:
     async def verify(self, cluster: str) -> None:
         """Raise ClusterError where a target is not the cluster that it was, or has no client."""
         await self._watch(cluster).verify()
+
+    async def confirm(self, resource: RunResource, action: Confirm) -> None:
+        """Read a run in a target anew; raises ClusterError where the target has no client, refuses or is silent."""
+        key = Key(resource.kind.name, resource.meta.namespace, resource.meta.name)
+        await self._watch(action.cluster).confirm(key, resource.meta.uid, action.job)
 
     def watches(self) -> list[TargetWatch]:
         """All targets that are followed."""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from firedrill.api.meta import LABEL_MANAGED
+from firedrill.api.meta import LABEL_MANAGED, LABEL_UID
 from firedrill.api.resource import Target
 from firedrill.api.targetcluster import Capability
 from firedrill.clusters import paths
@@ -88,6 +88,16 @@ class TargetWatch:
     def view(self, uid: str) -> TargetView:
         """What a step gets to see."""
         return TargetView(self.target, not self.problem, self.problem, self.cache.of(uid), self.facts.cluster_uid)
+
+    async def confirm(self, key: Key, uid: str, job: str) -> None:
+        """Read all of a run anew, and have its resource looked at again. Raises ClusterError."""
+        namespace, before = self.target.spec.runner_namespace, self.cache.of(uid).get(job)
+        of_resource = {"labelSelector": f"{LABEL_UID}={uid}"}
+        # Jobs first: whatever a Job that has ended was to leave is there by then.
+        jobs = await self.client.get(paths.jobs(namespace), of_resource)
+        configmaps = await self.client.get(paths.configmaps(namespace), of_resource)
+        self.cache.confirm(uid, job, [*jobs["items"], *configmaps["items"]], before)
+        self._on_key(key)
 
     def start(self) -> None:
         """Begin to follow."""

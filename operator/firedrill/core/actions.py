@@ -65,6 +65,14 @@ class DeleteRun:
 
 
 @dataclass(frozen=True)
+class Confirm:
+    """Read a run in a target anew, all of it: what the watches do not show may be there."""
+
+    cluster: str
+    job: str
+
+
+@dataclass(frozen=True)
 class PublishEvent:
     """Tell people by an Event on the resource."""
 
@@ -73,7 +81,7 @@ class PublishEvent:
     warning: bool = False
 
 
-Action = AddFinalizer | RemoveFinalizer | WriteStatus | EnsureRun | SetControl | DeleteRun | PublishEvent
+Action = AddFinalizer | RemoveFinalizer | WriteStatus | EnsureRun | SetControl | DeleteRun | Confirm | PublishEvent
 
 
 @dataclass(frozen=True)

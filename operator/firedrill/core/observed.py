@@ -53,7 +53,11 @@ class RecordView:
 
 @dataclass(frozen=True)
 class RunObjects:
-    """The objects of one run in one target."""
+    """The objects of one run in one target.
+
+    Jobs and ConfigMaps are watched apart, and one watch may be behind the other: what one of them shows is there, what
+    none shows may only not be seen yet.
+    """
 
     job: JobView | None = None
     guardian: JobView | None = None
@@ -62,6 +66,8 @@ class RunObjects:
     record: RecordView | None = None
     #: What is seen of what the resource has built; it belongs to no run.
     state: SimulationState | None = None
+    #: All of this was read at one moment, and nothing new was seen since: what is missing here is not there.
+    confirmed: bool = False
 
 
 NOTHING = RunObjects()

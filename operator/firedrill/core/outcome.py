@@ -11,7 +11,7 @@ from firedrill.api.resource import RunResource
 from firedrill.api.simulation import SimulationSpec
 from firedrill.api.task import Result
 from firedrill.api.verdict import Verdict
-from firedrill.core.actions import Action, DeleteRun, EnsureRun, SetControl
+from firedrill.core.actions import Action, Confirm, DeleteRun, EnsureRun, SetControl
 from firedrill.core.case import Case, is_lost
 from firedrill.core.observed import JobPhase, TargetView
 from firedrill.core.policy import first_of
@@ -126,6 +126,18 @@ def _unproven(case: Case, result: Result) -> Outcome:
     return replace(outcome, verdict=result.verdict, reason=result.reason, message=message)
 
 
+def result_unseen(case: Case) -> Judgement | None:
+    """The Job has ended, and its result may only not be seen yet."""
+    job = case.objects.job
+    if job is None or job.phase is JobPhase.ACTIVE or case.objects.result is not None or not case.reachable:
+        return None
+    return None if case.objects.confirmed else _confirm(case)
+
+
+def _confirm(case: Case) -> Judgement:
+    return Judgement(None, (Confirm(case.known.name, case.job),), "running")
+
+
 def seen_to(case: Case) -> Judgement | None:
     """A person says that nothing is left, where the machine can not see it."""
     if not (case.changed_something and case.beyond_sight and case.seen_to):
@@ -231,6 +243,8 @@ def job_lost(case: Case) -> Judgement | None:
     view = case.objects.record
     if case.objects.job is not None or not (case.begun or view):
         return None
+    if not case.objects.confirmed:
+        return _confirm(case)
     if view is not None and view.record is None and not case.begun:
         word = view.control.abort.partition(":")[0] or "Cancelled"
         message = f"the run was ended before it began: {view.control.abort}"
@@ -276,6 +290,7 @@ def running(case: Case) -> Judgement | None:
 #: In this order: a result counts before all else; nothing is created after the deadline.
 POLICIES: tuple[Callable[[Case], Judgement | None], ...] = (
     finished,
+    result_unseen,
     seen_to,
     target_gone,
     ended_early,

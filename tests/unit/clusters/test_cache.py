@@ -8,7 +8,7 @@ import pytest
 from firedrill.api import meta
 from firedrill.api.record import RecordState
 from firedrill.clusters.cache import RunCache, job_view, record_of
-from firedrill.core.observed import JobPhase
+from firedrill.core.observed import JobPhase, RunObjects
 from support.seen import record, result
 from support.wire import KEY, run_object
 
@@ -68,6 +68,42 @@ def test_a_fresh_list_forgets_its_own_parts_alone() -> None:
     assert (run.job, run.guardian, run.has_task) == (None, None, True)
     cache.clear(("task", "result", "record"))
     assert cache.keys() == set()
+
+
+def test_what_was_read_of_a_run_counts_as_a_whole_until_something_new_is_seen() -> None:
+    cache = RunCache()
+    for part in PARTS[2:]:
+        cache.apply(part)
+    behind = cache.of("u1")["cha-check-1"]
+    assert (behind.job, behind.confirmed) == (None, False)
+    of_another_run = run_object("result", job="cha-check-2", data={meta.RESULT_KEY: "none of ours"})
+    cache.confirm("u1", "cha-check-1", [*PARTS[:3], of_another_run], behind)
+    run = cache.of("u1")["cha-check-1"]
+    assert run.confirmed
+    assert run.job is not None
+    assert (run.has_task, run.result, run.record) == (True, None, None)
+    cache.apply(PARTS[4])
+    assert not cache.of("u1")["cha-check-1"].confirmed
+
+
+def test_that_nothing_is_left_of_a_run_is_forgotten_with_the_next_list() -> None:
+    cache = RunCache()
+    cache.confirm("u1", "cha-check-1", [], None)
+    assert cache.of("u1") == {"cha-check-1": RunObjects(confirmed=True)}
+    assert cache.keys() == set()
+    cache.clear(("runner", "guardian"))
+    assert cache.of("u1") == {}
+
+
+@pytest.mark.parametrize("shown", [PARTS[0], PARTS[2]], ids=["something new", "what was there before"])
+def test_what_was_read_counts_for_nothing_where_a_watch_has_shown_something_meanwhile(shown: Object) -> None:
+    cache = RunCache()
+    cache.apply(PARTS[2])
+    before = cache.of("u1")["cha-check-1"]
+    cache.apply(shown)
+    cache.confirm("u1", "cha-check-1", PARTS, before)
+    run = cache.of("u1")["cha-check-1"]
+    assert (run.result, run.confirmed) == (None, False)
 
 
 @pytest.mark.parametrize(

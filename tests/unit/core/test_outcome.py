@@ -11,7 +11,7 @@ from firedrill.api.run import ClusterResult
 from firedrill.api.targetcluster import TargetClusterSpec
 from firedrill.api.task import Result
 from firedrill.api.verdict import Verdict
-from firedrill.core.actions import Action, DeleteRun, EnsureRun, SetControl
+from firedrill.core.actions import Action, Confirm, DeleteRun, EnsureRun, SetControl
 from firedrill.core.case import Case
 from firedrill.core.observed import JobPhase, RecordView, RunContext, RunObjects, TargetView
 from firedrill.core.outcome import REACH_GRACE, SETTLE_GRACE, judge
@@ -50,12 +50,13 @@ class Row:
 RUNNING = RunObjects(job=job(), guardian=job("g"), has_task=True)
 UNREADABLE = replace(fence(""), unreadable=True)
 ON = replace(RUNNING, record=record(RecordState.APPLIED))
+GONE = RunObjects(confirmed=True)
 LATE = DEADLINE + SETTLE_GRACE.total_seconds() + 1
 UNREACHABLE = view(reachable=False)
 
 
 def ended(record_view: RecordView | None, phase: JobPhase = JobPhase.SUCCEEDED, **more: Any) -> RunObjects:
-    return replace(RUNNING, job=job(phase=phase), record=record_view, **more)
+    return replace(RUNNING, job=job(phase=phase), record=record_view, confirmed=True, **more)
 
 
 def unsettled(run: str) -> Result:
@@ -133,7 +134,8 @@ ROWS = [
     Row("a fix that was verified and stays is told though its run ended early",
         replace(RUNNING, record=record(RecordState.KEPT)), ending="Superseded",
         verdict=Verdict.INCONCLUSIVE, reason="Superseded", says="the fix was verified before, and stays"),
-    Row("fenced before there was a Job, and nobody wants it ended any more", RunObjects(record=fence("Halted: why")),
+    Row("fenced before there was a Job, and nobody wants it ended any more",
+        RunObjects(record=fence("Halted: why"), confirmed=True),
         verdict=Verdict.INCONCLUSIVE, reason="Halted", says="ended before it began: Halted: why"),
     Row("a halt has a reason", attempted=False, ending="Halted", why="incident 7",
         verdict=Verdict.INCONCLUSIVE, reason="Halted", says="Halted: incident 7"),
@@ -188,10 +190,20 @@ ROWS = [
         verdict=Verdict.INCONCLUSIVE, reason="Timeout"),
     Row("past the deadline, a check that hangs is left to its own limit", RunObjects(job=job(), has_task=True),
         kind=DRIFT_CHECK, at=DEADLINE + 1, verdict=Verdict.INCONCLUSIVE, reason="Timeout"),
+    # result_unseen
+    Row("Job ended, its result may only not be seen yet", RunObjects(job=job(phase=JobPhase.SUCCEEDED), has_task=True),
+        kind=DRIFT_CHECK, note="running", actions=(Confirm,)),
+    Row("Job failed with the fault on, its result may only not be seen yet",
+        replace(ended(record(), JobPhase.FAILED), confirmed=False), note="running", actions=(Confirm,)),
+    Row("Job ended past the deadline: a result counts before all else",
+        RunObjects(job=job(phase=JobPhase.SUCCEEDED), has_task=True), kind=DRIFT_CHECK, at=DEADLINE + 1,
+        note="running", actions=(Confirm,)),
     # runner_failed
     Row("Job failed, read-only", RunObjects(job=job(phase=JobPhase.FAILED, message="BackoffLimitExceeded: x"),
-        has_task=True), kind=DRIFT_CHECK, verdict=Verdict.ERROR, reason="RunnerFailed", says="BackoffLimitExceeded"),
-    Row("Job succeeded without a result", RunObjects(job=job(phase=JobPhase.SUCCEEDED), has_task=True),
+        has_task=True, confirmed=True),
+        kind=DRIFT_CHECK, verdict=Verdict.ERROR, reason="RunnerFailed", says="BackoffLimitExceeded"),
+    Row("Job succeeded without a result",
+        RunObjects(job=job(phase=JobPhase.SUCCEEDED), has_task=True, confirmed=True),
         kind=DRIFT_CHECK, verdict=Verdict.ERROR, reason="ResultMissing"),
     Row("Job failed with the fault on", ended(record(), JobPhase.FAILED), note="undoing", actions=(SetControl,)),
     Row("Job failed before it claimed: it is fenced", ended(None, JobPhase.FAILED), note="undoing",
@@ -199,16 +211,21 @@ ROWS = [
     Row("Job failed, undone by the guardian", ended(record(RecordState.UNDONE), JobPhase.FAILED),
         verdict=Verdict.ERROR, reason="RunnerFailed"),
     # job_lost
-    Row("Job deleted by someone, fault on", replace(ON, job=None), note="undoing", actions=(SetControl,)),
-    Row("Job deleted by someone, undone", replace(RUNNING, job=None, record=record(RecordState.UNDONE)),
+    Row("a record without a Job: its Job may only not be seen yet", replace(ON, job=None), note="running",
+        actions=(Confirm,)),
+    Row("Job deleted by someone, fault on", replace(ON, job=None, confirmed=True), note="undoing",
+        actions=(SetControl,)),
+    Row("Job deleted by someone, undone",
+        replace(RUNNING, job=None, record=record(RecordState.UNDONE), confirmed=True),
         verdict=Verdict.ERROR, reason="JobLost"),
-    Row("Job and record deleted by someone: not begun again, nor fenced", RunObjects(), told=True,
+    Row("Job and record deleted by someone: not begun again, nor fenced", GONE, told=True,
         note="waiting, the record j-record is gone"),
-    Row("Job and record deleted by someone, nobody writes it again", RunObjects(), told=True, at=LATE,
+    Row("Job and record deleted by someone, nobody writes it again", GONE, told=True, at=LATE,
         verdict=Verdict.ERROR, reason="UndoNotVerified", settled=False, says="the record j-record is gone"),
-    Row("a fence in the place of a record shows nothing", RunObjects(job=job(phase=JobPhase.FAILED), record=fence()),
+    Row("a fence in the place of a record shows nothing",
+        RunObjects(job=job(phase=JobPhase.FAILED), record=fence(), confirmed=True),
         told=True, note="waiting, the record j-record is gone"),
-    Row("Job and record deleted by someone after all was seen undone", RunObjects(), told=True, undone=True,
+    Row("Job and record deleted by someone after all was seen undone", GONE, told=True, undone=True,
         verdict=Verdict.ERROR, reason="JobLost"),
     # incomplete
     Row("nothing there", RunObjects(), note="starting", actions=(EnsureRun,)),
