@@ -17,7 +17,7 @@ from firedrill.clusters.errors import Conflict
 from firedrill.runner.context import RunContext
 from firedrill.runner.ports import Object
 from firedrill.runner.retry import retry
-from firedrill.runner.simulating import nodes, place, watch_over
+from firedrill.runner.simulating import faking, nodes, place, watch_over
 from firedrill.runner.simulating.applying import Applied, Applier
 from firedrill.runner.simulating.life import Life, see_life
 from firedrill.runner.simulating.readiness import Readiness, readiness
@@ -56,6 +56,7 @@ async def build(context: RunContext, spec: SimulationSpec, plan: Plan) -> Built:
     made = world.build(spec, plan, task.name, namespace, images)
     wanted = [service.name for service in plan.graph.services if service.replicas]
     applier = Applier(context.client, context.clock, namespace)
+    await faking.stand(context, claimed, plan.faked_nodes)
     await nodes.offer(context, claimed, plan.extended_resources)
     applied = await applier.apply([*made.base, *made.services])
     pruned = await applier.prune(made.objects)
