@@ -1,5 +1,5 @@
-// Command simulator is every part of a simulated industry: its services, the load on them, the server of their flags and the recorder
-// of their telemetry.
+// Command simulator is every part of a simulated industry: its services, the load on them, the server of their flags, the recorder
+// of their telemetry and the multiplexer that serves for pods that are faked.
 package main
 
 import (
@@ -14,11 +14,12 @@ import (
 	"firedrill.dev/simulator/internal/config"
 	"firedrill.dev/simulator/internal/flagserver"
 	"firedrill.dev/simulator/internal/load"
+	"firedrill.dev/simulator/internal/multiplex"
 	"firedrill.dev/simulator/internal/recorder"
 	"firedrill.dev/simulator/internal/service"
 )
 
-const usage = "usage: simulator service|load|flags|recorder, configured by the JSON in " + config.Variable
+const usage = "usage: simulator service|load|flags|recorder|multiplex, configured by the JSON in " + config.Variable
 
 // garbagePercent lets the heap grow by a quarter between collections. Hundreds of these processes share a machine and each
 // allocates little: their memory matters more than the time of collecting it.
@@ -48,6 +49,8 @@ func run(arguments []string) int {
 		err = start(ctx, flagserver.Run)
 	case "recorder":
 		err = start(ctx, recorder.Run)
+	case "multiplex":
+		err = start(ctx, multiplex.Run)
 	default:
 		fmt.Fprintln(os.Stderr, usage)
 		return config.ExitCode

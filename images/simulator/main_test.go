@@ -34,6 +34,7 @@ func TestWrongConfigurationIsOneLineAndExitCode64(t *testing.T) {
 			"endpoints":[{"path":"/a","script":[{"query":{"database":"d","operation":"drop"}}]}]}`,
 			`SIM_CONFIG: endpoints[0].script[0].query.operation: the schema of d has no "drop"`},
 		"load without a rate": {[]string{"load"}, `{"name":"load"}`, "SIM_CONFIG: rate: "},
+		"multiplex":           {[]string{"multiplex"}, `{"podSelector":""}`, "SIM_CONFIG: podSelector: unknown field"},
 		"flags":               {[]string{"flags"}, `{"path":"/flags.json"}`, "SIM_CONFIG: path: unknown field"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -159,6 +159,9 @@ class Service(Model):
     resources: Resources = Field(default_factory=Resources, description="Requests and limits; else small ones.")
     labels: Labels = Field(default_factory=dict, max_length=16, description="More labels of its objects.")
     zone: DnsLabel | None = Field(default=None, description="Zone that its pods run in, where nodes are labelled.")
+    faked: bool = Field(
+        default=False, description="Its pods are on faked nodes, and one process serves for it while any of them is up."
+    )
     settings: bool = Field(default=False, description="Whether it reads the business settings of the simulation.")
     ports: list[Annotated[int, Field(ge=1024, le=65535)]] = Field(
         default_factory=list, max_length=8, description="TCP ports beside 8080 that its role listens on."

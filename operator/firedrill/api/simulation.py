@@ -56,6 +56,7 @@ class Generator(Model):
         description="BarabasiAlbert: preferential attachment. TraceLike: depth and fan-out as in traces."
     )
     services: int = Field(ge=2, le=1000, description="How many services.")
+    replicas: int = Field(default=1, ge=1, le=50, description="Pods of each.")
     links: int = Field(default=2, ge=1, le=8, description="BarabasiAlbert: callers that a new service gets.")
     depth: int = Field(default=5, ge=2, le=12, description="TraceLike: the longest chain of calls.")
 
@@ -135,6 +136,23 @@ class ExtendedResource(Model):
     per_node: int = Field(ge=0, le=1000, description="How many a node has.")
 
 
+class FakedServices(StrEnum):
+    """Which services have faked pods."""
+
+    MARKED = "Marked"
+    ALL = "All"
+
+
+class Faked(Model):
+    """Nodes that are not there, for many pods at little cost; one process serves for those that are up."""
+
+    nodes: int = Field(ge=1, le=1000, description="How many nodes.")
+    services: FakedServices = Field(
+        default=FakedServices.MARKED,
+        description="Marked: those with faked set. All: every one that needs no pod of its own.",
+    )
+
+
 class SimulationImages(Model):
     """Images, where the lab's own are not wanted."""
 
@@ -144,6 +162,7 @@ class SimulationImages(Model):
     redis: str | None = Field(default=None, max_length=512, description="Such as redis:7.")
     mqtt: str | None = Field(default=None, max_length=512, description="Such as eclipse-mosquitto:2.")
     prometheus: str | None = Field(default=None, max_length=512, description="Such as prom/prometheus.")
+    kwok: str | None = Field(default=None, max_length=512, description="Such as registry.k8s.io/kwok/kwok:v0.8.0.")
 
 
 class Telemetry(Model):
@@ -186,6 +205,7 @@ class SimulationSpec(RunSpec):
     extended_resources: list[ExtendedResource] = Field(
         default_factory=list, max_length=4, description="Resources that nodes are made to offer while it stands."
     )
+    faked: Faked | None = Field(default=None, description="Faked nodes and pods; none when absent.")
     telemetry: Telemetry = Field(default_factory=Telemetry, description="Metrics, logs, traces.")
     images: SimulationImages = Field(default_factory=SimulationImages, description="Other images.")
 

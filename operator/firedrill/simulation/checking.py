@@ -30,7 +30,7 @@ from firedrill.simulation.topology import (
 __all__ = ["RESERVED_NAMES", "check_spec", "problems"]
 
 #: Names of what every simulation has beside its graph.
-RESERVED_NAMES: Final = frozenset({"flags", "load", "prometheus", "recorder", "settings"})
+RESERVED_NAMES: Final = frozenset({"flags", "kwok", "load", "multiplexer", "prometheus", "recorder", "settings"})
 
 _MOST_CYCLES = 10
 _KAFKA_TOPIC: Final = r"[A-Za-z0-9._-]+"

@@ -41,8 +41,10 @@ def generate(generator: Generator, seed: int) -> Graph:
     rng = Random(f"{generator.model}/{seed}")  # noqa: S311 - repeatable on purpose, guards nothing
     names = [f"service-{number:03d}" for number in range(generator.services)]
     if generator.model is GeneratorModel.BARABASI_ALBERT:
-        return _graph(rng, names, _barabasi_albert(rng, names, generator.links))
-    return _graph(rng, names, _trace_like(rng, names, generator.depth))
+        draft = _barabasi_albert(rng, names, generator.links)
+    else:
+        draft = _trace_like(rng, names, generator.depth)
+    return _graph(rng, names, draft, generator.replicas)
 
 
 def _barabasi_albert(rng: Random, names: Sequence[str], links: int) -> Draft:
@@ -90,16 +92,16 @@ def _layers(names: Sequence[str], depth: int) -> list[Sequence[str]]:
     return [names[start:end] for start, end in pairwise((0, *ends))]
 
 
-def _graph(rng: Random, names: Sequence[str], draft: Draft) -> Graph:
+def _graph(rng: Random, names: Sequence[str], draft: Draft, replicas: int) -> Graph:
     entries, links, weights = draft
     arriving = dict.fromkeys(names[:entries], 1.0 / entries)
     share_of = shares(names, links, arriving, wanted_visits(weights, _BUDGET))
-    services = [_service(rng, name, call_steps(links[name], share_of)) for name in names]
+    services = [_service(rng, name, call_steps(links[name], share_of), replicas) for name in names]
     return Graph(services=services, entries=[Entry(service=name, path=PATH) for name in arriving])
 
 
-def _service(rng: Random, name: str, calls: list[Step]) -> Service:
+def _service(rng: Random, name: str, calls: list[Step], replicas: int) -> Service:
     median = timedelta(milliseconds=rng.randint(1, 4))
     latency = Latency(median=median, p99=median * rng.randint(3, 8))
     endpoint = Endpoint(path=PATH, latency=latency, response_bytes=rng.choice((128, 256, 512, 1024)), script=calls)
-    return Service(name=name, endpoints=[endpoint])
+    return Service(name=name, replicas=replicas, endpoints=[endpoint])

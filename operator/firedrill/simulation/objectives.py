@@ -13,6 +13,7 @@ from typing import Any
 
 from firedrill.api.objective import Slo
 from firedrill.api.servicegraph import Entry
+from firedrill.simulation.multiplexing import SHARED_PORT
 
 #: A page is due when two per cent of a month's budget are spent in an hour.
 _PAGE_BURN = 14.4
@@ -176,8 +177,10 @@ def _text(window: timedelta) -> str:
 
 
 def scrape_config(simulation: str, namespace: str, interval: timedelta) -> Mapping[str, Any]:
-    """What Prometheus reads: every pod of the simulation that has a port called http."""
-    pod = "__meta_kubernetes_pod"
+    """What Prometheus reads: every pod of the simulation that has a port called http.
+
+    The services that one process serves for tell themselves whose their metrics are.
+    """
     return {
         "global": {
             "scrape_interval": _text(interval),
@@ -186,20 +189,22 @@ def scrape_config(simulation: str, namespace: str, interval: timedelta) -> Mappi
         },
         "rule_files": ["/etc/prometheus/rules.yaml"],
         "scrape_configs": [
-            {
-                "job_name": "services",
-                "kubernetes_sd_configs": [{"role": "pod", "namespaces": {"names": [namespace]}}],
-                "relabel_configs": [
-                    {
-                        "source_labels": [f"{pod}_label_app_kubernetes_io_part_of"],
-                        "regex": simulation,
-                        "action": "keep",
-                    },
-                    {"source_labels": [f"{pod}_container_port_name"], "regex": "http", "action": "keep"},
-                    {"source_labels": [f"{pod}_label_app"], "target_label": "service"},
-                    {"source_labels": [f"{pod}_name"], "target_label": "pod"},
-                    {"source_labels": [f"{pod}_node_name"], "target_label": "node"},
-                ],
-            }
+            _job("services", simulation, namespace, "http"),
+            {**_job("shared", simulation, namespace, SHARED_PORT), "honor_labels": True},
+        ],
+    }
+
+
+def _job(name: str, simulation: str, namespace: str, port_name: str) -> Mapping[str, Any]:
+    pod = "__meta_kubernetes_pod"
+    return {
+        "job_name": name,
+        "kubernetes_sd_configs": [{"role": "pod", "namespaces": {"names": [namespace]}}],
+        "relabel_configs": [
+            {"source_labels": [f"{pod}_label_app_kubernetes_io_part_of"], "regex": simulation, "action": "keep"},
+            {"source_labels": [f"{pod}_container_port_name"], "regex": port_name, "action": "keep"},
+            {"source_labels": [f"{pod}_label_app"], "target_label": "service"},
+            {"source_labels": [f"{pod}_name"], "target_label": "pod"},
+            {"source_labels": [f"{pod}_node_name"], "target_label": "node"},
         ],
     }

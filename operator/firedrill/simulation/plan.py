@@ -10,7 +10,7 @@ from firedrill.api.errors import InvalidInput, describe
 from firedrill.api.objective import Slo
 from firedrill.api.servicegraph import Graph, Service
 from firedrill.api.simulation import ExtendedResource, Load, Override, SimulationSpec
-from firedrill.simulation import generators, industries
+from firedrill.simulation import faked, generators, industries
 from firedrill.simulation.checking import check_spec, problems
 
 
@@ -23,6 +23,7 @@ class Plan:
     settings: dict[str, str] = field(default_factory=dict)
     load: Load = field(default_factory=Load)
     extended_resources: Sequence[ExtendedResource] = ()
+    faked_nodes: int = 0
 
 
 def parse_graph(text: str, place: str) -> Graph:
@@ -41,9 +42,10 @@ def make_plan(spec: SimulationSpec, referenced: str = "") -> Plan:
     Raises InvalidInput that names every place that is wrong.
     """
     base = _base(spec, referenced)
-    graph = _overridden(base.graph, spec.overrides)
+    graph = faked.chosen(_overridden(base.graph, spec.overrides), spec.faked)
     slos = spec.slos or base.slos
     found = problems(graph) or check_spec(base.graph, slos, spec.flags, spec.overrides)
+    found = found or faked.problems(graph, spec.faked, spec.flags)
     if found:
         raise InvalidInput("; ".join(found))
     given = spec.model_fields_set
@@ -53,6 +55,7 @@ def make_plan(spec: SimulationSpec, referenced: str = "") -> Plan:
         {**base.settings, **spec.settings},
         spec.load if "load" in given else base.load,
         spec.extended_resources or base.extended_resources,
+        spec.faked.nodes if spec.faked else 0,
     )
 
 

@@ -11,8 +11,8 @@ DATA: Final = "/data"
 #: What all its files together may take on the node's disk, and the room that segments being written need beside.
 MAX_BYTES: Final = 1 << 30
 _VOLUME: Final = "1280Mi"
-_RESOURCES: Final[Object] = {"requests": {"cpu": "20m", "memory": "40Mi"}, "limits": {"memory": "96Mi"}}
-_GO_MEMORY: Final = "72MiB"
+#: In MiB: what suffices for this many services, and what each further one takes, as its objects are remembered.
+_MEMORY, _SERVICES, _MEMORY_OF_SERVICE = 96, 200, 0.15
 
 _READ: Final = ["get", "list", "watch"]
 _RULES: Final[list[Object]] = [
@@ -25,7 +25,13 @@ _RULES: Final[list[Object]] = [
 
 
 def recorder(
-    simulation: str, namespace: str, image: str, retention: timedelta, *, max_bytes: int = MAX_BYTES
+    simulation: str,
+    namespace: str,
+    image: str,
+    retention: timedelta,
+    *,
+    services: int = 0,
+    max_bytes: int = MAX_BYTES,
 ) -> list[Object]:
     """A Deployment of one recorder, its Service, and its right to read what it records in its own namespace.
 
@@ -53,11 +59,14 @@ def recorder(
                 "ports": [{"name": "http", "port": HTTP_PORT, "targetPort": "http"}],
             },
         },
-        _deployment(meta, namespace, image, retention, max_bytes),
+        _deployment(meta, namespace, image, retention, services, max_bytes),
     ]
 
 
-def _deployment(meta: Object, namespace: str, image: str, retention: timedelta, max_bytes: int) -> Object:
+def _deployment(
+    meta: Object, namespace: str, image: str, retention: timedelta, services: int, max_bytes: int
+) -> Object:
+    memory = _MEMORY + round(_MEMORY_OF_SERVICE * max(0, services - _SERVICES))
     config = {
         "namespace": namespace,
         "retention": retention.total_seconds(),
@@ -71,14 +80,14 @@ def _deployment(meta: Object, namespace: str, image: str, retention: timedelta, 
         "args": ["recorder"],
         "env": [
             {"name": "SIM_CONFIG", "value": json.dumps(config, sort_keys=True)},
-            {"name": "GOMEMLIMIT", "value": _GO_MEMORY},
+            {"name": "GOMEMLIMIT", "value": f"{memory * 3 // 4}MiB"},
             {"name": "GOMAXPROCS", "value": "2"},
         ],
         "ports": [{"name": "http", "containerPort": HTTP_PORT}],
         "readinessProbe": _probe("/readyz", 10),
         "livenessProbe": {**_probe("/healthz", 30), "failureThreshold": 4},
         "startupProbe": {**_probe("/healthz", 1), "failureThreshold": 300},
-        "resources": _RESOURCES,
+        "resources": {"requests": {"cpu": "20m", "memory": "40Mi"}, "limits": {"memory": f"{memory}Mi"}},
         "securityContext": container_security(),
         "volumeMounts": [{"name": "data", "mountPath": DATA}],
     }

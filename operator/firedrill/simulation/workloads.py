@@ -14,10 +14,14 @@ from firedrill.simulation.labels import (
     metadata,
     pod_security,
 )
+from firedrill.simulation.multiplexing import MULTIPLEXER, SHARED_PORT, on_faked_node
 from firedrill.simulation.roles import ports_of
 
 FLAGS_KEY = "flags.json"
 _SERVICE_RESOURCES = {"requests": {"cpu": "3m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}}
+_FOLLOW = ["get", "list", "watch"]
+#: In MiB, and for each service that it serves for.
+_MULTIPLEXER_MEMORY, _MEMORY_OF_FAKED = 64, 0.75
 
 
 class Workloads:
@@ -31,13 +35,7 @@ class Workloads:
 
     def service(self, service: Service, config: str, *, database: bool) -> list[Object]:
         """Deployment and Service, and the autoscaler where one is asked for."""
-        environment: list[Object] = []
-        if database:
-            reference = {"name": self._password_secret, "key": "password"}
-            environment.append({"name": "PGPASSWORD", "valueFrom": {"secretKeyRef": reference}})
-        volumes: dict[str, Object] = {}
-        if service.settings:
-            volumes["settings"] = {"mountPath": "/etc/settings", "volume": {"configMap": {"name": "settings"}}}
+        environment, volumes = self._needs(database=database, settings=service.settings)
         resources = service.resources.model_dump(exclude_defaults=True) or _SERVICE_RESOURCES
         deployment = self._deployment(
             service.name,
@@ -57,6 +55,67 @@ class Workloads:
             made.append(self._autoscaler(service.name, service.autoscaling))
         return made
 
+    def _needs(self, *, database: bool, settings: bool) -> tuple[list[Object], dict[str, Object]]:
+        """Environment and volumes of what asks databases and reads the settings."""
+        reference = {"name": self._password_secret, "key": "password"}
+        environment: list[Object] = [{"name": "PGPASSWORD", "valueFrom": {"secretKeyRef": reference}}]
+        volumes = {"settings": {"mountPath": "/etc/settings", "volume": {"configMap": {"name": "settings"}}}}
+        return environment if database else [], volumes if settings else {}
+
+    def faked_service(self, service: Service, config: str, port: int) -> list[Object]:
+        """Deployment of pods that are faked, and the Service that leads to the multiplexer's port for them."""
+        made = self._deployment(
+            service.name,
+            "service",
+            config,
+            resources=service.resources.model_dump(exclude_defaults=True) or _SERVICE_RESOURCES,
+            replicas=service.replicas,
+            more=service.labels,
+            zone=service.zone,
+        )
+        return [
+            on_faked_node(made, port),
+            self._service(service.name, (), service.labels, selected=MULTIPLEXER, target=port),
+        ]
+
+    def multiplexer(self, services: Sequence[Service], *, database: bool) -> list[Object]:
+        """What serves for these services while any of their pods is up, and its right to see which are."""
+        environment, volumes = self._needs(database=database, settings=any(each.settings for each in services))
+        memory = _MULTIPLEXER_MEMORY + round(_MEMORY_OF_FAKED * len(services))
+        config = {"name": MULTIPLEXER, "simulation": self._simulation, "flagsConfigMap": "flags"}
+        server = self._deployment(
+            MULTIPLEXER,
+            "multiplex",
+            json.dumps(config, sort_keys=True),
+            resources={"requests": {"cpu": "100m", "memory": f"{memory // 2}Mi"}, "limits": {"memory": f"{memory}Mi"}},
+            replicas=1,
+            environment=[*environment, {"name": "GOMEMLIMIT", "value": f"{memory * 9 // 10}MiB"}],
+            volumes=volumes,
+            account=MULTIPLEXER,
+            port_name=SHARED_PORT,
+        )
+        # Two at once would each count a part of the requests.
+        server["spec"]["strategy"] = {"type": "Recreate"}
+        flags = {"resources": ["configmaps"], "resourceNames": ["flags"]}
+        rules = [{"apiGroups": [""], **each, "verbs": _FOLLOW} for each in ({"resources": ["pods"]}, flags)]
+        return [*self._account(MULTIPLEXER, rules), server]
+
+    def _account(self, name: str, rules: Sequence[Object]) -> list[Object]:
+        """A service account with rights in the namespace."""
+        meta = metadata(self._simulation, name, self._namespace)
+        rbac = "rbac.authorization.k8s.io"
+        return [
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta},
+            {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": meta, "rules": list(rules)},
+            {
+                "apiVersion": f"{rbac}/v1",
+                "kind": "RoleBinding",
+                "metadata": meta,
+                "roleRef": {"apiGroup": rbac, "kind": "Role", "name": name},
+                "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": self._namespace}],
+            },
+        ]
+
     def load(self, config: str) -> list[Object]:
         """The load generator."""
         resources = {"requests": {"cpu": "20m", "memory": "24Mi"}, "limits": {"memory": "256Mi"}}
@@ -65,7 +124,6 @@ class Workloads:
     def flags(self, flags: Sequence[Flag]) -> list[Object]:
         """The flags, the server that tells services of them, and its right to follow them."""
         found = [flag.model_dump(mode="json", by_alias=True) for flag in flags]
-        account = metadata(self._simulation, "flags", self._namespace)
         server = self._deployment(
             "flags",
             "flags",
@@ -79,20 +137,7 @@ class Workloads:
         rule = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["flags"]}
         return [
             self.config_map("flags", {FLAGS_KEY: json.dumps({"flags": found}, sort_keys=True)}),
-            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account},
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1",
-                "kind": "Role",
-                "metadata": account,
-                "rules": [{**rule, "verbs": ["get", "list", "watch"]}],
-            },
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1",
-                "kind": "RoleBinding",
-                "metadata": account,
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "flags"},
-                "subjects": [{"kind": "ServiceAccount", "name": "flags", "namespace": self._namespace}],
-            },
+            *self._account("flags", [{**rule, "verbs": _FOLLOW}]),
             server,
             self._service("flags", (), {}, port_name="flags"),
         ]
@@ -102,14 +147,23 @@ class Workloads:
         made = metadata(self._simulation, name, self._namespace)
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": made, "data": dict(data)}
 
-    def _service(self, name: str, ports: Sequence[int], more: Mapping[str, str], *, port_name: str = "http") -> Object:
-        listed: list[Object] = [{"name": port_name, "port": HTTP_PORT, "targetPort": port_name}]
+    def _service(
+        self,
+        name: str,
+        ports: Sequence[int],
+        more: Mapping[str, str],
+        *,
+        port_name: str = "http",
+        selected: str = "",
+        target: int | None = None,
+    ) -> Object:
+        listed: list[Object] = [{"name": port_name, "port": HTTP_PORT, "targetPort": target or port_name}]
         listed += [{"name": f"tcp-{port}", "port": port, "targetPort": port} for port in ports]
         return {
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": metadata(self._simulation, name, self._namespace, dict(more)),
-            "spec": {"selector": {"app": name}, "ports": listed},
+            "spec": {"selector": {"app": selected or name}, "ports": listed},
         }
 
     def _autoscaler(self, name: str, wanted: Autoscaling) -> Object:

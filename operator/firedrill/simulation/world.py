@@ -12,8 +12,9 @@ import yaml
 
 from firedrill.api.servicegraph import BrokerKind
 from firedrill.api.simulation import WHOLE_NUMBER, Load, SimulationSpec
-from firedrill.simulation import components, objectives
+from firedrill.simulation import components, faked_nodes, objectives
 from firedrill.simulation.labels import HTTP_PORT, Object, labels
+from firedrill.simulation.multiplexing import ports_for
 from firedrill.simulation.plan import Plan
 from firedrill.simulation.recorder import recorder
 from firedrill.simulation.roles import role_of
@@ -36,6 +37,7 @@ class Images:
     redis: str
     mqtt: str
     prometheus: str
+    kwok: str
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class World:
 def images_of(spec: SimulationSpec, simulator: str, component: str) -> Images:
     """The images of a spec; what it names none for comes from the two defaults."""
     given = spec.images.model_dump(exclude_none=True)
-    names = ("kafka", "postgres", "redis", "mqtt", "prometheus")
+    names = ("kafka", "postgres", "redis", "mqtt", "prometheus", "kwok")
     return Images(simulator=given.get("simulator", simulator), **{name: given.get(name, component) for name in names})
 
 
@@ -67,9 +69,17 @@ def build(spec: SimulationSpec, plan: Plan, name: str, namespace: str, images: I
     settings = {key: setting(value) for key, value in plan.settings.items()}
     base.append(workloads.config_map("settings", {"settings.json": json.dumps(settings, sort_keys=True)}))
     services: list[Object] = []
+    faked = [service for service in plan.graph.services if service.faked]
+    if faked:
+        base += workloads.multiplexer(faked, database=bool(plan.graph.databases))
+        base += faked_nodes.controller(name, namespace, images.kwok)
+    ports = ports_for(service.name for service in faked)
     load = workloads.load(_load(spec, plan, name)) if plan.graph.entries else []
     for service in plan.graph.services:
         config = runtime.of(service)
+        if service.faked:
+            services += workloads.faked_service(service, config, ports[service.name])
+            continue
         made = workloads.service(service, config, database=bool(json.loads(config)["databases"]))
         (load if role_of(service).drives else services).extend(made)
     return World([_at(namespace, each) for each in base], services, load)
@@ -111,7 +121,8 @@ def _components(spec: SimulationSpec, plan: Plan, name: str, namespace: str, ima
     made += components.prometheus(
         PROMETHEUS, images.prometheus, namespace, scrape, rules, spec.telemetry.retention, labels(name, PROMETHEUS)
     )
-    return made + recorder(name, namespace, images.simulator, spec.telemetry.retention)
+    services = len(graph.services)
+    return made + recorder(name, namespace, images.simulator, spec.telemetry.retention, services=services)
 
 
 def _load(spec: SimulationSpec, plan: Plan, name: str) -> str:

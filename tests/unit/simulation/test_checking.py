@@ -149,7 +149,7 @@ SCRIPT = "services.0.endpoints.0.script"
         ("databases.1.name", "kafka", "databases[1].name: the name kafka is already brokers[0].name"),
         ("services.5.name", "ca", "services[5].name: the name ca is already services[4].name"),
         ("services.5.name", "prometheus",
-         "services[5].name: prometheus is reserved, as are flags, load, recorder, settings"),
+         "services[5].name: prometheus is reserved, as are flags, kwok, load, multiplexer, recorder, settings"),
         ("services.1.endpoints.+", {"path": "/ledger"},
          "services[1].endpoints[1].path: path /ledger is already services[1].endpoints[0].path"),
         ("services.1.endpoints.+", {"path": "/metrics"},

@@ -121,6 +121,14 @@ def test_trace_like_has_most_services_near_the_entries_and_a_few_that_call_many(
     assert fan_out[0] > 5 * fan_out[len(fan_out) // 2]
 
 
+def test_each_service_has_the_replicas_that_are_asked_and_nothing_else_changes() -> None:
+    one, three = (
+        generate(Generator(model=GeneratorModel.TRACE_LIKE, services=30, replicas=replicas), 7) for replicas in (1, 3)
+    )
+    assert {service.replicas for service in three.services} == {3}
+    assert [service.model_copy(update={"replicas": 1}) for service in three.services] == one.services
+
+
 def test_shares_give_each_service_the_visits_that_are_wanted() -> None:
     links = {"a": ["b", "c"], "b": ["c"]}
     found = shares(["a", "b", "c"], links, {"a": 1.0}, {"b": 0.5, "c": 0.3})

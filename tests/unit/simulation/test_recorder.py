@@ -4,6 +4,8 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from firedrill.simulation.recorder import recorder
 
 
@@ -42,3 +44,12 @@ def test_it_keeps_its_records_on_a_volume_with_a_limit_above_its_own() -> None:
     limit = pod["volumes"][0]["emptyDir"]["sizeLimit"]
     assert int(limit.removesuffix("Mi")) << 20 > config["maxBytes"]
     assert container["securityContext"]["readOnlyRootFilesystem"]
+
+
+@pytest.mark.parametrize(("services", "limit"), [(12, 96), (200, 96), (1000, 216)])
+def test_it_has_memory_for_the_objects_of_many_services(services: int, limit: int) -> None:
+    made = {each["kind"]: each for each in recorder("b", "f", "i", timedelta(hours=6), services=services)}
+    container = made["Deployment"]["spec"]["template"]["spec"]["containers"][0]
+    assert container["resources"]["limits"]["memory"] == f"{limit}Mi"
+    (own,) = (each["value"] for each in container["env"] if each["name"] == "GOMEMLIMIT")
+    assert int(own.removesuffix("MiB")) < limit

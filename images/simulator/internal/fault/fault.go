@@ -37,15 +37,24 @@ func New(set *flags.Set, ready *readiness.Registry, audit *prometheus.CounterVec
 
 // Run follows the flags until ctx is done.
 func (f *Faults) Run(ctx context.Context) {
-	var group sync.WaitGroup
-	for name, act := range map[string]func(context.Context, float64){
+	f.follow(ctx, map[string]func(context.Context, float64){
 		flags.HighCPU:    burn,
 		flags.ManualGC:   f.stopTheWorld,
 		flags.MemoryLeak: leak,
 		flags.DiskFill:   f.fill,
 		flags.LogStorm:   f.storm,
 		flags.AuditFlood: f.flood,
-	} {
+	})
+}
+
+// RunShared is Run without the flags by which other services in the same process would suffer.
+func (f *Faults) RunShared(ctx context.Context) {
+	f.follow(ctx, map[string]func(context.Context, float64){flags.LogStorm: f.storm, flags.AuditFlood: f.flood})
+}
+
+func (f *Faults) follow(ctx context.Context, acts map[string]func(context.Context, float64)) {
+	var group sync.WaitGroup
+	for name, act := range acts {
 		group.Go(func() { f.flags.While(ctx, name, act) })
 	}
 	group.Wait()

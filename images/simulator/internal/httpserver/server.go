@@ -34,6 +34,9 @@ const (
 	maxHeaderBytes    = 16 << 10
 )
 
+// ErrKilled as the cause of the end of a server's context ends it at once: connections are closed, requests in flight are lost.
+var ErrKilled = errors.New("killed")
+
 // Options of a server.
 type Options struct {
 	// Address is host:port; empty means :8080.
@@ -45,8 +48,10 @@ type Options struct {
 	Flags     *flags.Set
 	Readiness *readiness.Registry
 	Registry  *prometheus.Registry
-	Tracer    *trace.Tracer
-	Log       *slog.Logger
+	// Shown is what /metrics shows; nil means what Registry holds.
+	Shown  prometheus.Gatherer
+	Tracer *trace.Tracer
+	Log    *slog.Logger
 }
 
 // Server is the HTTP server of a process.
@@ -70,7 +75,11 @@ func New(options Options) *Server {
 		requests: metrics.Counter(options.Registry, "http_requests_total", "Requests answered.", "route", "code"),
 		duration: metrics.Histogram(options.Registry, "http_request_duration_seconds", "Time to answer a request.", metrics.Buckets, "route"),
 	}
-	server.mux.Handle("/metrics", promhttp.HandlerFor(options.Registry, promhttp.HandlerOpts{
+	var shown prometheus.Gatherer = options.Registry
+	if options.Shown != nil {
+		shown = options.Shown
+	}
+	server.mux.Handle("/metrics", promhttp.HandlerFor(shown, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(options.Log.Handler(), slog.LevelError), DisableCompression: true,
 	}))
 	server.mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -100,7 +109,8 @@ func (s *Server) RequireTLS() { s.requireTLS = true }
 // Handler is what the server answers with, for other listeners and for tests.
 func (s *Server) Handler() http.Handler { return s.mux }
 
-// Run listens and serves until ctx is done; then it stops being ready, finishes the requests in flight and returns.
+// Run listens and serves until ctx is done; then it stops being ready, finishes the requests in flight and returns. With
+// ErrKilled as the cause it does not wait for them.
 func (s *Server) Run(ctx context.Context) error {
 	address := s.Address
 	if address == "" {
@@ -131,6 +141,9 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	case <-ctx.Done():
 	}
 	s.Readiness.Drain()
+	if errors.Is(context.Cause(ctx), ErrKilled) {
+		return server.Close()
+	}
 	time.Sleep(lameDuck)
 	limited, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()

@@ -146,6 +146,9 @@ func (p *pods) see(pod *podObject, first string) {
 		p.known[uid] = now
 		p.append(now)
 	}
+	if pod.Metadata.faked() {
+		return
+	}
 	for _, container := range append(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses...) {
 		p.logs.update(p.ctx, logRecord{
 			Service: now.Service, Pod: now.Pod, Container: container.Name, UID: uid,

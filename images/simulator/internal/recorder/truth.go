@@ -35,6 +35,9 @@ type metadata struct {
 	ManagedFields     []managedField    `json:"managedFields"`
 }
 
+// faked tells whether a pod is on a faked node: nobody writes a log there.
+func (m *metadata) faked() bool { return m.Labels["kwok.x-k8s.io/node"] == "fake" }
+
 // service is the part of the simulation that an object belongs to.
 func (m *metadata) service() string {
 	if name := m.Labels["app"]; name != "" {

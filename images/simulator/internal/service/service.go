@@ -28,12 +28,37 @@ import (
 	"firedrill.dev/simulator/internal/trust"
 )
 
+// host is what a service runs in.
+type host struct {
+	registry *prometheus.Registry
+	flags    *flags.Set
+	// faults follows the flags that no single request feels.
+	faults func(*fault.Faults) func(context.Context)
+	// background goes on beside the service.
+	background []func(context.Context)
+}
+
 // Run runs the service until ctx is done, and then until all it has begun is finished.
 func Run(ctx context.Context, service *config.Service) error {
-	registry := metrics.New()
+	registry, set := metrics.New(), flags.NewSet()
 	log := logs.New(os.Stdout, service.Name, registry)
+	own := host{registry: registry, flags: set, faults: func(f *fault.Faults) func(context.Context) { return f.Run }}
+	if service.FlagsURL != "" {
+		own.background = append(own.background, flags.NewClient(service.FlagsURL, service.Name, set, log).Run)
+	}
+	return runIn(ctx, service, own, log)
+}
+
+// RunShared is Run in a process that other services run in too: flags come from a set that the caller keeps, those that
+// would make the whole process suffer are not obeyed, and the registry holds nothing of the process.
+func RunShared(ctx context.Context, service *config.Service, set *flags.Set, registry *prometheus.Registry) error {
+	shared := host{registry: registry, flags: set, faults: func(f *fault.Faults) func(context.Context) { return f.RunShared }}
+	return runIn(ctx, service, shared, logs.New(os.Stdout, service.Name, registry))
+}
+
+func runIn(ctx context.Context, service *config.Service, in host, log *slog.Logger) error {
+	registry, set := in.registry, in.flags
 	tracer, exporter := newTracer(service, registry, log)
-	set := flags.NewSet()
 	ready := readiness.New(registry)
 	dependencies, err := dependency.New(service, set, ready, registry, tracer, log)
 	if err != nil {
@@ -63,14 +88,11 @@ func Run(ctx context.Context, service *config.Service) error {
 	if err != nil {
 		return err
 	}
-	background := []func(context.Context){ready.Run, rt.Settings.Run, dependencies.Run, fault.New(set, ready, audit, log).Run}
+	background := append(in.background, ready.Run, rt.Settings.Run, dependencies.Run, in.faults(fault.New(set, ready, audit, log)))
 	if authority != "" {
 		roots := trust.NewRoots(authority, log)
 		peers.SetTLS(roots.Client())
 		background = append(background, roots.Run)
-	}
-	if service.FlagsURL != "" {
-		background = append(background, flags.NewClient(service.FlagsURL, service.Name, set, log).Run)
 	}
 	if exporter != nil {
 		background = append(background, exporter.Run)

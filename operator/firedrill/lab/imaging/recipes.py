@@ -29,6 +29,7 @@ ENVIRONMENT = {
     "HOME": "/tmp",  # noqa: S108 - of the container
 }
 POSTGRES_PROGRAMS = "/usr/lib/postgresql/15/bin"
+KWOK_PACKAGE = "sigs.k8s.io/kwok/cmd/kwok"
 PROMETHEUS_PACKAGE = "github.com/prometheus/prometheus/cmd/prometheus"
 # Discovery in clouds and in other systems than Kubernetes makes four fifths of the program.
 PROMETHEUS_TAGS = ("netgo", "remove_all_sd", "enable_kubernetes_sd")
@@ -133,16 +134,21 @@ def model_server(sources: Sources, log: Path) -> Image:
 
 
 def components(sources: Sources, log: Path) -> Image:
-    """Kafka, PostgreSQL, Redis, Mosquitto and Prometheus."""
+    """Kafka, PostgreSQL, Redis, Mosquitto, Prometheus and kwok."""
     folder = ("images", "components")
     names = rootfs.packages(sources.file(*folder, "packages.txt"))
     base = rootfs.base(names, log, rootfs.left_out(sources.file(*folder, "leave-out.txt")))
     jars = jar_layer.jars(sources.file(*folder, "kafka.lock"), sources.file(*folder, "fetch.py"), "opt/kafka/libs", log)
-    module = sources.file(*folder, "prometheus")
-    program = go_layer.Program("prometheus", module, PROMETHEUS_PACKAGE, "usr/local/bin", PROMETHEUS_TAGS)
+    programs = (
+        go_layer.Program(
+            "prometheus", sources.file(*folder, "prometheus"), PROMETHEUS_PACKAGE, "usr/local/bin", PROMETHEUS_TAGS
+        ),
+        go_layer.Program("kwok", sources.file(*folder, "kwok"), KWOK_PACKAGE, "usr/local/bin"),
+    )
     path = f"{ENVIRONMENT['PATH']}:{POSTGRES_PROGRAMS}"
     environment = {"PATH": path, "HOME": ENVIRONMENT["HOME"]}
-    return Image(COMPONENTS, (base, jars, go_layer.of(program, log)), environment=environment, user=NON_ROOT)
+    layers = (base, jars, *(go_layer.of(program, log) for program in programs))
+    return Image(COMPONENTS, layers, environment=environment, user=NON_ROOT)
 
 
 def simulator(sources: Sources, log: Path) -> Image:

@@ -17,7 +17,7 @@ from firedrill.clusters.errors import Conflict
 from firedrill.runner.context import RunContext
 from firedrill.runner.ports import Object
 from firedrill.runner.retry import retry
-from firedrill.runner.simulating import explaining, nodes, place, watch_over
+from firedrill.runner.simulating import explaining, faking, nodes, place, watch_over
 from firedrill.runner.simulating.applying import COLLECTIONS, Applied, Applier
 from firedrill.runner.simulating.life import Life, see_life
 from firedrill.runner.simulating.readiness import Readiness, readiness
@@ -52,11 +52,12 @@ async def build(context: RunContext, spec: SimulationSpec, plan: Plan) -> Built:
     task, began = context.task, context.clock.now()
     namespace = spec.namespace_for(task.name)
     await nodes.check(context, plan.extended_resources)
-    await place.claim(context, namespace)
+    claimed = await place.claim(context, namespace)
     images = world.images_of(spec, _image(task.images, "simulator"), _image(task.images, "components"))
     made = world.build(spec, plan, task.name, namespace, images)
     wanted = [service.name for service in plan.graph.services if service.replicas]
     applier = Applier(context.client, context.clock, namespace)
+    await faking.stand(context, claimed, plan.faked_nodes)
     await nodes.offer(context, plan.extended_resources)
     applied = await applier.apply([*made.base, *made.services])
     pruned = await applier.prune(made.objects)

@@ -11,7 +11,7 @@ from firedrill.clusters import paths
 from firedrill.core.naming import state_name
 from firedrill.runner.context import RunContext
 from firedrill.runner.retry import retry
-from firedrill.runner.simulating import nodes, place, watch_over
+from firedrill.runner.simulating import faking, nodes, place, watch_over
 
 log = logging.getLogger(__name__)
 
@@ -35,25 +35,28 @@ async def remove(context: RunContext) -> Removed:
     await nodes.withdraw(context)
     found = await place.claimed(context)
     for namespace in found:
+        await faking.withdraw(context, namespace)
         await place.delete_if_there(context, paths.namespaces(namespace["metadata"]["name"]))
-    left = found
-    while left and context.clock.now() < context.task.deadline:
+    left, faked = found, await faking.left(context)
+    while (left or faked) and context.clock.now() < context.task.deadline:
         await context.clock.sleep(_POLL_SECONDS)
-        left = await place.claimed(context)
+        left, faked = await place.claimed(context), await faking.left(context)
     # Last: as long as these are there, something may be.
     state = state_name(watch_over.conductor_name(context.task))
-    if not left:
+    if not (left or faked):
         await nodes.forget(context)
         await place.delete_if_there(context, paths.configmaps(context.task.runner_namespace, state))
     seconds = (context.clock.now() - began).total_seconds()
-    measured = Measurement(
-        name="namespaces left", value=len(left), unit="count", limit="= 0", passed=not left, detail="seen by a list"
-    )
-    if left:
-        names = ", ".join(namespace["metadata"]["name"] for namespace in left)
-        message = f"namespace {names} is still there after {seconds:.0f} s: see its conditions"
-        return Removed(Verdict.INCONCLUSIVE, "NotGone", message, [measured])
-    return Removed(Verdict.PASSED, "Removed", f"everything was removed within {seconds:.0f} s", [measured])
+    measured = [_none("namespaces left", len(left)), _none("faked nodes left", len(faked))]
+    if left or faked:
+        names = ", ".join([*(f"namespace {each['metadata']['name']}" for each in left), *(f"node {n}" for n in faked)])
+        message = f"still there after {seconds:.0f} s, see the conditions: {names}"
+        return Removed(Verdict.INCONCLUSIVE, "NotGone", message, measured)
+    return Removed(Verdict.PASSED, "Removed", f"everything was removed within {seconds:.0f} s", measured)
+
+
+def _none(name: str, count: int) -> Measurement:
+    return Measurement(name=name, value=count, unit="count", limit="= 0", passed=not count, detail="seen by a list")
 
 
 async def _remove_conductor(context: RunContext) -> None:
