@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic.alias_generators import to_camel
 
 from firedrill.api.crd import custom_resource_definition
+from firedrill.api.faults.about import Family
+from firedrill.api.faults.union import FAULTS
 from firedrill.api.kinds import ALL_KINDS, Kind
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,6 +25,7 @@ def main() -> int:
         _write(ROOT / "helm" / "firedrill" / "files" / "crds" / f"{kind.plural}.yaml", _HEAD + text)
         schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
         _write(ROOT / "docs" / "reference" / f"{kind.name.lower()}.md", _reference(kind, schema))
+    _write(ROOT / "docs" / "reference" / "faults.md", _faults())
     return 0
 
 
@@ -48,6 +52,23 @@ def _reference(kind: Kind, schema: dict[str, Any]) -> str:
     rules = schema["spec"].get("x-kubernetes-validations", [])
     if rules:
         lines += ["## What must agree", "", *[f"- {rule['message']}" for rule in rules], ""]
+    return "\n".join(lines)
+
+
+def _faults() -> str:
+    lines = [
+        "# Faults",
+        "",
+        "Generated from the models by `make generate`. Parameters: [ChaosExperiment](chaosexperiment.md).",
+        "",
+    ]
+    for family in Family:
+        lines += [f"## Family {family.value}", ""]
+        for name, fault in FAULTS.items():
+            if fault.about.family is family:
+                lines += [f"**{to_camel(name)}** {fault.about.does}.", "", f"- hits {fault.about.hits.value}"]
+                lines += [f"- needs {fault.about.needs}"] if fault.about.needs else []
+                lines += [f"- undone: {fault.about.undone}", f"- proven by {fault.about.proven}", ""]
     return "\n".join(lines)
 
 

@@ -3,15 +3,14 @@
 from enum import StrEnum
 from typing import Any
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from firedrill.api.base import Duration, Model, parse_duration
+from firedrill.api.faults.union import Fault
 from firedrill.api.run import Labels, Name, RunSpec
 
 #: With fewer requests in a window its success rate says nothing.
 MIN_REQUESTS = 5
-
-_ONE_OF = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
 
 class HttpProbe(Model):
@@ -87,44 +86,6 @@ class PodTarget(Model):
         if self.mode is TargetMode.PERCENT and (self.value or 0) > 100:
             raise ValueError("value must be at most 100 for mode Percent")
         return self
-
-
-class PodKill(Model):
-    """Deletes the pods. Undone when their owner has as many ready pods as before."""
-
-    grace_period_seconds: int = Field(default=0, ge=0, le=300, description="Time that pods get to stop.")
-
-
-class PacketLoss(Model):
-    """Drops a share of incoming TCP packets in the pods' network namespace.
-
-    Needs a namespace whose pod security admits NET_ADMIN in ephemeral containers. The kernel ends it by
-    itself: the drop is gated by an nft set whose elements expire.
-    """
-
-    percent: int = Field(default=50, ge=1, le=100, description="Share of packets dropped.")
-    port: int = Field(ge=1, le=65535, description="TCP port of the pod whose incoming packets are dropped.")
-
-
-class Fault(Model):
-    """Exactly one fault."""
-
-    model_config = _ONE_OF
-
-    pod_kill: PodKill | None = Field(default=None, description="Delete pods.")
-    packet_loss: PacketLoss | None = Field(default=None, description="Drop packets.")
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> "Fault":
-        given = [name for name in ("pod_kill", "packet_loss") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"set exactly one of podKill, packetLoss; {len(given)} are set")
-        return self
-
-    @property
-    def family(self) -> str:
-        """The family that a TargetCluster's policy allows or not: workload or network."""
-        return "workload" if self.pod_kill is not None else "network"
 
 
 class ChaosExperimentSpec(RunSpec):

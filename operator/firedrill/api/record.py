@@ -105,7 +105,44 @@ class TemplateReplaced(ChangeBase):
     proposal: str
 
 
-Change = Annotated[PodDeleted | PacketsDropped | NamespaceCreated | TemplateReplaced, Field(discriminator="type")]
+class Edit(LenientModel):
+    """One field of an object: what was there, and what is set instead."""
+
+    path: list[str] = Field(description="Keys; [name=app] is the item of a list with that name.")
+    original: Any = None
+    was_absent: bool = False
+    value: Any = None
+    to_remove: bool = False
+
+
+class ObjectEdited(ChangeBase):
+    """Fields of an object that are set to other values; put back where they still hold ours."""
+
+    type: Literal["ObjectEdited"] = "ObjectEdited"
+    api: str
+    plural: str
+    kind: str
+    edits: list[Edit]
+    ready_before: int | None = Field(default=None, description="Ready pods of a workload before the change.")
+    marked: bool = Field(default=False, description="Whether pods of the changed template carry the run's mark.")
+    not_after: Time | None = Field(default=None, description="The change is not asked for later than this.")
+
+
+class ObjectCreated(ChangeBase):
+    """An object that is the fault as long as it exists."""
+
+    type: Literal["ObjectCreated"] = "ObjectCreated"
+    api: str
+    plural: str
+    kind: str
+    body: dict[str, Any]
+    not_after: Time | None = Field(default=None, description="It is not created later than this.")
+
+
+Change = Annotated[
+    PodDeleted | PacketsDropped | ObjectEdited | ObjectCreated | NamespaceCreated | TemplateReplaced,
+    Field(discriminator="type"),
+]
 
 
 class GuardianView(LenientModel):

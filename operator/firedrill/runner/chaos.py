@@ -21,10 +21,8 @@ from firedrill.engines.chaos.samples import Share
 from firedrill.engines.chaos.verdict import Ruling
 from firedrill.runner.context import RunContext
 from firedrill.runner.evidence import Evidence
-from firedrill.runner.faults.driver import Fault, NotInjected
-from firedrill.runner.faults.packetloss import PacketLossFault
-from firedrill.runner.faults.podkill import PodKillFault
-from firedrill.runner.faults.table import UNDO
+from firedrill.runner.faults.driver import NotInjected
+from firedrill.runner.faults.table import UNDO, fault_of
 from firedrill.runner.injecting import ClaimedByAnother, Injecting, NotBegun
 from firedrill.runner.precheck import Targets, find_targets
 from firedrill.runner.prober import Ask, HttpAsk, Prober
@@ -65,7 +63,7 @@ class _Experiment:
     def __init__(self, context: RunContext, spec: ChaosExperimentSpec, ask: Ask) -> None:
         self._context = context
         self._spec = spec
-        self._fault = _fault(context, spec)
+        self._fault = fault_of(context, spec)
         self._prober = Prober(context.clock, spec.steady_state.http.interval, ask)
         self._evidence = Evidence(context, spec, self._fault, self._prober)
         self._watch = RecordWatch(context)
@@ -94,7 +92,7 @@ class _Experiment:
         ruling = verdict.rule_before(before, self._spec.steady_state.min_success_rate)
         if ruling:
             return self._evidence.not_begun(ruling)
-        hold = self._spec.recovery_timeout if self._spec.fault.pod_kill else timedelta()
+        hold = self._spec.recovery_timeout if self._spec.fault.about.instant else timedelta()
         injecting = Injecting(self._context, self._fault, self._spec.duration, max(self._spec.duration, hold))
         try:
             await injecting.claim(await self._fault.plan(found.selected, self._context.clock.now()))
@@ -126,7 +124,7 @@ class _Experiment:
             await self._undo(ruling.message)
             return self._evidence.not_begun(ruling)
         hold_end = await self._hold()
-        reverted = await self._reverted(record)
+        reverted = await self._look(record)
         await self._undo(self._context.stop.reason or "the fault's duration was over")
         self._evidence.ended(hold_end, reverted)
         await self._after()
@@ -148,14 +146,17 @@ class _Experiment:
         self._evidence.note(f"the fault is to end: {self._context.stop.reason or 'its duration is over'}")
         return self._context.clock.now()
 
-    async def _reverted(self, record: Record) -> list[str]:
-        """Targets whose fault ended before we ended it, as far as that can be seen."""
+    async def _look(self, record: Record) -> list[str]:
+        """What is seen of the fault before we end it; targets where it ended before, as far as that can be seen."""
         clock = self._context.clock
         found = []
         try:
             for change in record.changes:
-                if await retry(clock, partial(self._fault.reverted, change), f"looking at {change.name}"):
-                    found.append(f"{change.namespace}/{change.name}")
+                look = await retry(clock, partial(self._fault.look, change), f"looking at {change.name}")
+                if look.effect:
+                    self._evidence.note(f"{change.name}: {look.effect}")
+                if look.reverted:
+                    found.append(f"{change.namespace}/{change.name}".removeprefix("/"))
         except ClusterError as error:
             # Ending the fault must not wait for this; what the probe and the kernel saw counts all the same.
             log.warning("whether somebody else ended the fault is not known: %s", error)
@@ -181,7 +182,7 @@ class _Experiment:
         now, last = self._context.clock.now(), self._context.task.deadline - _RESULT_TIME
         if self._context.stop.asked:
             return min(now + _STOPPED_LIMIT, last)
-        if self._spec.fault.pod_kill and self._evidence.injected:
+        if self._spec.fault.about.instant and self._evidence.injected:
             return min(max(now, self._evidence.last_applied + self._spec.recovery_timeout), last)
         return min(now + _UNDO_LIMIT, last)
 
@@ -196,10 +197,3 @@ class _Experiment:
             await self._context.stop.sleep(self._context.clock, _POLL_SECONDS)
         self._evidence.look_for_recovery()
         self._evidence.gave_up_watching(cut_short=end >= last)
-
-
-def _fault(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
-    if spec.fault.pod_kill is not None:
-        return PodKillFault(context.client, context.clock, spec.fault.pod_kill)
-    assert spec.fault.packet_loss is not None  # exactly one is set
-    return PacketLossFault(context.client, context.clock, context.task, spec.fault.packet_loss, spec.duration)

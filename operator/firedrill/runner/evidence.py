@@ -57,7 +57,7 @@ class Evidence:
     def applied(self, record: Record) -> None:
         """The fault is in place."""
         self._record = record
-        self.note(f"the fault is in place in {len(self._applied_times())} pods")
+        self.note(f"the fault is in place: {len(self._applied_times())} changes")
 
     @property
     def injected(self) -> bool:
@@ -95,7 +95,7 @@ class Evidence:
     def ended(self, hold_end: datetime, reverted: Sequence[str]) -> None:
         """The fault's time is over; ``reverted`` are targets where it had ended before."""
         self._reverted = reverted
-        self._during_end = hold_end if self._spec.fault.pod_kill else self.fault_end
+        self._during_end = hold_end if self._spec.fault.about.instant else self.fault_end
 
     @property
     def settled(self) -> bool:

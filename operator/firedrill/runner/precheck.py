@@ -35,7 +35,7 @@ async def find_targets(
         if labels is None:
             return permission.check(Request(task, spec, None, (), ())) or Refusal("NoTargets", "no namespace")
         matching = await retry(clock, lambda: _matching_pods(client, spec), "listing the pods")
-        selected = selection.select(spec.target, matching)
+        selected = selection.reach(spec.fault.about.hits, selection.select(spec.target, matching), matching)
         return (
             permission.check(Request(task, spec, labels, matching, selected))
             or await retry(clock, lambda: fault.precheck(selected), "checking the fault")

@@ -7,7 +7,17 @@ done, or as being done: undoing then looks at the things themselves instead of t
 from datetime import datetime, timedelta
 from typing import Final
 
-from firedrill.api.record import Change, ChangeState, PacketsDropped, PodDeleted, Record, RecordState, TemplateReplaced
+from firedrill.api.record import (
+    Change,
+    ChangeState,
+    ObjectCreated,
+    ObjectEdited,
+    PacketsDropped,
+    PodDeleted,
+    Record,
+    RecordState,
+    TemplateReplaced,
+)
 
 #: Longer than any runner takes from planning a change to asking for it.
 _LATEST_START: Final = timedelta(seconds=60)
@@ -26,7 +36,7 @@ def _presumed(change: Change, now: datetime) -> Change:
     match change:
         case TemplateReplaced():
             return change.model_copy(update={"state": ChangeState.APPLIED})
-        case PodDeleted() | PacketsDropped():
+        case PodDeleted() | PacketsDropped() | ObjectEdited() | ObjectCreated():
             update: dict[str, object] = {"not_after": now + _LATEST_START}
             if isinstance(change, PacketsDropped):
                 update["expires_at"] = None

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from firedrill.api.flag import Flag, FlagName
 from firedrill.api.servicegraph import Graph, Service
-from firedrill.api.simulation import Faked, FakedServices, Flag, FlagName
+from firedrill.api.simulation import Faked, FakedServices
 from firedrill.simulation.catalog import capped
 
 _PLAIN_ROLE: Final = "http"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from demo import HUB, SAMPLES, Demo
-from e2e_support import residues
+from e2e_residues import residues
 
 from support.background import Background
 from support.eventually import eventually

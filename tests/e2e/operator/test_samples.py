@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from demo import HUB, SAMPLES, Demo
-from e2e_support import applied, condition, residues, settled_cluster
+from e2e_residues import residues
+from e2e_support import applied, condition, settled_cluster
 
 pytestmark = pytest.mark.e2e
 
@@ -36,7 +37,7 @@ CASES = (
     Case("driftcheck-drifted", "Failed", "DriftDetected", "finance"),
     Case("modelvalidation", "Passed", "WithinLimits", "healthcare"),
     Case("modelvalidation-degraded", "Failed", "AccuracyBelowLimit", "healthcare"),
-    Case("chaos-pod-kill", "Passed", "SteadyStateHeld", "finance", UNDONE, ("recoveryTime", "podsKilled")),
+    Case("chaos-pod-kill", "Passed", "SteadyStateHeld", "finance", UNDONE, ("recoveryTime", "targetsHit")),
     Case("chaos-packet-loss", "Passed", "SteadyStateHeld", "finance", UNDONE, ("recoveryTime", "droppedPackets")),
     Case("chaos-packet-loss-strict", "Failed", "SteadyStateViolated", "finance", UNDONE, ("successRateDuring",)),
     Case("autofix", "Passed", "FixVerified", "iot", FIXED),

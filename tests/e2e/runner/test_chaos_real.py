@@ -73,7 +73,7 @@ async def test_a_killed_pod_comes_back(bench: Bench) -> None:
     result = await run.result()
     seen = values(result)
     assert (result.verdict, result.reason) == (Verdict.PASSED, "SteadyStateHeld"), told(result)
-    assert seen["podsKilled"] == 1
+    assert seen["targetsHit"] == 1
     after = {pod["metadata"]["uid"] for pod in await bench.pods("ledger")}
     assert len(before - after) == 1
     assert len(after) == 2

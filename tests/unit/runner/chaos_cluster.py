@@ -11,11 +11,13 @@ from chaos_clock import VirtualClock
 from chaos_kernel import Netns
 
 from firedrill.clusters import paths
-from firedrill.clusters.client import MERGE_PATCH, STRATEGIC_PATCH
+from firedrill.clusters.client import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from firedrill.clusters.errors import Conflict, Forbidden, Invalid, NotFound
 from firedrill.runner import netfault
+from support.jsonpatch import TestFailed, patched
 
 Object = dict[str, Any]
+_COLLECTIONS = ("pods", "configmaps", "replicasets", "controllerrevisions", "jobs")
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -31,6 +33,8 @@ class World:
         self.container_delay = 0.8
         self.replace_delay: float | None = 1.5
         self.requests: list[tuple[str, str]] = []
+        #: Called with the path of an object that was changed by a JSON Patch.
+        self.on_patch: Callable[[str], None] = lambda _path: None
         self._version = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -72,14 +76,22 @@ class World:
         return body
 
     def service(self, app: str, replicas: int, *, ns: str = "payments") -> None:
-        """A Deployment with its ReplicaSet and ready pods."""
+        """A Deployment with its ReplicaSet and ready pods, and the Service that leads to them."""
         labels = {"app": app}
-        spec = {"replicas": replicas, "selector": {"matchLabels": labels}}
-        deployment = self.put(paths.deployments(ns, app), {"kind": "Deployment", "spec": dict(spec)})
+        containers = [{"name": "app", "image": f"{app}:1"}]
+        template = {"metadata": {"labels": labels}, "spec": {"containers": containers}}
+        spec = {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "strategy": {"type": "RollingUpdate"},
+            "template": template,
+        }
+        deployment = self.put(paths.deployments(ns, app), {"kind": "Deployment", "spec": copy.deepcopy(spec)})
+        self.put(paths.path("v1", "services", ns, app), {"spec": {"selector": dict(labels), "ports": [{"port": 8080}]}})
         owner = {"kind": "Deployment", "name": app, "uid": deployment["metadata"]["uid"], "controller": True}
         replica_set = self.put(
             paths.path("apps/v1", "replicasets", ns, f"{app}-1"),
-            {"kind": "ReplicaSet", "metadata": {"ownerReferences": [owner]}, "spec": dict(spec)},
+            {"kind": "ReplicaSet", "metadata": {"ownerReferences": [owner], "labels": labels}, "spec": dict(spec)},
         )
         for number in range(replicas):
             self.pod(f"{app}-1-{number}", replica_set, labels, ns=ns)
@@ -88,6 +100,16 @@ class World:
         """Pods of an app."""
         found = self._list(paths.pods(ns), {"labelSelector": f"app={app}"})
         return found["items"]
+
+    def replica_sets(self, ns: str = "payments") -> list[Object]:
+        """ReplicaSets of a namespace, as they are stored."""
+        prefix = paths.path("apps/v1", "replicasets", ns)
+        return [item for path, item in self.objects.items() if path.rsplit("/", 1)[0] == prefix]
+
+    def selected(self, service: str, ns: str = "payments") -> list[Object]:
+        """Pods that a Service selects."""
+        terms = self.objects[paths.path("v1", "services", ns, service)]["spec"]["selector"]
+        return self._list(paths.pods(ns), {"labelSelector": ",".join(f"{k}={v}" for k, v in terms.items())})["items"]
 
     def ready(self, app: str) -> int:
         """Ready pods of an app."""
@@ -103,7 +125,7 @@ class World:
     def get(self, path: str, params: Mapping[str, str] | None) -> Object:
         if path in self.objects:
             return copy.deepcopy(self.objects[path])
-        if path.rsplit("/", 1)[1] in ("pods", "configmaps", "replicasets", "jobs"):
+        if path.rsplit("/", 1)[1] in _COLLECTIONS:
             return self._list(path, params or {})
         raise NotFound(404, "NotFound", f"{path} not found")
 
@@ -121,14 +143,26 @@ class World:
         if path.endswith("/ephemeralcontainers"):
             assert content_type == STRATEGIC_PATCH
             return self._add_container(path.removesuffix("/ephemeralcontainers"), body, dry_run)
-        assert content_type == MERGE_PATCH
         found = self.objects.get(path)
         if found is None:
             raise NotFound(404, "NotFound", f"{path} not found")
+        if content_type == JSON_PATCH:
+            return self._json_patch(path, found, body, dry_run)
+        assert content_type == MERGE_PATCH
         version = body.get("metadata", {}).get("resourceVersion")
         if version and version != found["metadata"]["resourceVersion"]:
             raise Conflict(409, "Conflict", "the object has been modified")
         return copy.deepcopy(self.put(path, _merge(found, body)))
+
+    def _json_patch(self, path: str, found: Object, operations: list[Object], dry_run: bool) -> Object:
+        try:
+            made = _without_empty(patched(found, operations))
+        except TestFailed as error:
+            raise Invalid(422, "Invalid", f"the server rejected the test: {error}") from error
+        if not dry_run:
+            self.put(path, made)
+            self.on_patch(path)
+        return copy.deepcopy(made)
 
     def delete(self, path: str, uid: str | None, grace: int | None) -> Object:
         found = self.objects.get(path)
@@ -138,7 +172,7 @@ class World:
             raise Conflict(409, "Conflict", "the uid differs")
         if grace:
             found["metadata"]["deletionTimestamp"] = "2026-07-01T12:00:00Z"
-            self._later(grace, lambda: self._gone(path, found))
+            self.later(grace, lambda: self._gone(path, found))
         else:
             self._gone(path, found)
         return {}
@@ -156,8 +190,11 @@ class World:
         if self.objects.get(path) is not found:
             return
         del self.objects[path]
-        if self.replace_delay is not None:
-            self._later(self.replace_delay, lambda: self._replace(found))
+        if "/replicasets/" in path:
+            for pod in [each for each in self.objects.values() if _owned_by(each, found)]:
+                self._gone(paths.pods(pod["metadata"]["namespace"], pod["metadata"]["name"]), pod)
+        if "/pods/" in path and self.replace_delay is not None:
+            self.later(self.replace_delay, lambda: self._replace(found))
 
     def _replace(self, pod: Object) -> None:
         """What the ReplicaSet controller does."""
@@ -168,7 +205,7 @@ class World:
             return
         name = f"{reference['name']}-n{self._version}"
         fresh = self.pod(name, owner, pod["metadata"]["labels"], ready=False, ns=ns)
-        self._later(1.0, lambda: fresh["status"]["conditions"].__setitem__(0, _ready(True)))
+        self.later(1.0, lambda: self.make_ready(fresh))
 
     def _add_container(self, path: str, body: Object, dry_run: bool) -> Object:
         pod = self.objects.get(path)
@@ -186,7 +223,7 @@ class World:
         if not same and not dry_run:
             there.append(copy.deepcopy(container))
             uid = pod["metadata"]["uid"]
-            self._later(self.container_delay, lambda: self._start_container(path, uid, container))
+            self.later(self.container_delay, lambda: self._start_container(path, uid, container))
         return {}
 
     def _start_container(self, path: str, uid: str, container: Object) -> None:
@@ -203,7 +240,16 @@ class World:
         statuses = pod["status"].setdefault("ephemeralContainerStatuses", [])
         statuses.append({"name": container["name"], "state": {"terminated": ended}})
 
-    def _later(self, seconds: float, action: Callable[[], Any]) -> None:
+    def next_number(self) -> int:
+        """A number that was not given before."""
+        self._version += 1
+        return self._version
+
+    def make_ready(self, pod: Object) -> None:
+        """Have a pod become ready."""
+        pod["status"]["conditions"][0] = _ready(True)
+
+    def later(self, seconds: float, action: Callable[[], Any]) -> None:
         async def wait() -> None:
             await self.clock.sleep(seconds)
             action()
@@ -223,6 +269,18 @@ def _merge(old: Any, new: Any) -> Any:
         else:
             merged[key] = _merge(merged.get(key), value)
     return merged
+
+
+def _without_empty(body: Any) -> Any:
+    """An API server does not store empty maps."""
+    if isinstance(body, dict):
+        return {key: _without_empty(value) for key, value in body.items() if value != {}}
+    return [_without_empty(each) for each in body] if isinstance(body, list) else body
+
+
+def _owned_by(each: Object, owner: Object) -> bool:
+    references = each["metadata"].get("ownerReferences") or []
+    return any(reference.get("uid") == owner["metadata"]["uid"] for reference in references)
 
 
 def _ready(ready: bool) -> Object:

@@ -1,15 +1,18 @@
 """One run in a world: the runner's and the guardian's process, their pods and Jobs, and the system under test."""
 
 import asyncio
+import copy
 import random
 from datetime import timedelta
 from typing import Any
 
 from chaos_clock import T0, VirtualClock
 from chaos_cluster import World
+from chaos_deployments import follow
 from chaos_process import Killed, Process
 
 from firedrill.api.base import format_time
+from firedrill.api.faults.about import Family
 from firedrill.api.record import Control, Record
 from firedrill.api.task import Result, Task
 from firedrill.clusters import paths
@@ -22,9 +25,24 @@ JOB = "cha-loss-0123456789ab"
 RUN = "abc1234567"
 RECORD_PATH = paths.configmaps("firedrill", f"{JOB}-record")
 Object = dict[str, Any]
+_RECOVERS_IN = 4.0
 
 PACKET_LOSS: Object = {"packetLoss": {"percent": 60, "port": 8080}}
 POD_KILL: Object = {"podKill": {}}
+SCALE: Object = {"scale": {"replicas": 0}}
+IMAGE_BREAK: Object = {"imageBreak": {}}
+WRONG_SELECTOR: Object = {"wrongSelector": {"service": "ledger"}}
+PDB_BLOCK: Object = {"pdbBlock": {}}
+#: One of each way to undo: a kernel that forgets, an owner that replaces, fields that are put back (of an object, of
+#: a template with all that was made of it), an object that is deleted.
+FAULTS = {
+    "packet-loss": PACKET_LOSS,
+    "pod-kill": POD_KILL,
+    "scale": SCALE,
+    "image-break": IMAGE_BREAK,
+    "wrong-selector": WRONG_SELECTOR,
+    "pdb-block": PDB_BLOCK,
+}
 
 
 def spec(fault: Object, **fields: Any) -> Object:
@@ -42,8 +60,8 @@ def spec(fault: Object, **fields: Any) -> Object:
 
 
 def task(raw_spec: Object, **fields: Any) -> Task:
-    """A task of that spec; the policy allows both families."""
-    policy = {"faultFamilies": ["workload", "network"], "maxAffectedPercent": 50}
+    """A task of that spec; the policy allows all families."""
+    policy = {"faultFamilies": [family.value for family in Family], "maxAffectedPercent": 100}
     return Task.model_validate(
         {
             "kind": "ChaosExperiment",
@@ -78,13 +96,15 @@ class Lab:
         self._guardians = 0
         self.world.put(paths.namespaces("payments"), {"metadata": {"labels": {"firedrill.dev/experiments": "enabled"}}})
         self.world.service("ledger", 2)
+        follow(self.world)
+        self._before = self._dump()
         self.world.put(paths.jobs("firedrill", JOB), {"metadata": {"uid": "job-uid"}, "status": {}})
 
     # -- the system under test
 
     async def ask(self) -> tuple[bool, str]:
         """A request through the gateway to one of the ledger's pods; a lost one costs a second."""
-        pods = self.world.pods("ledger")
+        pods = self.world.selected("ledger")
         ready = [pod for pod in pods if pod["status"]["conditions"][0]["status"] == "True"]
         # A Service takes a moment to drop a pod that is gone: requests to it fail.
         if not ready or (len(ready) < 2 and self._random.random() < 0.5):
@@ -137,6 +157,9 @@ class Lab:
     async def both(self, runner: Process, *guardians: Process) -> None:
         """Runner and guardian side by side, to the end of both."""
         await asyncio.gather(self.runner(runner), self.guardian(*guardians))
+        if "podKill" not in self.task.spec["fault"]:
+            # Of a killed pod undone means that it is back; what else is undone, the system then recovers from.
+            await self.clock.sleep(_RECOVERS_IN)
 
     def play(self, runner: Process | None = None, *guardians: Process) -> Any:
         """Run both to the end, with time passing."""
@@ -170,9 +193,21 @@ class Lab:
         raw = body["data"].get("record.json") if body else None
         return Record.model_validate_json(raw) if raw else None
 
+    def _dump(self) -> Object:
+        """What people wrote into the namespace under fault, and whatever else is in it but for its pods."""
+        kept = {path: body for path, body in self.world.objects.items() if "/namespaces/payments/" in path}
+        wrote = {
+            path: {"spec": b.get("spec"), "data": b.get("data")} for path, b in kept.items() if "/pods/" not in path
+        }
+        return copy.deepcopy(wrote)
+
     def problems(self) -> list[str]:
         """All that should not be so once everything has ended."""
         found = [f"table {name} is left in a pod" for name in self.world.live_faults()]
+        after = self._dump()
+        changed = [path for path in self._before.keys() | after.keys() if self._before.get(path) != after.get(path)]
+        found += [f"{path} is not as it was: {after.get(path)}" for path in sorted(changed)]
+        found += [f"pod {pod['metadata']['name']} has a mark" for pod in self.world.pods("ledger") if _marked(pod)]
         record = self.record()
         if record is not None:
             if not record.state.settled:
@@ -184,3 +219,7 @@ class Lab:
         if self.world.ready("ledger") < 2:
             found.append(f"the ledger has {self.world.ready('ledger')} ready pods")
         return found
+
+
+def _marked(pod: Object) -> bool:
+    return any(key.startswith("firedrill.dev/") for key in pod["metadata"].get("annotations") or {})

@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 import pytest
-from chaos_lab import PACKET_LOSS, POD_KILL, Lab, spec, task
+from chaos_lab import FAULTS, Lab, spec, task
 from chaos_process import Process
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -37,7 +37,7 @@ class Flaky(Process):
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.integers(0, 2**32), st.floats(0.02, 0.35), st.sampled_from([PACKET_LOSS, POD_KILL]))
+@given(st.integers(0, 2**32), st.floats(0.02, 0.35), st.sampled_from(list(FAULTS.values())))
 async def test_whatever_the_api_server_does_nothing_is_left(seed: int, share: float, fault: Any) -> None:
     lab = Lab(task(spec(fault)))
     dice = random.Random(seed)
@@ -52,7 +52,7 @@ async def test_whatever_the_api_server_does_nothing_is_left(seed: int, share: fl
     assert lab.problems() == []
 
 
-@pytest.mark.parametrize("fault", [PACKET_LOSS, POD_KILL])
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 async def test_an_api_server_that_is_away_during_the_fault(fault: Any) -> None:
     lab = Lab(task(spec(fault)))
     runner, guardian = lab.runner_process(), Process(lab.world, "guardian")

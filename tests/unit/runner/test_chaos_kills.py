@@ -7,10 +7,11 @@ import asyncio
 from typing import Any
 
 import pytest
-from chaos_lab import PACKET_LOSS, POD_KILL, Lab, spec, task
+from chaos_lab import FAULTS, PACKET_LOSS, POD_KILL, Lab, spec, task
 from chaos_process import Process
 
-FAULTS = {"packet-loss": PACKET_LOSS, "pod-kill": POD_KILL}
+#: Those that end by themselves, with every process of ours dead.
+SELF_ENDING = {"packet-loss": PACKET_LOSS, "pod-kill": POD_KILL}
 
 
 def new_lab(fault: Any) -> Lab:
@@ -83,7 +84,7 @@ async def test_runner_and_then_guardian_killed_at_every_pair_of_writes(fault: An
     assert tried > 50
 
 
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize("fault", SELF_ENDING.values(), ids=SELF_ENDING)
 async def test_all_processes_killed_for_good_the_kernel_ends_the_fault(fault: Any) -> None:
     lab = new_lab(fault)
 

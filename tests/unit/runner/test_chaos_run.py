@@ -53,7 +53,7 @@ async def test_pod_kill_is_passed_when_the_owner_is_as_ready_as_before() -> None
     assert (lab.result.verdict, lab.result.reason) == (Verdict.PASSED, "SteadyStateHeld"), lab.result.message
     after = {pod["metadata"]["uid"] for pod in lab.world.pods("ledger")}
     assert len(before - after) == 1
-    assert measured(lab)["podsKilled"].value == 1
+    assert measured(lab)["targetsHit"].value == 1
     assert 0 <= measured(lab)["recoveryTime"].value < 10
     assert lab.problems() == []
 

@@ -135,7 +135,14 @@ def test_logs_are_json_with_the_run() -> None:
 
 
 def test_each_kind_is_undone_by_its_own_table() -> None:
-    from firedrill.api.record import NamespaceCreated, PacketsDropped, PodDeleted, TemplateReplaced
+    from firedrill.api.record import (
+        NamespaceCreated,
+        ObjectCreated,
+        ObjectEdited,
+        PacketsDropped,
+        PodDeleted,
+        TemplateReplaced,
+    )
 
-    assert set(guardian.undo_table("ChaosExperiment")) == {PodDeleted, PacketsDropped}
+    assert set(guardian.undo_table("ChaosExperiment")) == {PodDeleted, PacketsDropped, ObjectEdited, ObjectCreated}
     assert set(guardian.undo_table("AutoFix")) == {NamespaceCreated, TemplateReplaced}

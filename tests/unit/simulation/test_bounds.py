@@ -93,7 +93,7 @@ def test_ascii_decimals_are_numbers_for_the_services_and_all_else_is_text(text: 
 def test_settings_come_to_the_services_as_they_are_read() -> None:
     raw = simulation(settings={"version": "3", "limitCents": "5000", "code": "007", "square": "\u00b2"})
     spec = parse_spec(SimulationSpec, raw)
-    made = build(spec, make_plan(spec), "bank", "bank", Images("a", "b", "c", "d", "e", "f"))
+    made = build(spec, make_plan(spec), "bank", "bank", Images("a", "b", "c", "d", "e", "f", "g"))
     (found,) = [each for each in made.base if each["kind"] == "ConfigMap" and each["metadata"]["name"] == "settings"]
     wanted = {"version": 3, "limitCents": 5000, "code": "007", "square": "\u00b2"}
     assert json.loads(found["data"]["settings.json"]) == wanted

@@ -163,7 +163,7 @@ def test_there_is_room_for_all_requests_when_none_is_answered(load: dict[str, An
 
 
 def load_config(spec: SimulationSpec) -> dict[str, Any]:
-    images = Images(*("image:1" for _ in range(6)))
+    images = Images(*("image:1" for _ in range(7)))
     world = build(spec, make_plan(spec), "bank", "bank", images)
     load = next(o for o in world.load if o["kind"] == "Deployment" and o["metadata"]["name"] == "load")
     env = load["spec"]["template"]["spec"]["containers"][0]["env"]

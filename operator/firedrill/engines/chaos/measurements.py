@@ -62,10 +62,14 @@ def measure(seen: Observation) -> list[Measurement]:
             weight=0.0,
         ),
         Measurement(
-            name="podsKilled" if seen.instant else "podsWithLoss", value=float(seen.targets), unit="count", weight=0.0
+            name="targetsHit",
+            value=float(seen.targets),
+            unit="count",
+            detail=f"changes that were made: {seen.spec.fault.name}",
+            weight=0.0,
         ),
     ]
-    if not seen.instant:
+    if seen.spec.fault.packet_loss is not None:
         found.append(
             Measurement(
                 name="droppedPackets",
@@ -113,7 +117,8 @@ def _injected(seen: Observation) -> Finding:
         type="Injected",
         status=ConditionStatus.TRUE,
         reason="FaultObserved",
-        message=f"{seen.targets} pods from {seen.fault_start:%H:%M:%S} to {seen.fault_end:%H:%M:%S} UTC",
+        message=f"{seen.spec.fault.name} on {seen.targets} objects "
+        f"from {seen.fault_start:%H:%M:%S} to {seen.fault_end:%H:%M:%S} UTC",
     )
 
 

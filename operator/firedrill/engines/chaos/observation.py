@@ -53,4 +53,4 @@ class Observation:
     @property
     def instant(self) -> bool:
         """Whether the fault is an event rather than a state: a killed pod is not killed for ten seconds."""
-        return self.spec.fault.pod_kill is not None
+        return self.spec.fault.about.instant

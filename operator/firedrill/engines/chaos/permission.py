@@ -7,6 +7,10 @@ from typing import Final
 from firedrill.api import meta
 from firedrill.api.base import format_duration
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.faults.about import Family
+from firedrill.api.faults.network import PacketLoss
+from firedrill.api.faults.node import NodeTaint, TaintEffect
+from firedrill.api.faults.pods import PodKill
 from firedrill.api.task import Task
 from firedrill.engines.chaos import selection
 from firedrill.engines.chaos.views import REPLACING_KINDS, PodView
@@ -143,6 +147,9 @@ def _targets(request: Request) -> Refusal | None:
 
 
 def _share(request: Request) -> Refusal | None:
+    if request.spec.fault.about.family is Family.CONTROL_PLANE:
+        # What is there goes on: only what is new is refused.
+        return None
     percent = request.task.policy.max_affected_percent
     most = selection.allowed(len(request.matching), percent)
     if len(request.selected) <= most:
@@ -154,7 +161,7 @@ def _share(request: Request) -> Refusal | None:
 
 
 def _replaced(request: Request) -> Refusal | None:
-    if request.spec.fault.pod_kill is None:
+    if not isinstance(request.spec.fault.chosen, PodKill):
         return None
     for pod in request.selected:
         if pod.owner is None:
@@ -168,12 +175,22 @@ def _replaced(request: Request) -> Refusal | None:
 
 
 def _own_network(request: Request) -> Refusal | None:
-    if request.spec.fault.packet_loss is None:
+    if not isinstance(request.spec.fault.chosen, PacketLoss):
         return None
     for pod in request.selected:
         if pod.host_network:
             return _not_permitted(f"pod {pod.key} uses the network of its node: packet loss would hit the whole node")
     return None
+
+
+def _whole_node(request: Request) -> Refusal | None:
+    fault, percent = request.spec.fault.chosen, request.task.policy.max_affected_percent
+    if not isinstance(fault, NodeTaint) or fault.effect is not TaintEffect.NO_EXECUTE or percent == 100:
+        return None
+    return _not_permitted(
+        "a NoExecute taint evicts all pods of a node, also those that the target does not match: "
+        f"policy.maxAffectedPercent must be 100 for that, and is {percent}"
+    )
 
 
 _POLICY_RULES: Final[tuple[Rule, ...]] = (
@@ -191,4 +208,5 @@ _TARGET_RULES: Final[tuple[Rule, ...]] = (
     _share,
     _replaced,
     _own_network,
+    _whole_node,
 )

@@ -104,8 +104,8 @@ def _not_observed(seen: Observation) -> Ruling | None:
     return Ruling(
         Verdict.INCONCLUSIVE,
         "FaultNotObserved",
-        "the fault was put in place, but no packet was dropped and no request of the probe failed: does the probe "
-        "go through the pods and the port under fault?",
+        f"the fault {seen.spec.fault.name} was put in place, but nothing was seen to suffer by it (its proof: "
+        f"{seen.spec.fault.about.proven}), and no request of the probe failed: does the probe go through what is hit?",
     )
 
 

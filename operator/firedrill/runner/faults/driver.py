@@ -1,6 +1,7 @@
 """What every fault can do, seen from the experiment. How it is undone is in the table of undo functions."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -11,6 +12,18 @@ from firedrill.engines.chaos.views import PodView
 
 class NotInjected(Exception):
     """The fault could not be put in place; the text says why."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A look at a change while the fault is on.
+
+    ``reverted`` is whether somebody else has taken the fault away. ``effect`` is what suffers by it, in words; empty
+    where nothing is seen but our own change.
+    """
+
+    reverted: bool
+    effect: str = ""
 
 
 class Fault(Protocol):
@@ -32,8 +45,8 @@ class Fault(Protocol):
         """Carry out a change of the record and return it as applied, with evidence; raises NotInjected."""
         ...
 
-    async def reverted(self, change: Any) -> bool:
-        """Whether somebody else has taken the fault away before its time."""
+    async def look(self, change: Any) -> Look:
+        """What is to be seen of a change of the record that is in place."""
         ...
 
     def ended_at(self, change: Any, undone_at: datetime) -> datetime:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from firedrill.api.chaosexperiment import PacketLoss
+from firedrill.api.faults.network import PacketLoss
 from firedrill.api.record import Change, ChangeState, PacketsDropped
 from firedrill.api.task import Task
 from firedrill.clusters.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
@@ -16,7 +16,7 @@ from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView
 from firedrill.runner import nft
 from firedrill.runner.faults import ephemeral
-from firedrill.runner.faults.driver import NotInjected
+from firedrill.runner.faults.driver import Look, NotInjected
 from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.retry import retry
 
@@ -103,10 +103,10 @@ class PacketLossFault:
             }
         )
 
-    async def reverted(self, change: PacketsDropped) -> bool:
-        """Whether the pod, and with it the fault, went away."""
+    async def look(self, change: PacketsDropped) -> Look:
+        """Whether the pod, and with it the fault, went away; what the kernel counts is told in the end."""
         host = await ephemeral.read_host(self._client, change.namespace, change.name, change.uid)
-        return host is None or host.deleting or host.phase in ephemeral.ENDED
+        return Look(reverted=host is None or host.deleting or host.phase in ephemeral.ENDED)
 
     def ended_at(self, change: PacketsDropped, undone_at: datetime) -> datetime:
         """The kernel's end of it, or ours if that came before."""

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from firedrill.api.chaosexperiment import PodKill
+from firedrill.api.faults.pods import PodKill
 from firedrill.api.record import Change, ChangeState, PodDeleted
 from firedrill.clusters import paths
 from firedrill.clusters.errors import Conflict, NotFound, Unreachable
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import Owner, PodView, parse_pod
-from firedrill.runner.faults.driver import NotInjected
+from firedrill.runner.faults.driver import Look, NotInjected
 from firedrill.runner.ports import Clock, Cluster, Object
 from firedrill.runner.retry import retry
 from firedrill.runner.undoing import Access, Seen, UndoContext
@@ -117,10 +117,9 @@ class PodKillFault:
             update={"state": ChangeState.APPLIED, "applied_at": sent_at, "evidence": evidence},
         )
 
-    async def reverted(self, change: PodDeleted) -> bool:
+    async def look(self, change: PodDeleted) -> Look:
         """A pod that is deleted can not be brought back."""
-        del change
-        return False
+        return Look(reverted=False, effect=change.evidence)
 
     def ended_at(self, change: PodDeleted, undone_at: datetime) -> datetime:
         """The fault is the instant of the kill: all time from there is recovery."""

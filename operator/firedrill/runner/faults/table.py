@@ -1,16 +1,41 @@
-"""How the changes of an experiment are undone."""
+"""Which fault is carried out by what, and how the changes of an experiment are undone."""
 
 from types import MappingProxyType
 from typing import Final
 
-from firedrill.api.record import PacketsDropped, PodDeleted
+from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.faults.network import PacketLoss
+from firedrill.api.faults.pods import PodKill
+from firedrill.api.record import ObjectCreated, ObjectEdited, PacketsDropped, PodDeleted
+from firedrill.engines.chaos.faults.objects import is_object_fault
+from firedrill.runner.context import RunContext
+from firedrill.runner.faults.creations import CreateFault, object_created_needs, undo_object_created
+from firedrill.runner.faults.driver import Fault
+from firedrill.runner.faults.edits import EditFault
+from firedrill.runner.faults.edits_undo import object_edited_needs, undo_object_edited
+from firedrill.runner.faults.packetloss import PacketLossFault
 from firedrill.runner.faults.packetloss_undo import packets_dropped_needs, undo_packets_dropped
-from firedrill.runner.faults.podkill import pod_deleted_needs, undo_pod_deleted
+from firedrill.runner.faults.podkill import PodKillFault, pod_deleted_needs, undo_pod_deleted
 from firedrill.runner.undoing import Undoer, UndoTable
 
 UNDO: Final[UndoTable] = MappingProxyType(
     {
         PodDeleted: Undoer(undo_pod_deleted, pod_deleted_needs),
         PacketsDropped: Undoer(undo_packets_dropped, packets_dropped_needs),
+        ObjectEdited: Undoer(undo_object_edited, object_edited_needs),
+        ObjectCreated: Undoer(undo_object_created, object_created_needs),
     }
 )
+
+
+def fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
+    """What carries out the fault of a spec."""
+    chosen = spec.fault.chosen
+    match chosen:
+        case PodKill():
+            return PodKillFault(context.client, context.clock, chosen)
+        case PacketLoss():
+            return PacketLossFault(context.client, context.clock, context.task, chosen, spec.duration)
+    if is_object_fault(chosen):
+        return CreateFault(context.client, context.clock, context.task, spec)
+    return EditFault(context.client, context.clock, context.task, spec)

@@ -1,0 +1,49 @@
+"""What is to be known of a fault before anybody uses it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from firedrill.api.base import Model
+
+
+class Family(StrEnum):
+    """What a TargetCluster's policy allows or not. Each family has an identity of its own, with its rights alone."""
+
+    WORKLOAD = "workload"
+    CONFIG = "config"
+    NODE = "node"
+    NETWORK = "network"
+    CONTROL_PLANE = "controlplane"
+
+
+class Hits(StrEnum):
+    """What is chosen by an experiment's target, and hit."""
+
+    PODS = "the chosen pods"
+    WORKLOADS = "the Deployment, StatefulSet or DaemonSet of each chosen pod, so all pods of it"
+    NODES = "the nodes of the chosen pods"
+    NAMED = "the named object in the target's namespace"
+    NAMESPACE = "the target's namespace"
+
+
+@dataclass(frozen=True)
+class About:
+    """A fault in words: they are the reference documentation, and nothing else says it again.
+
+    ``instant`` is a fault that is an event rather than a state: nothing has to be ended, only its victims come back.
+    """
+
+    family: Family
+    hits: Hits
+    does: str
+    undone: str
+    proven: str
+    needs: str = ""
+    instant: bool = False
+
+
+class FaultModel(Model):
+    """The parameters of one fault."""
+
+    about: ClassVar[About]

@@ -1,0 +1,62 @@
+"""Faults of the control plane, as far as they concern one namespace."""
+
+from typing import ClassVar, Final
+
+from pydantic import Field
+
+from firedrill.api.faults.about import About, Family, FaultModel, Hits
+from firedrill.api.faults.config import ObjectName
+
+_GONE: Final = "the object is deleted and seen gone"
+
+
+class QuotaExhausted(FaultModel):
+    """A quota that is used up."""
+
+    about: ClassVar[About] = About(
+        Family.CONTROL_PLANE,
+        Hits.NAMESPACE,
+        "creates a ResourceQuota of no pods: what is there stays, nothing new is admitted",
+        _GONE,
+        "the probe alone: a quota hurts when a pod is to be replaced",
+    )
+
+
+class PdbBlock(FaultModel):
+    """A disruption budget that allows no eviction."""
+
+    about: ClassVar[About] = About(
+        Family.CONTROL_PLANE,
+        Hits.NAMESPACE,
+        "creates a PodDisruptionBudget over the target's labels that allows no eviction: drains and upgrades wait",
+        _GONE,
+        "an eviction by dry run that the API server refuses",
+    )
+
+
+class WebhookFailure(FaultModel):
+    """An admission webhook that does not answer."""
+
+    about: ClassVar[About] = About(
+        Family.CONTROL_PLANE,
+        Hits.NAMESPACE,
+        "creates a ValidatingWebhookConfiguration for new pods of the namespace whose server does not answer",
+        _GONE,
+        "the probe alone: a webhook hurts when a pod is to be replaced",
+        "the right to create cluster-wide webhook configurations, which comes with this family",
+    )
+
+
+class RbacRevoked(FaultModel):
+    """A RoleBinding without subjects."""
+
+    about: ClassVar[About] = About(
+        Family.CONTROL_PLANE,
+        Hits.NAMED,
+        "takes all subjects from a RoleBinding",
+        "the subjects are put back, where nobody else has set any",
+        "the probe alone: that our value is there says nothing",
+        "the role among the chart's target.revocableRoles: only who may bind it can put the subjects back",
+    )
+
+    role_binding: ObjectName = Field(description="Name of the RoleBinding.")

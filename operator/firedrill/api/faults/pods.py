@@ -1,0 +1,39 @@
+"""Faults of single pods."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from firedrill.api.faults.about import About, Family, FaultModel, Hits
+
+
+class PodKill(FaultModel):
+    """Deletes the pods. Undone when their owner has as many ready pods as before."""
+
+    about: ClassVar[About] = About(
+        family=Family.WORKLOAD,
+        hits=Hits.PODS,
+        does="deletes the pods, each under the precondition that it is still the same pod",
+        needs="pods of a ReplicaSet, StatefulSet, DaemonSet or ReplicationController: others would not come back",
+        undone="by the owner; the pods are seen gone, and as many ready as before, counted over the pods themselves",
+        proven="the API server's answer to the deletion by uid",
+        instant=True,
+    )
+
+    grace_period_seconds: int = Field(default=0, ge=0, le=300, description="Time that pods get to stop.")
+
+
+class PodFailure(FaultModel):
+    """Replaces the images of running pods, so that their containers fail until the images are put back."""
+
+    about: ClassVar[About] = About(
+        family=Family.WORKLOAD,
+        hits=Hits.PODS,
+        does="replaces the image of each container of the running pods: pod, address and node stay, nothing serves",
+        undone="the images are put back where they still are ours",
+        proven="containers that are not ready, as the kubelet reports them",
+    )
+
+    image: str | None = Field(
+        default=None, max_length=512, description="Image that does not serve; when absent Firedrill's own."
+    )

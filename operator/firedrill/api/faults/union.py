@@ -1,0 +1,103 @@
+"""Exactly one fault of all that there are."""
+
+from types import MappingProxyType
+from typing import Final
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from firedrill.api.base import Model
+from firedrill.api.faults.about import About, FaultModel
+from firedrill.api.faults.config import ConfigDrift, HpaSqueeze, WrongPort, WrongSelector
+from firedrill.api.faults.controlplane import PdbBlock, QuotaExhausted, RbacRevoked, WebhookFailure
+from firedrill.api.faults.network import NetworkDeny, PacketLoss
+from firedrill.api.faults.node import NodeCordon, NodeTaint
+from firedrill.api.faults.pods import PodFailure, PodKill
+from firedrill.api.faults.workload import (
+    CommandBreak,
+    CrashLoop,
+    EnvDrift,
+    ImageBreak,
+    InitContainer,
+    LimitsSqueeze,
+    MissingConfig,
+    MissingVolume,
+    ProbeBreak,
+    RolloutStuck,
+    Scale,
+    SchedulingBlock,
+)
+
+
+class Fault(Model):
+    """Exactly one fault."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    pod_kill: PodKill | None = Field(default=None, description="Delete pods.")
+    pod_failure: PodFailure | None = Field(default=None, description="Let running pods fail.")
+    scale: Scale | None = Field(default=None, description="Change the number of pods.")
+    image_break: ImageBreak | None = Field(default=None, description="An image that can not be pulled.")
+    command_break: CommandBreak | None = Field(default=None, description="A command that does not exist.")
+    crash_loop: CrashLoop | None = Field(default=None, description="A container that crashes again and again.")
+    init_container: InitContainer | None = Field(default=None, description="An init container that hangs or crashes.")
+    probe_break: ProbeBreak | None = Field(default=None, description="A probe that nobody answers.")
+    rollout_stuck: RolloutStuck | None = Field(default=None, description="A rollout that never ends.")
+    limits_squeeze: LimitsSqueeze | None = Field(default=None, description="Less processor or memory.")
+    env_drift: EnvDrift | None = Field(default=None, description="A wrong environment variable.")
+    missing_volume: MissingVolume | None = Field(default=None, description="A volume claim that does not exist.")
+    missing_config: MissingConfig | None = Field(default=None, description="A ConfigMap that does not exist.")
+    scheduling_block: SchedulingBlock | None = Field(default=None, description="Pods that no node takes.")
+    config_drift: ConfigDrift | None = Field(default=None, description="A wrong value in a ConfigMap.")
+    wrong_port: WrongPort | None = Field(default=None, description="A Service that leads to a wrong port.")
+    wrong_selector: WrongSelector | None = Field(default=None, description="A Service that selects no pod.")
+    hpa_squeeze: HpaSqueeze | None = Field(default=None, description="An autoscaler that may not scale.")
+    packet_loss: PacketLoss | None = Field(default=None, description="Drop packets.")
+    network_deny: NetworkDeny | None = Field(default=None, description="A NetworkPolicy that allows nothing.")
+    quota_exhausted: QuotaExhausted | None = Field(default=None, description="No new pods are admitted.")
+    pdb_block: PdbBlock | None = Field(default=None, description="No pod may be evicted.")
+    webhook_failure: WebhookFailure | None = Field(default=None, description="An admission webhook that is away.")
+    rbac_revoked: RbacRevoked | None = Field(default=None, description="A RoleBinding without subjects.")
+    node_cordon: NodeCordon | None = Field(default=None, description="Nodes that take no new pods.")
+    node_taint: NodeTaint | None = Field(default=None, description="Nodes with a taint.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Fault":
+        given = [to_camel(name) for name in FAULTS if getattr(self, name) is not None]
+        if len(given) != 1:
+            names = ", ".join(map(to_camel, FAULTS))
+            raise ValueError(f"set exactly one of {names}; {', '.join(given) or 'none'} is set")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The field that is set, as it is spelled in a resource."""
+        return next(to_camel(name) for name in FAULTS if getattr(self, name) is not None)
+
+    @property
+    def chosen(self) -> FaultModel:
+        """The one that is set."""
+        given: list[FaultModel] = [found for name in FAULTS if (found := getattr(self, name)) is not None]
+        return given[0]
+
+    @property
+    def about(self) -> About:
+        """What is to be known of it."""
+        return self.chosen.about
+
+    @property
+    def family(self) -> str:
+        """The family that a TargetCluster's policy allows or not."""
+        return self.about.family.value
+
+
+def _members() -> dict[str, type[FaultModel]]:
+    found = {}
+    for name, field in Fault.model_fields.items():
+        (member,) = [each for each in field.annotation.__args__ if each is not type(None)]  # type: ignore[union-attr]
+        found[name] = member
+    return found
+
+
+#: Every fault by the name of its field.
+FAULTS: Final = MappingProxyType(_members())

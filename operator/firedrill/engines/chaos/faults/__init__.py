@@ -1,0 +1,1 @@
+"""What each fault changes: functions of the fault and of the object alone."""

@@ -1,0 +1,136 @@
+"""What the faults of single objects set there: Services, ConfigMaps, autoscalers, bindings, nodes, pods."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from firedrill.api.faults import config, controlplane, node, pods, workload
+from firedrill.api.faults.about import FaultModel
+from firedrill.engines.chaos.editing import ABSENT, Path, Wish, read
+from firedrill.engines.chaos.faults.template import NotApplicable, Setting, is_template_fault, template_wishes
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of object, as the API names it."""
+
+    api: str
+    plural: str
+    kind: str
+
+
+WORKLOADS: Final[Mapping[str, Kind]] = {
+    kind: Kind("apps/v1", f"{kind.lower()}s", kind) for kind in ("Deployment", "StatefulSet", "DaemonSet")
+}
+POD: Final = Kind("v1", "pods", "Pod")
+NODE: Final = Kind("v1", "nodes", "Node")
+_SERVICE: Final = Kind("v1", "services", "Service")
+_CONFIG_MAP: Final = Kind("v1", "configmaps", "ConfigMap")
+_AUTOSCALER: Final = Kind("autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
+_ROLE_BINDING: Final = Kind("rbac.authorization.k8s.io/v1", "rolebindings", "RoleBinding")
+
+
+def named(fault: FaultModel) -> tuple[Kind, str] | None:
+    """The object that a fault names; None for one that hits what the target selects."""
+    match fault:
+        case config.ConfigDrift():
+            return _CONFIG_MAP, fault.name
+        case config.WrongPort() | config.WrongSelector():
+            return _SERVICE, fault.service
+        case config.HpaSqueeze():
+            return _AUTOSCALER, fault.name
+        case controlplane.RbacRevoked():
+            return _ROLE_BINDING, fault.role_binding
+    return None
+
+
+def wishes(fault: FaultModel, body: Object, setting: Setting) -> list[Wish]:
+    """What a fault sets in an object. Raises NotApplicable, whose message says what the object lacks."""
+    if is_template_fault(fault):
+        return template_wishes(fault, body, setting)
+    return FIELD_FAULTS[type(fault)](fault, body, setting)
+
+
+def _scale(fault: workload.Scale, body: Object, _: Setting) -> list[Wish]:
+    before = read(body, ("spec", "replicas"))
+    if before is ABSENT:
+        raise NotApplicable("it has no replicas to change: the node count decides")
+    if before == fault.replicas:
+        raise NotApplicable(f"it is to have {before} pods already")
+    return [Wish(("spec", "replicas"), fault.replicas)]
+
+
+def _drift(fault: config.ConfigDrift, body: Object, _: Setting) -> list[Wish]:
+    before = read(body, ("data", fault.key))
+    if before is ABSENT:
+        keys = ", ".join(sorted(body.get("data") or {})) or "none"
+        raise NotApplicable(f"it has no key {fault.key}: there is {keys}")
+    if before == fault.value:
+        raise NotApplicable(f"{fault.key} has that value already")
+    return [Wish(("data", fault.key), ABSENT if fault.value is None else fault.value)]
+
+
+def _port(fault: config.WrongPort, body: Object, _: Setting) -> list[Wish]:
+    ports = read(body, ("spec", "ports"))
+    listed = [each["port"] for each in ports] if ports is not ABSENT else []
+    if not listed or (fault.port is not None and fault.port not in listed):
+        raise NotApplicable(f"it has no port {fault.port or ''}: there is {', '.join(map(str, listed)) or 'none'}")
+    return [Wish(("spec", "ports", f"[port={fault.port or listed[0]}]", "targetPort"), fault.target_port)]
+
+
+def _selector(_: config.WrongSelector, body: Object, setting: Setting) -> list[Wish]:
+    if not body["spec"].get("selector"):
+        raise NotApplicable("it has no selector")
+    return [Wish(("spec", "selector", "firedrill.dev/none"), setting.run)]
+
+
+def _bounds(fault: config.HpaSqueeze, body: Object, _: Setting) -> list[Wish]:
+    spec = body["spec"]
+    if spec["maxReplicas"] <= fault.max_replicas:
+        raise NotApplicable(f"it may ask for no more than {spec['maxReplicas']} pods already")
+    lowest = min(spec.get("minReplicas", 1), fault.max_replicas)
+    return [Wish(("spec", "maxReplicas"), fault.max_replicas), Wish(("spec", "minReplicas"), lowest)]
+
+
+def _subjects(_: controlplane.RbacRevoked, body: Object, __: Setting) -> list[Wish]:
+    if not body.get("subjects"):
+        raise NotApplicable("it has no subjects")
+    return [Wish(("subjects",), ABSENT)]
+
+
+def _cordon(_: node.NodeCordon, body: Object, __: Setting) -> list[Wish]:
+    if read(body, ("spec", "unschedulable")) is True:
+        raise NotApplicable("it is unschedulable already")
+    return [Wish(("spec", "unschedulable"), True)]
+
+
+def _taint(fault: node.NodeTaint, _: Object, setting: Setting) -> list[Wish]:
+    key = f"firedrill.dev/{setting.run}"
+    taint = {"key": key, "value": "fault", "effect": fault.effect.value}
+    return [Wish(("spec", "taints", f"[key={key}]"), taint)]
+
+
+def _fail(fault: pods.PodFailure, body: Object, setting: Setting) -> list[Wish]:
+    image = fault.image or setting.image
+    return [
+        Wish((*_in_pod(each["name"]), "image"), image) for each in body["spec"]["containers"] if each["image"] != image
+    ]
+
+
+def _in_pod(container: str) -> Path:
+    return ("spec", "containers", f"[name={container}]")
+
+
+FIELD_FAULTS: Final[Mapping[type[FaultModel], Callable[[Any, Object, Setting], list[Wish]]]] = {
+    workload.Scale: _scale,
+    config.ConfigDrift: _drift,
+    config.WrongPort: _port,
+    config.WrongSelector: _selector,
+    config.HpaSqueeze: _bounds,
+    controlplane.RbacRevoked: _subjects,
+    node.NodeCordon: _cordon,
+    node.NodeTaint: _taint,
+    pods.PodFailure: _fail,
+}

@@ -1,0 +1,75 @@
+"""The objects that some faults are: quotas, policies, webhooks that were not there before."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from firedrill.api.chaosexperiment import PodTarget
+from firedrill.api.faults import controlplane, network
+from firedrill.api.faults.about import FaultModel
+from firedrill.engines.chaos.faults.fields import Kind
+
+Object = dict[str, Any]
+
+_QUOTA: Final = Kind("v1", "resourcequotas", "ResourceQuota")
+_BUDGET: Final = Kind("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget")
+_POLICY: Final = Kind("networking.k8s.io/v1", "networkpolicies", "NetworkPolicy")
+_WEBHOOK: Final = Kind(
+    "admissionregistration.k8s.io/v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration"
+)
+
+
+def is_object_fault(fault: FaultModel) -> bool:
+    """Whether a fault is an object that is created."""
+    return type(fault) in OBJECT_FAULTS
+
+
+def kind_of(fault: FaultModel) -> Kind:
+    """Which kind of object a fault is."""
+    return OBJECT_FAULTS[type(fault)][0]
+
+
+def cluster_scoped(kind: Kind) -> bool:
+    """Whether objects of a kind are in no namespace."""
+    return kind == _WEBHOOK
+
+
+def made(fault: FaultModel, target: PodTarget) -> Object:
+    """The object but for its metadata."""
+    return OBJECT_FAULTS[type(fault)][1](fault, target)
+
+
+def _quota(_: controlplane.QuotaExhausted, __: PodTarget) -> Object:
+    return {"spec": {"hard": {"pods": "0"}}}
+
+
+def _budget(_: controlplane.PdbBlock, target: PodTarget) -> Object:
+    return {"spec": {"maxUnavailable": 0, "selector": {"matchLabels": dict(target.match_labels)}}}
+
+
+def _deny(fault: network.NetworkDeny, target: PodTarget) -> Object:
+    both = ["Ingress", "Egress"]
+    types = both if fault.direction is network.Direction.BOTH else [fault.direction.value]
+    return {"spec": {"podSelector": {"matchLabels": dict(target.match_labels)}, "policyTypes": types}}
+
+
+def _webhook(_: controlplane.WebhookFailure, target: PodTarget) -> Object:
+    hook = {
+        "name": "away.firedrill.dev",
+        # A port of the API server's own host that no server of admission has.
+        "clientConfig": {"url": "https://127.0.0.1:1/"},
+        "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": target.namespace}},
+        "failurePolicy": "Fail",
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        "timeoutSeconds": 1,
+    }
+    return {"webhooks": [hook]}
+
+
+OBJECT_FAULTS: Final[Mapping[type[FaultModel], tuple[Kind, Callable[[Any, PodTarget], Object]]]] = {
+    controlplane.QuotaExhausted: (_QUOTA, _quota),
+    controlplane.PdbBlock: (_BUDGET, _budget),
+    controlplane.WebhookFailure: (_WEBHOOK, _webhook),
+    network.NetworkDeny: (_POLICY, _deny),
+}

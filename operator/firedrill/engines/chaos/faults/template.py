@@ -1,0 +1,154 @@
+"""What each fault of a pod template sets there."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from firedrill.api.faults import workload
+from firedrill.api.faults.about import FaultModel
+from firedrill.api.meta import LABEL_RUN
+from firedrill.engines.chaos.editing import Path, Wish, read
+
+Object = dict[str, Any]
+
+_SPEC: Final[Path] = ("spec", "template", "spec")
+_PROBES: Final = {
+    workload.ProbeKind.READINESS: "readinessProbe",
+    workload.ProbeKind.LIVENESS: "livenessProbe",
+    workload.ProbeKind.STARTUP: "startupProbe",
+}
+#: Nobody listens there: a privileged port that no container of ours or of theirs binds.
+_DEAD_PROBE: Final[Object] = {"tcpSocket": {"port": 1}, "periodSeconds": 1, "timeoutSeconds": 1, "failureThreshold": 1}
+#: The annotation by which pods, ReplicaSets and revisions of the changed template are known.
+MARK: Final = LABEL_RUN
+_NOWHERE: Final = "firedrill.dev/no-such-node"
+
+
+class NotApplicable(Exception):
+    """The object has nothing that this fault could change; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a fault needs to know besides itself and the object."""
+
+    run: str
+    image: str
+
+
+def template_wishes(fault: FaultModel, body: Object, setting: Setting) -> list[Wish]:
+    """What the template is to be; with the mark by which the pods of it are known. Raises NotApplicable."""
+    wishes = [Wish((*_SPEC[:-1], "metadata", "annotations", MARK), setting.run)]
+    wishes += TEMPLATE_FAULTS[type(fault)](fault, body, setting)
+    replace = isinstance(fault, workload.TemplateFault) and fault.rollout is workload.Rollout.REPLACE
+    if replace and read(body, ("spec", "strategy", "type")) == "RollingUpdate":
+        wishes.append(Wish(("spec", "strategy"), {"type": "Recreate"}))
+    return wishes
+
+
+def is_template_fault(fault: FaultModel) -> bool:
+    """Whether a fault changes a pod template."""
+    return type(fault) in TEMPLATE_FAULTS
+
+
+def _container(body: Object, name: str | None) -> Path:
+    containers = read(body, (*_SPEC, "containers"))
+    names = [each["name"] for each in containers]
+    if name is not None and name not in names:
+        raise NotApplicable(f"no container {name} in it: there is {', '.join(names)}")
+    return (*_SPEC, "containers", f"[name={name or names[0]}]")
+
+
+def _image(fault: workload.ImageBreak, body: Object, _: Setting) -> list[Wish]:
+    return [Wish((*_container(body, fault.container), "image"), fault.image)]
+
+
+def _command(fault: workload.CommandBreak, body: Object, _: Setting) -> list[Wish]:
+    return [Wish((*_container(body, fault.container), "command"), ["/firedrill.dev/no-such-program"])]
+
+
+def _crash(fault: workload.CrashLoop, body: Object, setting: Setting) -> list[Wish]:
+    at = _container(body, fault.container)
+    return [
+        Wish((*at, "image"), setting.image),
+        Wish((*at, "imagePullPolicy"), "IfNotPresent"),
+        Wish((*at, "command"), ["false"]),
+    ]
+
+
+def _init(fault: workload.InitContainer, _: Object, setting: Setting) -> list[Wish]:
+    name = f"firedrill-{setting.run}"
+    command = ["sleep", "infinity"] if fault.mode is workload.InitContainerFault.HANG else ["false"]
+    container = {
+        "name": name,
+        "image": setting.image,
+        "command": command,
+        "resources": {"requests": {"cpu": "1m", "memory": "8Mi"}, "limits": {"cpu": "50m", "memory": "32Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "runAsNonRoot": True,
+            "readOnlyRootFilesystem": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    return [Wish((*_SPEC, "initContainers", f"[name={name}]"), container)]
+
+
+def _probe(fault: workload.ProbeBreak, body: Object, _: Setting) -> list[Wish]:
+    return [Wish((*_container(body, fault.container), _PROBES[fault.probe]), dict(_DEAD_PROBE))]
+
+
+def _stuck(_: workload.RolloutStuck, __: Object, setting: Setting) -> list[Wish]:
+    gate = f"firedrill.dev/{setting.run}"
+    return [Wish((*_SPEC, "readinessGates", f"[conditionType={gate}]"), {"conditionType": gate})]
+
+
+def _limits(fault: workload.LimitsSqueeze, body: Object, _: Setting) -> list[Wish]:
+    at = _container(body, fault.container)
+    given = {key: value for key, value in (("cpu", fault.cpu), ("memory", fault.memory)) if value is not None}
+    return [
+        Wish((*at, "resources", part, key), value) for part in ("limits", "requests") for key, value in given.items()
+    ]
+
+
+def _env(fault: workload.EnvDrift, body: Object, _: Setting) -> list[Wish]:
+    at = _container(body, fault.container)
+    return [Wish((*at, "env", f"[name={fault.name}]"), {"name": fault.name, "value": fault.value})]
+
+
+def _volume(_: workload.MissingVolume, __: Object, setting: Setting) -> list[Wish]:
+    name = f"firedrill-{setting.run}"
+    volume = {"name": name, "persistentVolumeClaim": {"claimName": name}}
+    return [Wish((*_SPEC, "volumes", f"[name={name}]"), volume)]
+
+
+def _config(fault: workload.MissingConfig, body: Object, setting: Setting) -> list[Wish]:
+    at = _container(body, fault.container)
+    name = f"firedrill-{setting.run}"
+    source = {"name": "FIREDRILL", "valueFrom": {"configMapKeyRef": {"name": name, "key": "none"}}}
+    return [Wish((*at, "env", "[name=FIREDRILL]"), source)]
+
+
+def _scheduling(fault: workload.SchedulingBlock, _: Object, __: Setting) -> list[Wish]:
+    if fault.rule is workload.Unschedulable.NODE_SELECTOR:
+        return [Wish((*_SPEC, "nodeSelector", _NOWHERE), "true")]
+    # On every node is some pod, of whatever namespace.
+    term = {"labelSelector": {}, "namespaceSelector": {}, "topologyKey": "kubernetes.io/hostname"}
+    path = (*_SPEC, "affinity", "podAntiAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
+    return [Wish(path, [term])]
+
+
+TEMPLATE_FAULTS: Final[Mapping[type[FaultModel], Callable[[Any, Object, Setting], list[Wish]]]] = {
+    workload.ImageBreak: _image,
+    workload.CommandBreak: _command,
+    workload.CrashLoop: _crash,
+    workload.InitContainer: _init,
+    workload.ProbeBreak: _probe,
+    workload.RolloutStuck: _stuck,
+    workload.LimitsSqueeze: _limits,
+    workload.EnvDrift: _env,
+    workload.MissingVolume: _volume,
+    workload.MissingConfig: _config,
+    workload.SchedulingBlock: _scheduling,
+}

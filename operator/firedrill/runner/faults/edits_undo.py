@@ -1,0 +1,94 @@
+"""Undoing wrong values, by anyone at any time: what still is ours is put back, what others set since is left."""
+
+from typing import Final
+
+from firedrill.api.record import ChangeState, ObjectEdited
+from firedrill.clusters import paths
+from firedrill.clusters.client import JSON_PATCH
+from firedrill.clusters.errors import NotFound
+from firedrill.engines.chaos import editing
+from firedrill.engines.chaos.faults.fields import NODE
+from firedrill.runner.faults.edits import path_of
+from firedrill.runner.faults.podkill import IN_FLIGHT
+from firedrill.runner.faults.workloads import mark_of, marked, pods_of, selector_of
+from firedrill.runner.ports import Object
+from firedrill.runner.undoing import Access, Seen, UndoContext
+
+#: What a controller makes of a template: taken away, or a roll-back by hand would bring the fault back.
+_REVISIONS: Final = (("apps/v1", "replicasets"), ("apps/v1", "controllerrevisions"))
+
+
+async def undo_object_edited(context: UndoContext, change: ObjectEdited) -> Seen:
+    """Take one step and say what is seen."""
+    label = f"{change.kind} {change.name}"
+    try:
+        body = await context.client.get(path_of(change))
+    except NotFound:
+        return _seen(change, f"{label} is gone, and what was changed in it")
+    if body["metadata"]["uid"] != change.uid:
+        return _seen(change, f"{label} was replaced by another of that name")
+    operations = editing.restoring(body, change.edits)
+    if operations:
+        await context.client.patch(path_of(change), operations, content_type=JSON_PATCH)
+        return _waiting(change, f"{label} was put back")
+    if change.state is ChangeState.PLANNED and change.not_after and context.clock.now() < change.not_after + IN_FLIGHT:
+        return _waiting(change, f"a request to change {label} may still be on its way")
+    if change.marked:
+        waits = await _clear(context, change, body)
+        if waits:
+            return _waiting(change, f"{label} was put back; {waits}")
+    places = ", ".join(editing.told(each.path) for each in change.edits)
+    left = editing.foreign(body, change.edits)
+    residues = tuple(f"{label}: {place} was set by somebody else meanwhile, and stays" for place in left)
+    return _seen(change, f"{label} holds none of our values at {places}", residues)
+
+
+async def _clear(context: UndoContext, change: ObjectEdited, workload: Object) -> str:
+    """Take away what was made of the changed template; what is waited for, or nothing."""
+    status, generation = workload.get("status") or {}, workload["metadata"].get("generation", 0)
+    if status.get("observedGeneration", generation) < generation:
+        return "its controller has not seen it yet"
+    run, namespace, query = mark_of(change), change.namespace, selector_of(workload)
+    left = 0
+    for api, plural in _REVISIONS:
+        listed = await context.client.get(paths.path(api, plural, namespace), query)
+        for each in listed.get("items") or ():
+            if marked(each, run):
+                left += 1
+                await _delete(context, paths.path(api, plural, namespace, each["metadata"]["name"]), each)
+    pods = [pod for pod in await pods_of(context.client, namespace, workload) if marked(pod, run)]
+    for pod in pods:
+        await _delete(context, paths.pods(namespace, pod["metadata"]["name"]), pod)
+    return f"{left + len(pods)} pods and revisions of the changed template are on their way out" if left or pods else ""
+
+
+async def _delete(context: UndoContext, path: str, body: Object) -> None:
+    if "deletionTimestamp" in body["metadata"]:
+        return
+    try:
+        await context.client.delete(path, uid=body["metadata"]["uid"])
+    except NotFound:
+        return
+
+
+def object_edited_needs(change: ObjectEdited) -> list[Access]:
+    """What undoing takes."""
+    group = change.api.rpartition("/")[0]
+    namespace = "" if change.kind == NODE.kind else change.namespace
+    needs = [Access(verb, change.plural, namespace, group) for verb in ("get", "patch")]
+    if change.marked:
+        needs += [Access(verb, "pods", namespace) for verb in ("list", "delete")]
+        needs += [
+            Access(verb, plural, namespace, "apps")
+            for plural in ("replicasets", "controllerrevisions")
+            for verb in ("list", "delete")
+        ]
+    return needs
+
+
+def _seen(change: ObjectEdited, evidence: str, residues: tuple[str, ...] = ()) -> Seen:
+    return Seen(change.model_copy(update={"state": ChangeState.UNDONE, "evidence": evidence}), residues)
+
+
+def _waiting(change: ObjectEdited, evidence: str) -> Seen:
+    return Seen(change.model_copy(update={"evidence": evidence}))

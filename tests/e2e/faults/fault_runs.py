@@ -1,0 +1,139 @@
+"""Runs the cases side by side, each on an application of its own, and keeps what was seen."""
+
+import json
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from demo import HUB, NAMESPACE, Demo
+from e2e_residues import residues
+from fault_app import manifest
+
+Object = dict[str, Any]
+TARGET = "firedrill-finance"
+FAMILIES = ("workload", "config", "network", "node", "controlplane")
+_AT_ONCE = 5
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fault, and whether it shows in the answers of the application or only in its pods."""
+
+    name: str
+    fault: Object
+    #: Of a fault that hurts only what is to be replaced: the pod is deleted meanwhile.
+    pod_is_lost: bool = False
+    #: A fault that a well-kept application survives without a failed request.
+    survived: bool = False
+    duration: str = "20s"
+    replicas: int = 1
+
+
+@dataclass
+class Seen:
+    """What came of a case."""
+
+    status: Object
+    before: Object
+    after: Object
+    measured: dict[str, Any] = field(default_factory=dict)
+
+    def condition(self, name: str) -> str:
+        """Status and reason of a condition."""
+        found = [c for c in self.status["conditions"] if c["type"] == name]
+        return f"{found[0]['status']} {found[0]['reason']}" if found else ""
+
+
+def allow_everything(lab: Demo) -> None:
+    """Install the rights of every family in the target, and let its policy allow them."""
+    chart = ("operator.enabled=false", "crds.enabled=false", "target.enabled=true", "target.simulation.enabled=true")
+    lab.helm(TARGET, "firedrill", "firedrill", *chart, f"target.faultFamilies={{{','.join(FAMILIES)}}}")
+    policy = {"spec": {"policy": {"faultFamilies": list(FAMILIES)}}}
+    lab.kubectl(HUB, "patch", "targetcluster", "finance", "--type=merge", "-p", json.dumps(policy))
+
+
+def run_all(lab: Demo, cases: Sequence[Case]) -> dict[str, Seen]:
+    """All cases, a few at a time; those of the nodes alone, because they hit everybody."""
+    alone = [case for case in cases if next(iter(case.fault)).startswith("node")]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        together = [case for case in cases if case not in alone]
+        found = dict(zip((c.name for c in together), pool.map(lambda c: _run(lab, c), together), strict=True))
+    return found | {case.name: _run(lab, case) for case in alone}
+
+
+def _run(lab: Demo, case: Case) -> Seen:
+    namespace = f"fault-{case.name}"
+    lab.kubectl(TARGET, "apply", "-f", "-", stdin=manifest(namespace, case.replicas), capture=True)
+    try:
+        before = residues(lab, "finance", namespace)
+        status = _experiment(lab, case, namespace)
+        return Seen(status, before, residues(lab, "finance", namespace), _measured(status))
+    finally:
+        lab.kubectl(HUB, "-n", NAMESPACE, "delete", "chaosexperiment", case.name, "--ignore-not-found", capture=True)
+        lab.kubectl(TARGET, "delete", "namespace", namespace, "--wait=false", capture=True)
+
+
+def _experiment(lab: Demo, case: Case, namespace: str) -> Object:
+    body = {
+        "apiVersion": "firedrill.dev/v1alpha1",
+        "kind": "ChaosExperiment",
+        "metadata": {"name": case.name, "namespace": NAMESPACE},
+        "spec": {
+            "clusters": {"names": ["finance"]},
+            "timeout": "8m",
+            "duration": case.duration,
+            "recoveryTimeout": "150s",
+            "steadyState": {"http": {"url": f"http://shop.{namespace}:8080/", "timeout": "2s"}, "window": "5s"},
+            "target": {"namespace": namespace, "matchLabels": {"app": "shop"}},
+            "fault": case.fault,
+        },
+    }
+    lab.kubectl(HUB, "apply", "-f", "-", stdin=json.dumps(body), capture=True)
+    where = ("-n", NAMESPACE, f"chaosexperiment/{case.name}")
+    if case.pod_is_lost:
+        _wait(lab, "Injected", *where)
+        lab.kubectl(TARGET, "-n", namespace, "delete", "pods", "--all", "--wait=false", capture=True)
+    _wait(lab, "Complete", *where)
+    found: Object = json.loads(lab.kubectl(HUB, "get", *where, "-o", "json", capture=True))
+    return dict(found["status"])
+
+
+def _wait(lab: Demo, condition: str, *where: str) -> None:
+    lab.kubectl(HUB, "wait", f"--for=condition={condition}", "--timeout=540s", *where, capture=True)
+
+
+def _measured(status: Object) -> dict[str, Any]:
+    return {item["name"]: item.get("value") for item in status["clusters"][0].get("measurements", [])}
+
+
+def table(cases: Sequence[Case], seen: dict[str, Seen]) -> str:
+    """What was seen, as Markdown."""
+    lines = [
+        "# Faults, as they were seen",
+        "",
+        f"Written by `make e2e-faults` on {time.strftime('%Y-%m-%d', time.gmtime())}: each fault on an application of "
+        "one pod that was not prepared for it, on a real cluster, a few at a time on shared processors. The probe "
+        "asks over HTTP five times a second.",
+        "",
+        "| case | fault | answers during | first failure after | recovered after | proof of the end |",
+        "|---|---|---|---|---|---|",
+    ]
+    for case in cases:
+        found = seen[case.name]
+        rate = found.measured.get("successRateDuring")
+        cells = (
+            case.name + (" (its pod deleted meanwhile)" if case.pod_is_lost else ""),
+            f"`{json.dumps(case.fault)}`",
+            "none" if rate is None else f"{100 * rate:.0f} % good",
+            _seconds(found.measured.get("timeToDetect")),
+            _seconds(found.measured.get("recoveryTime")),
+            found.condition("RecoveryVerified"),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def _seconds(value: Any) -> str:
+    return "none" if value is None else f"{value:.1f} s"

@@ -1,0 +1,72 @@
+"""Every fault that can be shown here: an application that was not prepared for it suffers, and recovers.
+
+That our own value is in an object proves nothing; what counts is what the application answers, before, during and
+after, and that by an independent look nothing is left.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from demo import ROOT, Demo
+from fault_runs import Case, Seen, allow_everything, run_all, table
+
+pytestmark = pytest.mark.e2e
+
+CASES = (
+    Case("pod-kill", {"podKill": {}}),
+    Case("pod-failure", {"podFailure": {}}),
+    Case("scale", {"scale": {"replicas": 0}}),
+    Case("image-break", {"imageBreak": {}}),
+    Case("image-break-rolling", {"imageBreak": {"rollout": "Rolling"}}, survived=True),
+    Case("command-break", {"commandBreak": {}}),
+    Case("crash-loop", {"crashLoop": {}}),
+    Case("init-hang", {"initContainer": {"mode": "Hang"}}),
+    Case("init-crash", {"initContainer": {"mode": "Crash"}}),
+    Case("readiness-break", {"probeBreak": {"probe": "Readiness"}}),
+    Case("liveness-break", {"probeBreak": {"probe": "Liveness"}}),
+    Case("startup-break", {"probeBreak": {"probe": "Startup"}}),
+    Case("rollout-stuck", {"rolloutStuck": {}}, survived=True),
+    Case("memory-squeeze", {"limitsSqueeze": {"memory": "8Mi"}}),
+    Case("env-drift", {"envDrift": {"name": "MODE", "value": "wrong"}}),
+    Case("missing-volume", {"missingVolume": {}}),
+    Case("missing-config", {"missingConfig": {}}),
+    Case("anti-affinity", {"schedulingBlock": {"rule": "AntiAffinity"}}),
+    Case("node-selector", {"schedulingBlock": {"rule": "NodeSelector"}}),
+    Case("config-drift", {"configDrift": {"name": "shop", "key": "mode", "value": "wrong"}}, duration="120s"),
+    Case("wrong-port", {"wrongPort": {"service": "shop"}}),
+    Case("wrong-selector", {"wrongSelector": {"service": "shop"}}),
+    Case("packet-loss", {"packetLoss": {"percent": 60, "port": 8080}}),
+    Case("quota-exhausted", {"quotaExhausted": {}}, pod_is_lost=True, duration="30s"),
+    Case("webhook-failure", {"webhookFailure": {}}, pod_is_lost=True, duration="30s"),
+    Case("pdb-block", {"pdbBlock": {}}, survived=True),
+    Case("node-cordon", {"nodeCordon": {}}, pod_is_lost=True, duration="30s"),
+    Case("node-taint", {"nodeTaint": {}}, pod_is_lost=True, duration="30s"),
+)
+
+
+@pytest.fixture(scope="module")
+def seen(lab: Demo) -> dict[str, Seen]:
+    """What came of every case."""
+    allow_everything(lab)
+    found = run_all(lab, CASES)
+    if os.environ.get("FIREDRILL_WRITE_DOCS"):
+        Path(ROOT / "docs" / "faults-seen.md").write_text(table(CASES, found))
+    return found
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_an_application_suffers_by_the_fault_and_recovers(case: Case, seen: dict[str, Seen]) -> None:
+    found = seen[case.name]
+    assert found.status["verdict"] == "Passed", found.status["message"]
+    assert found.condition("Injected") == "True FaultObserved"
+    assert found.condition("Recovered") == "True SteadyStateHolds"
+    assert found.condition("RecoveryVerified") == "True SeenUndone"
+    assert found.measured["successRateBefore"] >= 0.95
+    assert found.measured["successRateAfter"] >= 0.95
+    assert (found.measured["timeToDetect"] is None) == case.survived, found.measured
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_nothing_is_left_of_it(case: Case, seen: dict[str, Seen]) -> None:
+    assert seen[case.name].after == seen[case.name].before

@@ -1,0 +1,191 @@
+"""What each fault sets, where, and what it refuses to be applied to."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from firedrill.api.chaosexperiment import PodTarget
+from firedrill.api.faults.about import Hits
+from firedrill.api.faults.network import PacketLoss
+from firedrill.api.faults.pods import PodKill
+from firedrill.api.faults.union import FAULTS, Fault
+from firedrill.engines.chaos.editing import applying, edit, told
+from firedrill.engines.chaos.faults import fields, objects, template
+from firedrill.engines.chaos.faults.template import NotApplicable, Setting
+from support.jsonpatch import patched
+
+Object = dict[str, Any]
+SETTING = Setting("run1", "firedrill/runner:1")
+MARK = "spec.template.metadata.annotations.firedrill.dev/run"
+APP = "spec.template.spec.containers[name=app]"
+
+
+def deployment(**spec: Any) -> Object:
+    containers = [{"name": "app", "image": "app:1"}, {"name": "sidecar", "image": "sidecar:1"}]
+    return {
+        "kind": "Deployment",
+        "metadata": {"resourceVersion": "1"},
+        "spec": {
+            "replicas": 3,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}},
+            "template": {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": containers}},
+            **spec,
+        },
+    }
+
+
+def other(**parts: Any) -> Object:
+    return {"metadata": {"resourceVersion": "1"}, **parts}
+
+
+REPLACED = {MARK: "run1", "spec.strategy": {"type": "Recreate"}}
+
+
+@dataclass
+class Row:
+    """A fault on an object: what is set where, or why not."""
+
+    fault: Object
+    sets: Object = field(default_factory=dict)
+    on: Object = field(default_factory=deployment)
+    refused: str = ""
+
+
+INIT = "spec.template.spec.initContainers[name=firedrill-run1]"
+ROWS = [
+    Row({"scale": {"replicas": 0}}, {"spec.replicas": 0}),
+    Row({"scale": {"replicas": 3}}, refused="it is to have 3 pods already"),
+    Row({"scale": {}}, on=other(kind="DaemonSet", spec={}), refused="the node count decides"),
+    Row({"imageBreak": {}}, {**REPLACED, f"{APP}.image": "firedrill.invalid/no/such-image:none"}),
+    Row({"imageBreak": {"rollout": "Rolling", "image": "b:2"}}, {MARK: "run1", f"{APP}.image": "b:2"}),
+    Row({"imageBreak": {"container": "none"}}, refused="no container none in it: there is app, sidecar"),
+    Row({"commandBreak": {"container": "sidecar"}},
+        {**REPLACED, "spec.template.spec.containers[name=sidecar].command": ["/firedrill.dev/no-such-program"]}),
+    Row({"crashLoop": {}}, {**REPLACED, f"{APP}.image": "firedrill/runner:1", f"{APP}.command": ["false"],
+        f"{APP}.imagePullPolicy": "IfNotPresent"}),
+    Row({"probeBreak": {"probe": "Liveness"}}, {**REPLACED, f"{APP}.livenessProbe": {
+        "tcpSocket": {"port": 1}, "periodSeconds": 1, "timeoutSeconds": 1, "failureThreshold": 1}}),
+    Row({"rolloutStuck": {}}, {MARK: "run1",
+        "spec.template.spec.readinessGates[conditionType=firedrill.dev/run1]":
+            {"conditionType": "firedrill.dev/run1"}}),
+    Row({"limitsSqueeze": {"memory": "8Mi"}}, {**REPLACED, f"{APP}.resources.limits.memory": "8Mi",
+        f"{APP}.resources.requests.memory": "8Mi"}),
+    Row({"envDrift": {"name": "A", "value": "b"}}, {**REPLACED, f"{APP}.env[name=A]": {"name": "A", "value": "b"}}),
+    Row({"missingVolume": {}}, {**REPLACED, "spec.template.spec.volumes[name=firedrill-run1]":
+        {"name": "firedrill-run1", "persistentVolumeClaim": {"claimName": "firedrill-run1"}}}),
+    Row({"missingConfig": {}}, {**REPLACED, f"{APP}.env[name=FIREDRILL]": {"name": "FIREDRILL",
+        "valueFrom": {"configMapKeyRef": {"name": "firedrill-run1", "key": "none"}}}}),
+    Row({"schedulingBlock": {"rule": "NodeSelector"}},
+        {**REPLACED, "spec.template.spec.nodeSelector.firedrill.dev/no-such-node": "true"}),
+    Row({"configDrift": {"name": "c", "key": "limit", "value": "0"}}, {"data.limit": "0"},
+        on=other(data={"limit": "5"})),
+    Row({"configDrift": {"name": "c", "key": "none", "value": "0"}}, on=other(data={"limit": "5"}),
+        refused="it has no key none: there is limit"),
+    Row({"configDrift": {"name": "c", "key": "limit", "value": "5"}}, on=other(data={"limit": "5"}),
+        refused="limit has that value already"),
+    Row({"wrongPort": {"service": "s"}}, {"spec.ports[port=80].targetPort": 1},
+        on=other(spec={"ports": [{"port": 80, "targetPort": 8080}, {"port": 81}]})),
+    Row({"wrongPort": {"service": "s", "port": 82}}, on=other(spec={"ports": [{"port": 80}, {"port": 81}]}),
+        refused="it has no port 82: there is 80, 81"),
+    Row({"wrongSelector": {"service": "s"}}, {"spec.selector.firedrill.dev/none": "run1"},
+        on=other(spec={"selector": {"app": "a"}})),
+    Row({"wrongSelector": {"service": "s"}}, on=other(spec={}), refused="it has no selector"),
+    Row({"hpaSqueeze": {"name": "h"}}, {"spec.maxReplicas": 1, "spec.minReplicas": 1},
+        on=other(spec={"maxReplicas": 9, "minReplicas": 3})),
+    Row({"hpaSqueeze": {"name": "h", "maxReplicas": 9}}, on=other(spec={"maxReplicas": 9}),
+        refused="it may ask for no more than 9 pods already"),
+    Row({"rbacRevoked": {"roleBinding": "r"}}, on=other(subjects=[]), refused="it has no subjects"),
+    Row({"nodeCordon": {}}, {"spec.unschedulable": True}, on=other(spec={})),
+    Row({"nodeCordon": {}}, on=other(spec={"unschedulable": True}), refused="it is unschedulable already"),
+    Row({"nodeTaint": {"effect": "NoExecute"}}, {"spec.taints[key=firedrill.dev/run1]":
+        {"key": "firedrill.dev/run1", "value": "fault", "effect": "NoExecute"}}, on=other(spec={})),
+    Row({"podFailure": {}}, {"spec.containers[name=app].image": "firedrill/runner:1"},
+        on=other(spec={"containers": [{"name": "app", "image": "app:1"}]})),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{next(iter(row.fault))} {row.refused}".strip())
+def test_what_a_fault_sets(row: Row) -> None:
+    fault = Fault.model_validate(row.fault).chosen
+    if row.refused:
+        with pytest.raises(NotApplicable, match=row.refused):
+            fields.wishes(fault, row.on, SETTING)
+        return
+    found = fields.wishes(fault, row.on, SETTING)
+    assert {told(wish.path): wish.value for wish in found} == row.sets
+    patched(row.on, applying(row.on, [edit(row.on, wish) for wish in found]))
+
+
+def test_an_init_container_is_as_restricted_as_pod_security_asks_for() -> None:
+    for mode, command in (("Hang", ["sleep", "infinity"]), ("Crash", ["false"])):
+        fault = Fault.model_validate({"initContainer": {"mode": mode}}).chosen
+        (container,) = [w.value for w in fields.wishes(fault, deployment(), SETTING) if told(w.path) == INIT]
+        assert container["command"] == command
+        assert container["securityContext"]["runAsNonRoot"]
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_anti_affinity_is_against_every_pod_on_every_node() -> None:
+    fault = Fault.model_validate({"schedulingBlock": {}}).chosen
+    (term,) = next(w.value for w in fields.wishes(fault, deployment(), SETTING) if "podAntiAffinity" in w.path)
+    assert term == {"labelSelector": {}, "namespaceSelector": {}, "topologyKey": "kubernetes.io/hostname"}
+
+
+def test_a_workload_that_replaces_its_pods_one_by_one_keeps_its_strategy() -> None:
+    found = fields.wishes(Fault.model_validate({"imageBreak": {}}).chosen, deployment(strategy={}), SETTING)
+    assert "spec.strategy" not in {told(wish.path) for wish in found}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_fault_says_what_it_is_and_is_carried_out_by_one_way_alone(name: str) -> None:
+    member = FAULTS[name]
+    about = member.about
+    assert about.does
+    assert about.undone
+    assert about.proven
+    own_way = member in (PodKill, PacketLoss)
+    shared = (template.TEMPLATE_FAULTS, fields.FIELD_FAULTS, objects.OBJECT_FAULTS)
+    assert own_way + sum(member in ways for ways in shared) == 1
+    assert (about.hits is Hits.NAMESPACE) == (member in objects.OBJECT_FAULTS)
+
+
+OBJECTS: list[tuple[Object, str, Object]] = [
+    ({"quotaExhausted": {}}, "ResourceQuota", {"spec": {"hard": {"pods": "0"}}}),
+    ({"pdbBlock": {}}, "PodDisruptionBudget",
+     {"spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"app": "a"}}}}),
+    ({"networkDeny": {"direction": "Both"}}, "NetworkPolicy",
+     {"spec": {"podSelector": {"matchLabels": {"app": "a"}}, "policyTypes": ["Ingress", "Egress"]}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fault", "kind", "body"), OBJECTS, ids=lambda value: str(value)[:20])
+def test_what_a_fault_creates(fault: Object, kind: str, body: Object) -> None:
+    chosen = Fault.model_validate(fault).chosen
+    assert objects.kind_of(chosen).kind == kind
+    assert objects.made(chosen, PodTarget(namespace="payments", match_labels={"app": "a"})) == body
+
+
+def test_a_webhook_concerns_new_pods_of_the_namespace_alone() -> None:
+    chosen = Fault.model_validate({"webhookFailure": {}}).chosen
+    (hook,) = objects.made(chosen, PodTarget(namespace="payments", match_labels={"app": "a"}))["webhooks"]
+    assert hook["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": "payments"}}
+    assert hook["rules"][0]["operations"] == ["CREATE"]
+    assert hook["failurePolicy"] == "Fail"
+    assert objects.cluster_scoped(objects.kind_of(chosen))
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ({}, "set exactly one of podKill, .*; none is set"),
+        ({"podKill": {}, "scale": {}}, "podKill, scale is set"),
+        ({"limitsSqueeze": {}}, "set cpu, memory or both"),
+        ({"wrongPort": {"service": "Not a name"}}, "pattern"),
+        ({"explode": {}}, "explode"),
+    ],
+)
+def test_a_wrong_fault_is_refused_by_name(fault: Object, says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        Fault.model_validate(fault)
