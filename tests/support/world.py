@@ -1,6 +1,5 @@
 """The world of the integration tests: a hub, targets, fault proxies before them, stand-ins for their pods."""
 
-import base64
 import itertools
 import json
 import uuid
@@ -16,6 +15,7 @@ from firedrill.api.meta import ANNOTATION_RESOURCE, LABEL_MANAGED, LABEL_UID
 from firedrill.clusters import paths
 from support import builders, chart
 from support.background import Background
+from support.encoded import encoded
 from support.eventually import eventually
 from support.faultproxy import FaultProxy, Write
 from support.kube import Cluster, HttpError, Object, access
@@ -122,12 +122,11 @@ class World:
 
     def set_secret(self, name: str, data: dict[str, str]) -> None:
         """Write the Secret of a target, whatever it holds."""
-        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
         secret = {
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {"name": name, "namespace": HUB_NAMESPACE},
-            "data": encoded,
+            "data": encoded(data),
         }
         # Not by apply: keys of the other form must go.
         where = paths.path("v1", "secrets", HUB_NAMESPACE, name)

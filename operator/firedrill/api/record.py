@@ -61,6 +61,11 @@ class ChangeBase(LenientModel):
     applied_at: Time | None = Field(default=None, description="When the change took effect.")
     evidence: Annotated[str, _clipped(1024)] = Field(default="", description="How the last state was seen.")
 
+    @property
+    def key(self) -> str:
+        """namespace/name; the name alone of what is in no namespace."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
 
 class PodDeleted(ChangeBase):
     """A pod that is deleted; it counts as undone when its owner is as ready as it was."""
@@ -76,11 +81,14 @@ class PodDeleted(ChangeBase):
 
 
 class PacketsDropped(ChangeBase):
-    """An nft table in a pod's network namespace that drops packets until its set expires."""
+    """An nft table in a pod's network namespace that drops packets, or answers with resets, until its set expires."""
 
     type: Literal["PacketsDropped"] = "PacketsDropped"
     table: str
-    port: int
+    direction: str = "in"
+    protocol: str = "tcp"
+    port: int | None = None
+    action: str = "drop"
     percent: int
     seconds: float = Field(description="The kernel ends the drop so long after its start.")
     not_after: Time = Field(description="A container that is started later injects nothing.")

@@ -156,7 +156,7 @@ class _Experiment:
                 if look.effect:
                     self._evidence.note(f"{change.name}: {look.effect}")
                 if look.reverted:
-                    found.append(f"{change.namespace}/{change.name}".removeprefix("/"))
+                    found.append(change.key)
         except ClusterError as error:
             # Ending the fault must not wait for this; what the probe and the kernel saw counts all the same.
             log.warning("whether somebody else ended the fault is not known: %s", error)

@@ -109,7 +109,7 @@ class Evidence:
             return self._record_error
         wanted = self.settled
         lines = [
-            f"{change.namespace}/{change.name}: {change.evidence}"
+            f"{change.key}: {change.evidence}"
             for change in self._record.changes
             if (change.state is ChangeState.UNDONE) == wanted
         ]

@@ -1,4 +1,4 @@
-"""``firedrill netfault``: runs in an ephemeral container and drops packets in its pod's network namespace.
+"""``firedrill netfault``: runs in an ephemeral container and drops packets in its pod's network namespace, or resets their connections.
 
 It does one thing, leaves its proof as JSON in the termination message and exits; the kernel keeps the fault and
 ends it. Imports nothing but the standard library: it must start at once, also in a pod that is short of memory.
@@ -30,24 +30,24 @@ class NftFailed(Exception):
     """nft did not do what it was asked; the text is its own message."""
 
 
-def inject(loss: nft.Loss, not_after: float, nft_tool: Nft, now: Callable[[], float]) -> tuple[int, dict[str, Any]]:
+def inject(wanted: nft.Filter, not_after: float, nft_tool: Nft, now: Callable[[], float]) -> tuple[int, dict[str, Any]]:
     """Put the fault in place, unless it is too late or in place already; the proof is what nft lists then."""
     started = now()
     if started > not_after:
         return TOO_LATE, {"action": "inject", "refused": f"started {started - not_after:.1f} s too late"}
-    present = loss.table in nft.our_tables(_ask(nft_tool, ["-j", "list", "tables"]))
+    present = wanted.table in nft.our_tables(_ask(nft_tool, ["-j", "list", "tables"]))
     if not present:
-        _ask(nft_tool, ["-f", "-"], nft.inject_script(loss))
-    listing = _ask(nft_tool, ["-j", "list", "table", "inet", loss.table])
+        _ask(nft_tool, ["-f", "-"], nft.inject_script(wanted))
+    listing = _ask(nft_tool, ["-j", "list", "table", "inet", wanted.table])
     proof = {
         "action": "inject",
-        "table": loss.table,
+        "table": wanted.table,
         "at": round(started if present else now(), 3),
-        "seconds": loss.seconds,
+        "seconds": wanted.seconds,
         "rules": nft.rules(listing),
         "elements": nft.live_elements(listing),
         "wasThere": present,
-        "listing": _ask(nft_tool, ["list", "table", "inet", loss.table])[:_LISTING_LIMIT],
+        "listing": _ask(nft_tool, ["list", "table", "inet", wanted.table])[:_LISTING_LIMIT],
     }
     return DONE if proof["rules"] else FAILED, proof
 
@@ -71,8 +71,16 @@ def main(argv: Sequence[str], nft_tool: Nft = run_nft, now: Callable[[], float] 
     options = parser().parse_args(argv)
     try:
         if options.action == "inject":
-            loss = nft.Loss(options.table, options.port, options.percent, options.seconds)
-            code, proof = inject(loss, options.not_after, nft_tool, now)
+            wanted = nft.Filter(
+                options.table,
+                options.percent,
+                options.seconds,
+                options.direction,
+                options.protocol,
+                options.port,
+                options.action_taken,
+            )
+            code, proof = inject(wanted, options.not_after, nft_tool, now)
         else:
             code, proof = undo(options.table, nft_tool, now)
     except (NftFailed, ValueError, OSError, subprocess.TimeoutExpired) as error:
@@ -88,7 +96,10 @@ def parser() -> argparse.ArgumentParser:
     actions = top.add_subparsers(dest="action", required=True)
     injecting = actions.add_parser("inject", help="drop packets until the kernel ends it")
     injecting.add_argument("--table", required=True)
-    injecting.add_argument("--port", type=int, required=True)
+    injecting.add_argument("--direction", choices=nft.DIRECTIONS, default="in")
+    injecting.add_argument("--protocol", choices=nft.PROTOCOLS, default="tcp")
+    injecting.add_argument("--port", type=int, help="where packets go to; all ports when absent")
+    injecting.add_argument("--action", choices=nft.ACTIONS, default="drop", dest="action_taken")
     injecting.add_argument("--percent", type=int, required=True)
     injecting.add_argument("--seconds", type=float, required=True)
     injecting.add_argument("--not-after", type=float, required=True, help="Unix time; later nothing is injected")

@@ -1,4 +1,4 @@
-"""The packet-loss fault as an nft script, and what nft says about it. Pure, and the standard library alone.
+"""Faults of a packet filter as an nft script, and what nft says about them. Pure, and the standard library alone.
 
 The drop is gated by two sets whose elements together are all addresses, and whose elements time out: once they
 have, the rule matches nothing, and no process is needed for that. Addresses come in halves because a set refuses
@@ -14,28 +14,47 @@ from typing import Any, Final
 PREFIX: Final = "firedrill_"
 _TABLE = re.compile(r"firedrill_[a-z0-9]{1,40}")
 _COUNTER: Final = "dropped"
+DIRECTIONS: Final = ("in", "out", "both")
+PROTOCOLS: Final = ("tcp", "dns", "any")
+ACTIONS: Final = ("drop", "reset")
+#: Of each direction: its chain, hook, and what names the interface and the other side.
+_CHAINS: Final = {"in": ("incoming", "input", "iifname", "saddr"), "out": ("outgoing", "output", "oifname", "daddr")}
 #: Before connection tracking, so that a dropped packet leaves no trace that outlives the fault.
 _PRIORITY: Final = -300
 
 
 @dataclass(frozen=True)
-class Loss:
-    """Drop ``percent`` of the TCP packets that come in for ``port``, for ``seconds``."""
+class Filter:
+    """Drop, or answer with a reset, ``percent`` of the packets that match, for ``seconds``.
+
+    ``direction`` is in, out or both; ``protocol`` tcp, dns (port 53 of tcp and udp) or any. ``port`` is where packets
+    go to, None for all. What a pod says to itself is let through.
+    """
 
     table: str
-    port: int
     percent: int
     seconds: float
+    direction: str = "in"
+    protocol: str = "tcp"
+    port: int | None = None
+    action: str = "drop"
 
     def __post_init__(self) -> None:
         if not _TABLE.fullmatch(self.table):
             raise ValueError(f"table must be {PREFIX} and letters or digits, not {self.table!r}")
-        if not 1 <= self.port <= 65535:
+        if self.port is not None and not 1 <= self.port <= 65535:
             raise ValueError(f"port must be 1 to 65535, not {self.port}")
         if not 1 <= self.percent <= 100:
             raise ValueError(f"percent must be 1 to 100, not {self.percent}")
         if not 0.001 <= self.seconds <= 86400:
             raise ValueError(f"seconds must be 0.001 to 86400, not {self.seconds}")
+        for name, known in (("direction", DIRECTIONS), ("protocol", PROTOCOLS), ("action", ACTIONS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
+        if self.action == "reset" and self.protocol != "tcp":
+            raise ValueError("protocol must be tcp for action reset")
+        if self.port is not None and self.protocol != "tcp":
+            raise ValueError("protocol must be tcp for a port")
 
 
 def table_name(run_id: str) -> str:
@@ -43,28 +62,42 @@ def table_name(run_id: str) -> str:
     return PREFIX + re.sub(r"[^a-z0-9]", "", run_id.lower())[:40]
 
 
-def inject_script(loss: Loss) -> str:
+def inject_script(wanted: Filter) -> str:
     """One transaction that puts the fault in place; it fails, changing nothing, where the table exists."""
-    table = f"inet {loss.table}"
-    timeout = f"timeout {round(loss.seconds * 1000)}ms"
+    table = f"inet {wanted.table}"
+    timeout = f"timeout {round(wanted.seconds * 1000)}ms"
+    lines = [
+        f"create table {table}",
+        f"add counter {table} {_COUNTER}",
+        f"add set {table} on4 {{ type ipv4_addr; flags interval, timeout; }}",
+        f"add element {table} on4 {{ 0.0.0.0/1 {timeout}, 128.0.0.0/1 {timeout} }}",
+        f"add set {table} on6 {{ type ipv6_addr; flags interval, timeout; }}",
+        f"add element {table} on6 {{ ::/1 {timeout}, 8000::/1 {timeout} }}",
+    ]
+    for direction, (chain, hook, interface, address) in _CHAINS.items():
+        if wanted.direction not in (direction, "both"):
+            continue
+        lines.append(f"add chain {table} {chain} {{ type filter hook {hook} priority {_PRIORITY}; policy accept; }}")
+        lines += [
+            f'add rule {table} {chain} {interface} != "lo" {_match(wanted)}{family} {address} @{on} {_verdict(wanted)}'
+            for family, on in (("ip", "on4"), ("ip6", "on6"))
+        ]
+    return "\n".join((*lines, ""))
+
+
+def _match(wanted: Filter) -> str:
+    if wanted.protocol == "dns":
+        return "meta l4proto { tcp, udp } th dport 53 "
+    if wanted.protocol == "any":
+        return ""
+    return f"tcp dport {wanted.port} " if wanted.port is not None else "meta l4proto tcp "
+
+
+def _verdict(wanted: Filter) -> str:
     # nft refuses "mod 100 < 100", which is always true.
-    share = "" if loss.percent == 100 else f"numgen random mod 100 < {loss.percent} "
-    drop = f"{share}counter name {_COUNTER} drop;"
-    incoming = f"add rule {table} incoming tcp dport {loss.port}"
-    return "\n".join(
-        (
-            f"create table {table}",
-            f"add counter {table} {_COUNTER}",
-            f"add set {table} on4 {{ type ipv4_addr; flags interval, timeout; }}",
-            f"add element {table} on4 {{ 0.0.0.0/1 {timeout}, 128.0.0.0/1 {timeout} }}",
-            f"add set {table} on6 {{ type ipv6_addr; flags interval, timeout; }}",
-            f"add element {table} on6 {{ ::/1 {timeout}, 8000::/1 {timeout} }}",
-            f"add chain {table} incoming {{ type filter hook input priority {_PRIORITY}; policy accept; }}",
-            f"{incoming} ip saddr @on4 {drop}",
-            f"{incoming} ip6 saddr @on6 {drop}",
-            "",
-        )
-    )
+    share = "" if wanted.percent == 100 else f"numgen random mod 100 < {wanted.percent} "
+    action = "reject with tcp reset" if wanted.action == "reset" else "drop"
+    return f"{share}counter name {_COUNTER} {action};"
 
 
 def undo_script(table: str) -> str:

@@ -8,12 +8,12 @@ from pydantic import ValidationError
 
 from firedrill.api.chaosexperiment import PodTarget
 from firedrill.api.faults.about import Hits
-from firedrill.api.faults.network import PacketLoss
 from firedrill.api.faults.pods import PodKill
 from firedrill.api.faults.union import FAULTS, Fault
 from firedrill.engines.chaos.editing import applying, edit, told
-from firedrill.engines.chaos.faults import fields, objects, template
+from firedrill.engines.chaos.faults import fields, filters, objects, template
 from firedrill.engines.chaos.faults.template import NotApplicable, Setting
+from firedrill.runner import nft
 from support.jsonpatch import patched
 
 Object = dict[str, Any]
@@ -145,10 +145,25 @@ def test_every_fault_says_what_it_is_and_is_carried_out_by_one_way_alone(name: s
     assert about.does
     assert about.undone
     assert about.proven
-    own_way = member in (PodKill, PacketLoss)
+    own_way = member is PodKill or member in filters.FILTER_FAULTS
     shared = (template.TEMPLATE_FAULTS, fields.FIELD_FAULTS, objects.OBJECT_FAULTS)
     assert own_way + sum(member in ways for ways in shared) == 1
     assert (about.hits is Hits.NAMESPACE) == (member in objects.OBJECT_FAULTS)
+
+
+FILTERED: list[tuple[Object, filters.Filtered]] = [
+    ({"packetLoss": {"percent": 30, "port": 80}}, filters.Filtered(30, "in", "tcp", 80, "drop")),
+    ({"connectionReset": {"port": 80}}, filters.Filtered(100, "in", "tcp", 80, "reset")),
+    ({"networkPartition": {"direction": "Egress"}}, filters.Filtered(100, "out", "any", None, "drop")),
+    ({"dnsFailure": {}}, filters.Filtered(100, "out", "dns", None, "drop")),
+]
+
+
+@pytest.mark.parametrize(("fault", "expected"), FILTERED, ids=lambda value: str(value)[:24])
+def test_what_a_fault_filters(fault: Object, expected: filters.Filtered) -> None:
+    found = filters.filtered(Fault.model_validate(fault).chosen)
+    assert found == expected
+    nft.Filter("firedrill_a", found.percent, 1, found.direction, found.protocol, found.port, found.action)
 
 
 OBJECTS: list[tuple[Object, str, Object]] = [

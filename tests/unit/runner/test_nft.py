@@ -1,10 +1,12 @@
 """The nft script: exactly what is asked for, and nothing that is not a typed field."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,17 +22,61 @@ add element inet firedrill_a1 on4 { 0.0.0.0/1 timeout 8000ms, 128.0.0.0/1 timeou
 add set inet firedrill_a1 on6 { type ipv6_addr; flags interval, timeout; }
 add element inet firedrill_a1 on6 { ::/1 timeout 8000ms, 8000::/1 timeout 8000ms }
 add chain inet firedrill_a1 incoming { type filter hook input priority -300; policy accept; }
-add rule inet firedrill_a1 incoming tcp dport 8080 ip saddr @on4 numgen random mod 100 < 50 counter name dropped drop;
-add rule inet firedrill_a1 incoming tcp dport 8080 ip6 saddr @on6 numgen random mod 100 < 50 counter name dropped drop;
+add rule inet firedrill_a1 incoming iifname != "lo" tcp dport 8080 ip saddr @on4 numgen random mod 100 < 50 counter name dropped drop;
+add rule inet firedrill_a1 incoming iifname != "lo" tcp dport 8080 ip6 saddr @on6 numgen random mod 100 < 50 counter name dropped drop;
 """
 
 
 def test_the_script() -> None:
-    assert nft.inject_script(nft.Loss("firedrill_a1", 8080, 50, 8)) == SCRIPT
+    assert nft.inject_script(nft.Filter("firedrill_a1", 50, 8, port=8080)) == SCRIPT
 
 
-def test_all_packets_need_no_dice() -> None:
-    assert "numgen" not in nft.inject_script(nft.Loss("firedrill_a1", 8080, 100, 8))
+def rules(**wanted: Any) -> list[str]:
+    """What the rules of a filter match, and what they do, for IPv4."""
+    lines = nft.inject_script(nft.Filter("firedrill_a1", **{"percent": 100, "seconds": 8, **wanted})).splitlines()
+    return [line.removeprefix("add rule inet firedrill_a1 ") for line in lines if "@on4" in line and "rule" in line]
+
+
+OUT = 'outgoing oifname != "lo" '
+COUNTED = "counter name dropped"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({"port": 80}, [f'incoming iifname != "lo" tcp dport 80 ip saddr @on4 {COUNTED} drop;']),
+        ({}, [f'incoming iifname != "lo" meta l4proto tcp ip saddr @on4 {COUNTED} drop;']),
+        (
+            {"direction": "both", "protocol": "any"},
+            [f'incoming iifname != "lo" ip saddr @on4 {COUNTED} drop;', f"{OUT}ip daddr @on4 {COUNTED} drop;"],
+        ),
+        (
+            {"direction": "out", "protocol": "dns", "percent": 30},
+            [f"{OUT}meta l4proto {{ tcp, udp }} th dport 53 ip daddr @on4 numgen random mod 100 < 30 {COUNTED} drop;"],
+        ),
+        (
+            {"port": 80, "action": "reset"},
+            [f'incoming iifname != "lo" tcp dport 80 ip saddr @on4 {COUNTED} reject with tcp reset;'],
+        ),
+    ],
+)
+def test_what_a_filter_matches_and_what_it_does(wanted: dict[str, Any], expected: list[str]) -> None:
+    assert rules(**wanted) == expected
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"direction": "up"},
+        {"protocol": "icmp; flush ruleset"},
+        {"action": "accept"},
+        {"protocol": "any", "action": "reset"},
+        {"protocol": "dns", "port": 53},
+    ],
+)
+def test_a_filter_of_nothing_known_is_refused(wanted: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        nft.Filter("firedrill_a1", 100, 8, **wanted)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +96,7 @@ def test_all_packets_need_no_dice() -> None:
 )
 def test_what_is_not_possible_is_refused(table: str, port: int, percent: int, seconds: float) -> None:
     with pytest.raises(ValueError, match="must be"):
-        nft.Loss(table, port, percent, seconds)
+        nft.Filter(table, percent, seconds, port=port)
 
 
 @pytest.mark.parametrize("table", ["filter", "firedrill_a\nflush ruleset", "firedrill_"])
@@ -65,27 +111,33 @@ def test_any_run_gives_a_table_or_a_refusal(run: str) -> None:
     if name == nft.PREFIX:
         return
     assert nft.undo_script(name) == f"delete table inet {name}\n"
-    assert nft.Loss(name, 1, 1, 1).table == name
+    assert nft.Filter(name, 1, 1).table == name
 
 
-losses = st.builds(
-    nft.Loss,
+MATCHES = st.one_of(
+    st.tuples(st.just("tcp"), st.one_of(st.none(), st.integers(1, 65535)), st.sampled_from(nft.ACTIONS)),
+    st.tuples(st.sampled_from(["dns", "any"]), st.none(), st.just("drop")),
+)
+FILTERS = st.builds(
+    lambda table, percent, seconds, direction, match: nft.Filter(table, percent, seconds, direction, *match),
     st.from_regex(r"\Afiredrill_[a-z0-9]{1,40}\Z"),
-    st.integers(1, 65535),
     st.integers(1, 100),
     st.floats(0.001, 86400),
+    st.sampled_from(nft.DIRECTIONS),
+    MATCHES,
 )
 
 
-@given(losses)
-def test_every_line_is_of_our_table_and_every_element_expires(loss: nft.Loss) -> None:
-    lines = nft.inject_script(loss).splitlines()
-    assert all(f" inet {loss.table}" in line for line in lines)
+@given(FILTERS)
+def test_every_line_is_of_our_table_and_every_element_expires(wanted: nft.Filter) -> None:
+    lines = nft.inject_script(wanted).splitlines()
+    assert all(f" inet {wanted.table}" in line for line in lines)
     elements = [line for line in lines if line.startswith("add element")]
     assert len(elements) == 2
-    assert all(line.count(f"timeout {round(loss.seconds * 1000)}ms") == 2 for line in elements)
-    drops = [line for line in lines if " drop" in line and line.startswith("add rule")]
-    assert all("saddr @on" in line and f"tcp dport {loss.port} " in line for line in drops)
+    assert all(line.count(f"timeout {round(wanted.seconds * 1000)}ms") == 2 for line in elements)
+    made = [line for line in lines if line.startswith("add rule")]
+    assert len(made) == (4 if wanted.direction == "both" else 2)
+    assert all(("saddr @on" in line or "daddr @on" in line) and '!= "lo"' in line for line in made)
 
 
 real = pytest.mark.skipif(
@@ -97,25 +149,32 @@ from firedrill.runner import netfault, nft
 from firedrill.runner.container import run_nft
 from firedrill.runner.netfault import inject, undo
 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-loss = nft.Loss("firedrill_real1", 8000, int(sys.argv[1]), 1.5)
-code, proof = inject(loss, time.time() + 5, run_nft, time.time)
-again, second = inject(loss, time.time() + 5, run_nft, time.time)
+wanted = nft.Filter("firedrill_real1", seconds=1.5, **json.loads(sys.argv[1]))
+code, proof = inject(wanted, time.time() + 5, run_nft, time.time)
+again, second = inject(wanted, time.time() + 5, run_nft, time.time)
 time.sleep(1.7)
-listing = run_nft(["-j", "list", "table", "inet", loss.table], "")[1]
-undone, gone = undo(loss.table, run_nft, time.time)
-twice, still = undo(loss.table, run_nft, time.time)
+listing = run_nft(["-j", "list", "table", "inet", wanted.table], "")[1]
+undone, gone = undo(wanted.table, run_nft, time.time)
+twice, still = undo(wanted.table, run_nft, time.time)
 print(json.dumps([code, proof, again, second, nft.live_elements(listing), undone, gone, twice, still]))
 """
 
 
 @real
-@pytest.mark.parametrize("percent", [1, 50, 99, 100])
-def test_the_real_nft_takes_the_script_and_the_kernel_ends_it(percent: int) -> None:
-    import json
-
+@pytest.mark.parametrize(
+    ("wanted", "rules_of_it"),
+    [
+        *(({"percent": percent, "port": 8000}, 2) for percent in (1, 50, 99, 100)),
+        ({"percent": 100, "direction": "both", "protocol": "any"}, 4),
+        ({"percent": 50, "direction": "out", "protocol": "dns"}, 2),
+        ({"percent": 100, "port": 8000, "action": "reset"}, 2),
+    ],
+    ids=str,
+)
+def test_the_real_nft_takes_the_script_and_the_kernel_ends_it(wanted: dict[str, Any], rules_of_it: int) -> None:
     source = Path(nft.__file__).parents[2]
     done = subprocess.run(
-        ["unshare", "-n", sys.executable, "-c", PROGRAM, str(percent)],
+        ["unshare", "-n", sys.executable, "-c", PROGRAM, json.dumps(wanted)],
         capture_output=True,
         text=True,
         check=False,
@@ -127,7 +186,7 @@ def test_the_real_nft_takes_the_script_and_the_kernel_ends_it(percent: int) -> N
     assert done.returncode == 0, done.stderr
     code, proof, again, second, live, undone, gone, twice, still = json.loads(done.stdout)
     assert (code, again, undone, twice) == (0, 0, 0, 0)
-    assert (proof["rules"], proof["elements"], proof["wasThere"]) == (2, 4, False)
+    assert (proof["rules"], proof["elements"], proof["wasThere"]) == (rules_of_it, 4, False)
     assert second["wasThere"] is True
     assert live == 0
     assert (gone["found"], gone["dropped"], gone["remaining"]) == (True, 0, [])

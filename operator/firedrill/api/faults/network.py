@@ -1,28 +1,33 @@
 """Faults of the network."""
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from pydantic import Field
 
 from firedrill.api.faults.about import About, Family, FaultModel, Hits
 
+_NEEDS: Final = "a namespace whose pod security admits NET_ADMIN in ephemeral containers; pods with their own network"
+_KERNEL: Final = "by the kernel, when the elements of an nft set time out; the table is removed and seen gone"
+_COUNTED: Final = "packets that the kernel has counted"
 
-class PacketLoss(FaultModel):
+
+def _filtered(does: str) -> About:
+    return About(Family.NETWORK, Hits.PODS, does, _KERNEL, _COUNTED, _NEEDS)
+
+
+class FilterFault(FaultModel):
+    """A packet filter in the network namespace of each pod. The kernel ends it by itself."""
+
+
+class PacketLoss(FilterFault):
     """Drops a share of incoming TCP packets in the pods' network namespace.
 
     Needs a namespace whose pod security admits NET_ADMIN in ephemeral containers. The kernel ends it by
     itself: the drop is gated by an nft set whose elements expire.
     """
 
-    about: ClassVar[About] = About(
-        family=Family.NETWORK,
-        hits=Hits.PODS,
-        does="drops a share of the TCP packets that come in for a port, in the pods' own network namespace",
-        needs="a namespace whose pod security admits NET_ADMIN in ephemeral containers; pods with their own network",
-        undone="by the kernel, when the elements of an nft set time out; the table is removed and seen gone",
-        proven="packets that the kernel has counted",
-    )
+    about: ClassVar[About] = _filtered("drops a share of the TCP packets that come in for a port, in the pods' network")
 
     percent: int = Field(default=50, ge=1, le=100, description="Share of packets dropped.")
     port: int = Field(ge=1, le=65535, description="TCP port of the pod whose incoming packets are dropped.")
@@ -34,6 +39,31 @@ class Direction(StrEnum):
     INGRESS = "Ingress"
     EGRESS = "Egress"
     BOTH = "Both"
+
+
+class NetworkPartition(FilterFault):
+    """Cuts the pods off."""
+
+    about: ClassVar[About] = _filtered("drops all packets between the pods and everybody else, the kubelet included")
+
+    direction: Direction = Field(default=Direction.BOTH, description="Ingress, Egress or Both.")
+
+
+class ConnectionReset(FilterFault):
+    """Answers with a reset whoever connects to a port."""
+
+    about: ClassVar[About] = _filtered("answers TCP packets that come in for a port with a reset: nobody listens there")
+
+    percent: int = Field(default=100, ge=1, le=100, description="Share of packets that are answered so.")
+    port: int = Field(ge=1, le=65535, description="TCP port of the pod.")
+
+
+class DnsFailure(FilterFault):
+    """Names can not be resolved."""
+
+    about: ClassVar[About] = _filtered("drops what the pods send to port 53, by TCP and UDP: no name can be resolved")
+
+    percent: int = Field(default=100, ge=1, le=100, description="Share of packets dropped.")
 
 
 class NetworkDeny(FaultModel):

@@ -10,7 +10,7 @@ from firedrill.api.base import Model
 from firedrill.api.faults.about import About, FaultModel
 from firedrill.api.faults.config import ConfigDrift, HpaSqueeze, WrongPort, WrongSelector
 from firedrill.api.faults.controlplane import PdbBlock, QuotaExhausted, RbacRevoked, WebhookFailure
-from firedrill.api.faults.network import NetworkDeny, PacketLoss
+from firedrill.api.faults.network import ConnectionReset, DnsFailure, NetworkDeny, NetworkPartition, PacketLoss
 from firedrill.api.faults.node import NodeCordon, NodeTaint
 from firedrill.api.faults.pods import PodFailure, PodKill
 from firedrill.api.faults.workload import (
@@ -53,6 +53,9 @@ class Fault(Model):
     wrong_selector: WrongSelector | None = Field(default=None, description="A Service that selects no pod.")
     hpa_squeeze: HpaSqueeze | None = Field(default=None, description="An autoscaler that may not scale.")
     packet_loss: PacketLoss | None = Field(default=None, description="Drop packets.")
+    network_partition: NetworkPartition | None = Field(default=None, description="Cut pods off.")
+    connection_reset: ConnectionReset | None = Field(default=None, description="Reset connections.")
+    dns_failure: DnsFailure | None = Field(default=None, description="Let no name be resolved.")
     network_deny: NetworkDeny | None = Field(default=None, description="A NetworkPolicy that allows nothing.")
     quota_exhausted: QuotaExhausted | None = Field(default=None, description="No new pods are admitted.")
     pdb_block: PdbBlock | None = Field(default=None, description="No pod may be evicted.")

@@ -1,5 +1,6 @@
 """Measurements and findings of an experiment."""
 
+from firedrill.api.faults.network import FilterFault
 from firedrill.api.verdict import ConditionStatus, Finding, Measurement
 from firedrill.engines.chaos.observation import Observation
 from firedrill.engines.chaos.samples import Share
@@ -69,7 +70,7 @@ def measure(seen: Observation) -> list[Measurement]:
             weight=0.0,
         ),
     ]
-    if seen.spec.fault.packet_loss is not None:
+    if isinstance(seen.spec.fault.chosen, FilterFault):
         found.append(
             Measurement(
                 name="droppedPackets",

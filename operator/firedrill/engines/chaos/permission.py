@@ -8,7 +8,7 @@ from firedrill.api import meta
 from firedrill.api.base import format_duration
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.faults.about import Family
-from firedrill.api.faults.network import PacketLoss
+from firedrill.api.faults.network import FilterFault
 from firedrill.api.faults.node import NodeTaint, TaintEffect
 from firedrill.api.faults.pods import PodKill
 from firedrill.api.task import Task
@@ -175,11 +175,13 @@ def _replaced(request: Request) -> Refusal | None:
 
 
 def _own_network(request: Request) -> Refusal | None:
-    if not isinstance(request.spec.fault.chosen, PacketLoss):
+    if not isinstance(request.spec.fault.chosen, FilterFault):
         return None
     for pod in request.selected:
         if pod.host_network:
-            return _not_permitted(f"pod {pod.key} uses the network of its node: packet loss would hit the whole node")
+            return _not_permitted(
+                f"pod {pod.key} uses the network of its node: a packet filter would hit the whole node"
+            )
     return None
 
 

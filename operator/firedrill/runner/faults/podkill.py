@@ -101,7 +101,7 @@ class PodKillFault:
         async def delete() -> None:
             nonlocal lost_answer
             if change.not_after and self._clock.now() > change.not_after:
-                raise NotInjected(f"pod {change.namespace}/{change.name} could not be killed in time")
+                raise NotInjected(f"pod {change.key} could not be killed in time")
             try:
                 await self._client.delete(path, uid=change.uid, grace_seconds=self._fault.grace_period_seconds)
             except Unreachable:
@@ -109,9 +109,9 @@ class PodKillFault:
                 raise
             except (NotFound, Conflict) as error:
                 if not lost_answer:
-                    raise NotInjected(f"pod {change.namespace}/{change.name} was gone before it was killed") from error
+                    raise NotInjected(f"pod {change.key} was gone before it was killed") from error
 
-        await retry(self._clock, delete, f"deleting pod {change.namespace}/{change.name}")
+        await retry(self._clock, delete, f"deleting pod {change.key}")
         evidence = f"deleted pod {change.name} (uid {change.uid})"
         return change.model_copy(
             update={"state": ChangeState.APPLIED, "applied_at": sent_at, "evidence": evidence},

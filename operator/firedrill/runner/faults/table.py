@@ -4,7 +4,7 @@ from types import MappingProxyType
 from typing import Final
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
-from firedrill.api.faults.network import PacketLoss
+from firedrill.api.faults.network import FilterFault
 from firedrill.api.faults.pods import PodKill
 from firedrill.api.record import ObjectCreated, ObjectEdited, PacketsDropped, PodDeleted
 from firedrill.engines.chaos.faults.objects import is_object_fault
@@ -13,8 +13,8 @@ from firedrill.runner.faults.creations import CreateFault, object_created_needs,
 from firedrill.runner.faults.driver import Fault
 from firedrill.runner.faults.edits import EditFault
 from firedrill.runner.faults.edits_undo import object_edited_needs, undo_object_edited
-from firedrill.runner.faults.packetloss import PacketLossFault
-from firedrill.runner.faults.packetloss_undo import packets_dropped_needs, undo_packets_dropped
+from firedrill.runner.faults.filtering import FilteringFault
+from firedrill.runner.faults.filtering_undo import packets_dropped_needs, undo_packets_dropped
 from firedrill.runner.faults.podkill import PodKillFault, pod_deleted_needs, undo_pod_deleted
 from firedrill.runner.undoing import Undoer, UndoTable
 
@@ -34,8 +34,8 @@ def fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
     match chosen:
         case PodKill():
             return PodKillFault(context.client, context.clock, chosen)
-        case PacketLoss():
-            return PacketLossFault(context.client, context.clock, context.task, chosen, spec.duration)
+        case FilterFault():
+            return FilteringFault(context.client, context.clock, context.task, chosen, spec.duration)
     if is_object_fault(chosen):
         return CreateFault(context.client, context.clock, context.task, spec)
     return EditFault(context.client, context.clock, context.task, spec)

@@ -1,4 +1,4 @@
-"""Packet loss: an ephemeral container puts an nft table into a pod's network namespace and exits.
+"""Faults of a packet filter: an ephemeral container puts an nft table into a pod's network namespace and exits.
 
 The kernel ends the drop when the elements of the table's sets time out. What is undone here is the table itself,
 and a drop that is to end early.
@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from firedrill.api.faults.network import PacketLoss
+from firedrill.api.faults.network import FilterFault
 from firedrill.api.record import Change, ChangeState, PacketsDropped
 from firedrill.api.task import Task
 from firedrill.clusters.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
+from firedrill.engines.chaos.faults.filters import filtered
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView
 from firedrill.runner import nft
@@ -31,14 +32,14 @@ _REMAINING_WAYS: Final = (
 )
 
 
-class PacketLossFault:
-    """Drops packets in each pod for the duration of the experiment, exactly."""
+class FilteringFault:
+    """Filters packets in each pod for the duration of the experiment, exactly."""
 
-    def __init__(self, client: Cluster, clock: Clock, task: Task, fault: PacketLoss, duration: timedelta) -> None:
+    def __init__(self, client: Cluster, clock: Clock, task: Task, fault: FilterFault, duration: timedelta) -> None:
         self._client = client
         self._clock = clock
         self._task = task
-        self._fault = fault
+        self._filtered = filtered(fault)
         self._duration = duration
 
     async def precheck(self, pods: Sequence[PodView]) -> Refusal | None:
@@ -59,15 +60,18 @@ class PacketLossFault:
 
     async def plan(self, pods: Sequence[PodView], now: datetime) -> list[Change]:
         """One change a pod; names of table and containers follow from the run."""
-        run = self._task.run_id
+        run, wanted = self._task.run_id, self._filtered
         return [
             PacketsDropped(
                 namespace=pod.namespace,
                 name=pod.name,
                 uid=pod.uid,
                 table=nft.table_name(run),
-                port=self._fault.port,
-                percent=self._fault.percent,
+                percent=wanted.percent,
+                direction=wanted.direction,
+                protocol=wanted.protocol,
+                port=wanted.port,
+                action=wanted.action,
                 seconds=self._duration.total_seconds(),
                 not_after=now + START_LIMIT,
                 expires_at=now + START_LIMIT + self._duration,
@@ -86,9 +90,9 @@ class PacketLossFault:
         """Start the injecting container and wait for its proof."""
         sent_at = self._clock.now()
         try:
-            await retry(self._clock, lambda: self._add(change), f"injecting into {change.namespace}/{change.name}")
+            await retry(self._clock, lambda: self._add(change), f"injecting into {change.key}")
         except (NotFound, Conflict, Invalid, Forbidden) as error:
-            raise NotInjected(f"pod {change.namespace}/{change.name} took no container: {error.message}") from error
+            raise NotInjected(f"pod {change.key} took no container: {error.message}") from error
         proof = await self._await_proof(change)
         seen_at = self._clock.now()
         # The proof carries the time of the pod's node; it is believed as far as our own clock allows.
@@ -120,7 +124,7 @@ class PacketLossFault:
         await ephemeral.add_container(self._client, change.namespace, change.name, change.uid, self._injecting(change))
 
     async def _await_proof(self, change: PacketsDropped) -> dict[str, Any]:
-        label = f"pod {change.namespace}/{change.name}"
+        label = f"pod {change.key}"
         while True:
             host = await retry(
                 self._clock,
@@ -147,10 +151,15 @@ class PacketLossFault:
             "inject",
             "--table",
             change.table,
-            "--port",
-            str(change.port),
             "--percent",
             str(change.percent),
+            "--direction",
+            change.direction,
+            "--protocol",
+            change.protocol,
+            "--action",
+            change.action,
+            *(() if change.port is None else ("--port", str(change.port))),
             "--seconds",
             f"{change.seconds:g}",
             "--not-after",

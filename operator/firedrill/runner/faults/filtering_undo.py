@@ -1,4 +1,4 @@
-"""Undoing packet loss, by anyone at any time: a decision from the pod as it is, then one step.
+"""Undoing a packet filter, by anyone at any time: a decision from the pod as it is, then one step.
 
 The hard case is a run that died between asking for the injecting container and writing that down. Its request may
 still be on the way, or the kubelet may start the container any time later. Two things make that harmless: the
@@ -14,7 +14,7 @@ from firedrill.api.base import format_time
 from firedrill.api.record import ChangeState, PacketsDropped
 from firedrill.runner.faults import ephemeral
 from firedrill.runner.faults.ephemeral import ContainerView, HostPod
-from firedrill.runner.faults.packetloss import CLOCK_SKEW
+from firedrill.runner.faults.filtering import CLOCK_SKEW
 from firedrill.runner.undoing import Access, Seen, UndoContext
 
 #: Undoing containers that may be tried in one pod; each leaves an entry that can not be removed.
@@ -136,7 +136,7 @@ def _undoing(host: HostPod, change: PacketsDropped, first: list[ContainerView]) 
     if number > MAX_TRIES:
         return Wait(
             f"{MAX_TRIES} containers failed to undo the fault, the last with {tries[-1].message[:200]!r}; a person "
-            f"must delete pod {change.namespace}/{change.name}"
+            f"must delete pod {change.key}"
         )
     why = f"the last one failed with {tries[-1].message[:200]!r}" if tries else "the fault is to end"
     return Start(container_name(change, number), why)
@@ -148,7 +148,7 @@ def _residues(host: HostPod | None, change: PacketsDropped) -> tuple[str, ...]:
     names = [name for name in (change.inject_container, *_undo_names(change)) if host.find(name)]
     if not names:
         return ()
-    return (f"ended ephemeral containers {', '.join(names)} of pod {change.namespace}/{change.name}",)
+    return (f"ended ephemeral containers {', '.join(names)} of pod {change.key}",)
 
 
 def _undo_names(change: PacketsDropped) -> list[str]:

@@ -9,8 +9,8 @@ from chaos_clock import T0
 
 from firedrill.api.record import ChangeState, PacketsDropped
 from firedrill.runner.faults.ephemeral import HostPod, container, parse_host
-from firedrill.runner.faults.packetloss import CLOCK_SKEW
-from firedrill.runner.faults.packetloss_undo import MAX_TRIES, Done, Start, Wait, next_step
+from firedrill.runner.faults.filtering import CLOCK_SKEW
+from firedrill.runner.faults.filtering_undo import MAX_TRIES, Done, Start, Wait, next_step
 
 IN, OUT = "firedrill-r-in", "firedrill-r-out"
 CHANGE = PacketsDropped(

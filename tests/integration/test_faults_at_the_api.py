@@ -1,0 +1,285 @@
+"""Every fault that is a value or an object, at a real API server, with the rights that the chart gives and no others.
+
+The API server fills in defaults, controllers act on what they see, and admission has its word: what is recorded, set
+and put back must be right in spite of that. There are no nodes: what comes of a fault in pods is not looked at here.
+"""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.faults.union import FAULTS, Fault
+from firedrill.api.record import Change, ChangeState
+from firedrill.api.task import Task
+from firedrill.clusters import paths
+from firedrill.clusters.client import KubeClient
+from firedrill.clusters.credentials import api_from_secret
+from firedrill.engines.chaos.faults.filters import FILTER_FAULTS
+from firedrill.engines.chaos.views import PodView, parse_pod
+from firedrill.runner.faults.table import UNDO, fault_of
+from firedrill.runner.ports import SystemClock
+from firedrill.runner.undoing import UndoContext
+from support.encoded import encoded
+from support.eventually import eventually
+from support.kube import Cluster, Object
+from support.world import HUB_NAMESPACE, World
+
+pytestmark = pytest.mark.integration
+
+NODE = "practised-on"
+RUN = "abc1234567"
+CASES: list[Object] = [
+    {"scale": {"replicas": 0}},
+    {"imageBreak": {}},
+    {"imageBreak": {"rollout": "Rolling"}},
+    {"commandBreak": {}},
+    {"crashLoop": {}},
+    {"initContainer": {}},
+    {"probeBreak": {"probe": "Readiness"}},
+    {"probeBreak": {"probe": "Liveness"}},
+    {"probeBreak": {"probe": "Startup"}},
+    {"rolloutStuck": {}},
+    {"limitsSqueeze": {"cpu": "10m", "memory": "8Mi"}},
+    {"envDrift": {"name": "MODE", "value": "wrong"}},
+    {"envDrift": {"name": "NEW", "value": "wrong"}},
+    {"missingVolume": {}},
+    {"missingConfig": {}},
+    {"schedulingBlock": {"rule": "AntiAffinity"}},
+    {"schedulingBlock": {"rule": "NodeSelector"}},
+    {"podFailure": {}},
+    {"configDrift": {"name": "shop", "key": "mode", "value": "wrong"}},
+    {"configDrift": {"name": "shop", "key": "mode"}},
+    {"wrongPort": {"service": "shop"}},
+    {"wrongSelector": {"service": "shop"}},
+    {"hpaSqueeze": {"name": "shop"}},
+    {"rbacRevoked": {"roleBinding": "shop"}},
+    {"networkDeny": {"direction": "Both"}},
+    {"quotaExhausted": {}},
+    {"pdbBlock": {}},
+    {"webhookFailure": {}},
+    {"nodeCordon": {}},
+    {"nodeTaint": {"effect": "NoExecute"}},
+]
+#: What a target could keep of a fault, by the place where it would be.
+_KEPT = (
+    ("apps/v1", "deployments"),
+    ("apps/v1", "statefulsets"),
+    ("apps/v1", "replicasets"),
+    ("apps/v1", "controllerrevisions"),
+    ("v1", "services"),
+    ("v1", "configmaps"),
+    ("v1", "resourcequotas"),
+    ("policy/v1", "poddisruptionbudgets"),
+    ("networking.k8s.io/v1", "networkpolicies"),
+    ("autoscaling/v2", "horizontalpodautoscalers"),
+    ("rbac.authorization.k8s.io/v1", "rolebindings"),
+)
+_MOVES = {"resourceVersion", "managedFields", "generation", "uid", "creationTimestamp"}
+_COUNTED = {"deployment.kubernetes.io/revision", "deployment.kubernetes.io/revision-history"}
+
+
+@dataclass
+class Shop:
+    """An application that is not run, with all that can be done to it."""
+
+    cluster: Cluster
+    namespace: str
+    pods: list[PodView]
+
+    def dump(self) -> Object:
+        """All of it, but for what counts on by itself."""
+        found: Object = {}
+        for api, plural in _KEPT:
+            for item in self.cluster.get(paths.path(api, plural, self.namespace))["items"]:
+                found[f"{plural}/{item['metadata']['name']}"] = _stable(item)
+        hooks = self.cluster.get(paths.path("admissionregistration.k8s.io/v1", "validatingwebhookconfigurations"))[
+            "items"
+        ]
+        found["webhooks"] = sorted(hook["metadata"]["name"] for hook in hooks)
+        found["node"] = _stable(self.cluster.get(paths.path("v1", "nodes", name=NODE)))
+        return found
+
+
+def _stable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _stable(v) for k, v in value.items() if k not in _MOVES | _COUNTED and k != "status"}
+    return [_stable(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.fixture
+def shop(world: World) -> Shop:
+    """A Deployment and a StatefulSet with their pods, a Service, a ConfigMap, an autoscaler and a binding."""
+    cluster, namespace = world.hub, world.namespace()
+    cluster.namespace(namespace, {"firedrill.dev/experiments": "enabled"})
+    for each in _objects(namespace):
+        cluster.apply(each)
+    listed = eventually(lambda: _pods(cluster, namespace, 3), "the controllers have made three pods")
+    # Of a namespace without nodes, pods wait; for the faults of nodes one is said to have them.
+    return Shop(cluster, namespace, [parse_pod({**pod, "spec": {**pod["spec"], "nodeName": NODE}}) for pod in listed])
+
+
+def _pods(cluster: Cluster, namespace: str, count: int) -> list[Object]:
+    items: list[Object] = cluster.get(paths.pods(namespace))["items"]
+    return items if len(items) == count else []
+
+
+def _objects(namespace: str) -> list[Object]:
+    labels = {"app": "shop"}
+    meta = {"name": "shop", "namespace": namespace}
+    container = {"name": "app", "image": "shop:1", "env": [{"name": "MODE", "value": "ok"}]}
+
+    def workload(kind: str, replicas: int, **more: Any) -> Object:
+        own = {**labels, "kind": kind.lower()}
+        template = {"metadata": {"labels": own}, "spec": {"containers": [container]}}
+        spec = {"replicas": replicas, "selector": {"matchLabels": own}, "template": template, **more}
+        return {"apiVersion": "apps/v1", "kind": kind, "metadata": meta, "spec": spec}
+
+    scaled = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"}
+    rbac = "rbac.authorization.k8s.io"
+    rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
+    return [
+        workload("Deployment", 2),
+        workload("StatefulSet", 1, serviceName="shop"),
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": meta,
+            "spec": {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}]},
+        },
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"mode": "ok"}},
+        {
+            "apiVersion": "autoscaling/v2",
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": meta,
+            "spec": {"scaleTargetRef": scaled, "minReplicas": 2, "maxReplicas": 9},
+        },
+        {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": meta, "rules": rules},
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "RoleBinding",
+            "metadata": meta,
+            "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "shop"},
+            "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": namespace}],
+        },
+        {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE, "labels": {"practised": "on"}}},
+    ]
+
+
+Identity = Callable[[str], Awaitable[KubeClient]]
+
+
+@pytest_asyncio.fixture
+async def identity(world: World) -> AsyncIterator[Identity]:
+    """Clients of service accounts that the chart has made."""
+    made: list[KubeClient] = []
+
+    async def client(account: str) -> KubeClient:
+        config = {"bearerToken": world.hub.token(HUB_NAMESPACE, account), "tlsClientConfig": {"insecure": True}}
+        data = encoded({"server": world.hub.access.server, "config": json.dumps(config)})
+        made.append(KubeClient(await api_from_secret(data), "hub"))
+        return made[-1]
+
+    yield client
+    for each in made:
+        await each.close()
+
+
+def experiment(shop: Shop, fault: Object) -> tuple[Task, ChaosExperimentSpec]:
+    """A spec, and the task of it."""
+    raw = {
+        "clusters": {"names": ["hub"]},
+        "steadyState": {"http": {"url": "http://shop/"}},
+        "target": {"namespace": shop.namespace, "matchLabels": {"app": "shop"}, "mode": "All"},
+        "fault": fault,
+    }
+    task = {
+        "kind": "ChaosExperiment",
+        "namespace": "sre",
+        "name": "shop",
+        "uid": "u",
+        "runId": RUN,
+        "cluster": "hub",
+        "runnerNamespace": HUB_NAMESPACE,
+        "job": "cha-shop",
+        "jobUid": "j",
+        "startedAt": "2026-07-01T12:00:00Z",
+        "deadline": "2036-07-01T12:10:00Z",
+        "image": "firedrill/runner:1",
+        "policy": {},
+        "spec": raw,
+    }
+    return Task.model_validate(task), ChaosExperimentSpec.model_validate(raw)
+
+
+def test_every_fault_is_tried() -> None:
+    tried = {type(Fault.model_validate(case).chosen) for case in CASES}
+    of_pods_and_kernels = {FAULTS["pod_kill"], *FILTER_FAULTS}
+    assert tried | of_pods_and_kernels == set(FAULTS.values())
+
+
+@pytest.mark.parametrize("fault", CASES, ids=json.dumps)
+async def test_a_fault_is_admitted_set_seen_and_undone(fault: Object, shop: Shop, identity: Identity) -> None:
+    task, spec = experiment(shop, fault)
+    clock = SystemClock()
+    runner = await identity(f"firedrill-chaos-{spec.fault.family}")
+    guardian = await identity("firedrill-guardian")
+    carried_out = fault_of(SimpleNamespace(client=runner, clock=clock, task=task), spec)  # type: ignore[arg-type]
+    before = shop.dump()
+
+    assert await carried_out.precheck(shop.pods) is None
+    planned = await carried_out.plan(shop.pods, clock.now())
+    assert shop.dump() == before, "to look is not to change"
+    now = clock.now()
+    changes = [carried_out.schedule(change, now, task.deadline) for change in planned]
+    for change in changes:
+        for need in UNDO[type(change)].needs(change):
+            assert await _may(guardian, need), need
+    applied = [await carried_out.apply(change) for change in changes]
+    assert shop.dump() != before or "podFailure" in fault
+    for change in applied:
+        look = await carried_out.look(change)
+        assert not look.reverted, "what the API server stores is what is recorded"
+    again = [await carried_out.apply(change) for change in changes]
+    assert [change.state for change in again] == [ChangeState.APPLIED] * len(again), "asked twice, it is there once"
+
+    undone = [await _undo(UndoContext(guardian, task, clock), change) for change in applied]
+    assert all("is gone" in change.evidence or "none of our values" in change.evidence for change in undone)
+    eventually(lambda: shop.dump() == before, "all is as it was", also=lambda: _difference(before, shop.dump()))
+    pods = shop.cluster.get(paths.pods(shop.namespace))["items"]
+    assert not [pod for pod in pods if "firedrill.dev/run" in (pod["metadata"].get("annotations") or {})]
+
+
+async def _undo(context: UndoContext, change: Change) -> Change:
+    limit = context.clock.now().timestamp() + 60
+    while change.state is not ChangeState.UNDONE:
+        assert context.clock.now().timestamp() < limit, change.evidence
+        change = (await UNDO[type(change)].undo(context, change)).change
+        await context.clock.sleep(0.2)
+    return change
+
+
+async def _may(client: KubeClient, need: Any) -> bool:
+    attributes = {
+        "verb": need.verb,
+        "resource": need.resource,
+        "group": need.group,
+        "namespace": need.namespace,
+        "subresource": need.subresource,
+    }
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": {key: value for key, value in attributes.items() if value}},
+    }
+    answer = await client.create("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
+    return bool(answer["status"].get("allowed"))
+
+
+def _difference(before: Object, after: Object) -> Object:
+    return {key: after.get(key) for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
