@@ -1,4 +1,4 @@
-"""``firedrill netfault``: runs in an ephemeral container and drops packets in its pod's network namespace, or resets their connections.
+"""``firedrill netfault``: runs in an ephemeral container and filters packets in its pod's network namespace.
 
 It does one thing, leaves its proof as JSON in the termination message and exits; the kernel keeps the fault and
 ends it. Imports nothing but the standard library: it must start at once, also in a pod that is short of memory.

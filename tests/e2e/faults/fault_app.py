@@ -5,13 +5,18 @@ from typing import Any
 
 Object = dict[str, Any]
 
-#: Answers 200 while its configuration is as it should be: a file that is read for each request, and a variable.
+#: Answers 200 while all is as it should be: a file that it reads for each request, a variable, the name of a Service.
 _SCRIPT = """
-import http.server, os
+import http.server, os, socket
+def good():
+    try:
+        socket.getaddrinfo("shop", 8080)
+    except OSError:
+        return False
+    return open("/etc/app/mode").read().strip() == "ok" and os.environ.get("MODE") == "ok"
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        good = open("/etc/app/mode").read().strip() == "ok" and os.environ.get("MODE") == "ok"
-        self.send_response(200 if good or self.path == "/healthz" else 500)
+        self.send_response(200 if self.path == "/healthz" or good() else 500)
         self.send_header("Content-Length", "0")
         self.end_headers()
     def log_message(self, *_):

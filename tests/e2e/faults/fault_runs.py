@@ -67,6 +67,8 @@ def _run(lab: Demo, case: Case) -> Seen:
     namespace = f"fault-{case.name}"
     lab.kubectl(TARGET, "apply", "-f", "-", stdin=manifest(namespace, case.replicas), capture=True)
     try:
+        # The cluster adds it to every namespace, some time later.
+        lab.kubectl(TARGET, "-n", namespace, "wait", "--for=create", "configmap/kube-root-ca.crt", "--timeout=60s")
         before = residues(lab, "finance", namespace)
         status = _experiment(lab, case, namespace)
         return Seen(status, before, residues(lab, "finance", namespace), _measured(status))
@@ -87,7 +89,7 @@ def _experiment(lab: Demo, case: Case, namespace: str) -> Object:
             "clusters": {"names": ["finance"]},
             "timeout": "8m",
             "duration": case.duration,
-            "recoveryTimeout": "150s",
+            "recoveryTimeout": "240s",
             "steadyState": {"http": {"url": f"http://shop.{namespace}:8080/", "timeout": "2s"}, "window": "5s"},
             "target": {"namespace": namespace, "matchLabels": {"app": "shop"}},
             "fault": case.fault,

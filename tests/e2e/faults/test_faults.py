@@ -15,7 +15,7 @@ pytestmark = pytest.mark.e2e
 
 CASES = (
     Case("pod-kill", {"podKill": {}}),
-    Case("pod-failure", {"podFailure": {}}),
+    Case("pod-failure", {"podFailure": {"image": "docker.io/firedrill/simulator:dev"}}),
     Case("scale", {"scale": {"replicas": 0}}),
     Case("image-break", {"imageBreak": {}}),
     Case("image-break-rolling", {"imageBreak": {"rollout": "Rolling"}}, survived=True),
@@ -37,6 +37,9 @@ CASES = (
     Case("wrong-port", {"wrongPort": {"service": "shop"}}),
     Case("wrong-selector", {"wrongSelector": {"service": "shop"}}),
     Case("packet-loss", {"packetLoss": {"percent": 60, "port": 8080}}),
+    Case("network-partition", {"networkPartition": {}}),
+    Case("connection-reset", {"connectionReset": {"port": 8080}}),
+    Case("dns-failure", {"dnsFailure": {}}),
     Case("quota-exhausted", {"quotaExhausted": {}}, pod_is_lost=True, duration="30s"),
     Case("webhook-failure", {"webhookFailure": {}}, pod_is_lost=True, duration="30s"),
     Case("pdb-block", {"pdbBlock": {}}, survived=True),

@@ -101,6 +101,8 @@ ROWS = [
     Row({"nodeCordon": {}}, on=other(spec={"unschedulable": True}), refused="it is unschedulable already"),
     Row({"nodeTaint": {"effect": "NoExecute"}}, {"spec.taints[key=firedrill.dev/run1]":
         {"key": "firedrill.dev/run1", "value": "fault", "effect": "NoExecute"}}, on=other(spec={})),
+    Row({"podFailure": {}}, on=other(spec={"containers": [{"name": "app", "image": "firedrill/runner:1"}]}),
+        refused="all of its containers have image firedrill/runner:1 already"),
     Row({"podFailure": {}}, {"spec.containers[name=app].image": "firedrill/runner:1"},
         on=other(spec={"containers": [{"name": "app", "image": "app:1"}]})),
 ]  # fmt: skip

@@ -179,9 +179,7 @@ def _own_network(request: Request) -> Refusal | None:
         return None
     for pod in request.selected:
         if pod.host_network:
-            return _not_permitted(
-                f"pod {pod.key} uses the network of its node: a packet filter would hit the whole node"
-            )
+            return _not_permitted(f"pod {pod.key} uses the network of its node: a filter would hit all of it")
     return None
 
 

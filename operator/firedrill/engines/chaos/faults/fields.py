@@ -114,9 +114,10 @@ def _taint(fault: node.NodeTaint, _: Object, setting: Setting) -> list[Wish]:
 
 def _fail(fault: pods.PodFailure, body: Object, setting: Setting) -> list[Wish]:
     image = fault.image or setting.image
-    return [
-        Wish((*_in_pod(each["name"]), "image"), image) for each in body["spec"]["containers"] if each["image"] != image
-    ]
+    others = [each["name"] for each in body["spec"]["containers"] if each["image"] != image]
+    if not others:
+        raise NotApplicable(f"all of its containers have image {image} already")
+    return [Wish((*_in_pod(name), "image"), image) for name in others]
 
 
 def _in_pod(container: str) -> Path:
