@@ -147,8 +147,19 @@ class ObjectCreated(ChangeBase):
     not_after: Time | None = Field(default=None, description="It is not created later than this.")
 
 
+class ObjectDeleted(ChangeBase):
+    """An object that is deleted, and created again as it was."""
+
+    type: Literal["ObjectDeleted"] = "ObjectDeleted"
+    api: str
+    plural: str
+    kind: str
+    body: dict[str, Any]
+    not_after: Time | None = Field(default=None, description="The deletion is not asked for later than this.")
+
+
 Change = Annotated[
-    PodDeleted | PacketsDropped | ObjectEdited | ObjectCreated | NamespaceCreated | TemplateReplaced,
+    PodDeleted | PacketsDropped | ObjectEdited | ObjectCreated | ObjectDeleted | NamespaceCreated | TemplateReplaced,
     Field(discriminator="type"),
 ]
 

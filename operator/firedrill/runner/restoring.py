@@ -11,6 +11,7 @@ from firedrill.api.record import (
     Change,
     ChangeState,
     ObjectCreated,
+    ObjectDeleted,
     ObjectEdited,
     PacketsDropped,
     PodDeleted,
@@ -36,7 +37,7 @@ def _presumed(change: Change, now: datetime) -> Change:
     match change:
         case TemplateReplaced():
             return change.model_copy(update={"state": ChangeState.APPLIED})
-        case PodDeleted() | PacketsDropped() | ObjectEdited() | ObjectCreated():
+        case PodDeleted() | PacketsDropped() | ObjectEdited() | ObjectCreated() | ObjectDeleted():
             update: dict[str, object] = {"not_after": now + _LATEST_START}
             if isinstance(change, PacketsDropped):
                 update["expires_at"] = None

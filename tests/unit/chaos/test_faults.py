@@ -8,10 +8,10 @@ from pydantic import ValidationError
 
 from firedrill.api.chaosexperiment import PodTarget
 from firedrill.api.faults.about import Hits
-from firedrill.api.faults.pods import PodKill
+from firedrill.api.faults.pods import PodEvict, PodKill
 from firedrill.api.faults.union import FAULTS, Fault
 from firedrill.engines.chaos.editing import applying, edit, told
-from firedrill.engines.chaos.faults import fields, filters, objects, template
+from firedrill.engines.chaos.faults import deletions, fields, filters, objects, template
 from firedrill.engines.chaos.faults.template import NotApplicable, Setting
 from firedrill.runner import nft
 from support.jsonpatch import patched
@@ -77,6 +77,14 @@ ROWS = [
         {"name": "firedrill-run1", "persistentVolumeClaim": {"claimName": "firedrill-run1"}}}),
     Row({"missingConfig": {}}, {**REPLACED, f"{APP}.env[name=FIREDRILL]": {"name": "FIREDRILL",
         "valueFrom": {"configMapKeyRef": {"name": "firedrill-run1", "key": "none"}}}}),
+    Row({"missingServiceAccount": {}}, {**REPLACED, "spec.template.spec.serviceAccountName": "firedrill-run1"}),
+    Row({"dnsBreak": {}}, {**REPLACED, "spec.template.spec.dnsPolicy": "None",
+        "spec.template.spec.dnsConfig": {"nameservers": ["192.0.2.1"]}}),
+    Row({"securityBreak": {}}, {**REPLACED, f"{APP}.securityContext.runAsNonRoot": True,
+        f"{APP}.securityContext.runAsUser": 0}),
+    Row({"schedulingBlock": {"rule": "NodeName"}},
+        {**REPLACED, "spec.template.spec.nodeName": "firedrill-no-such-node"}),
+    Row({"schedulingBlock": {"rule": "Requests"}}, {**REPLACED, f"{APP}.resources.requests.cpu": "100k"}),
     Row({"schedulingBlock": {"rule": "NodeSelector"}},
         {**REPLACED, "spec.template.spec.nodeSelector.firedrill.dev/no-such-node": "true"}),
     Row({"configDrift": {"name": "c", "key": "limit", "value": "0"}}, {"data.limit": "0"},
@@ -129,6 +137,29 @@ def test_an_init_container_is_as_restricted_as_pod_security_asks_for() -> None:
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
 
 
+def test_a_sidecar_listens_on_the_port_of_the_application() -> None:
+    found = fields.wishes(Fault.model_validate({"portConflict": {"port": 8080}}).chosen, deployment(), SETTING)
+    (sidecar,) = [w.value for w in found if told(w.path) == "spec.template.spec.containers[name=firedrill-run1]"]
+    assert sidecar["command"] == ["python3", "-m", "http.server", "8080"]
+
+
+def test_requests_that_no_node_meets_raise_the_limit_with_them() -> None:
+    body = deployment()
+    body["spec"]["template"]["spec"]["containers"][0]["resources"] = {"limits": {"cpu": "1"}}
+    found = fields.wishes(Fault.model_validate({"schedulingBlock": {"rule": "Requests"}}).chosen, body, SETTING)
+    assert {f"{APP}.resources.requests.cpu", f"{APP}.resources.limits.cpu"} <= {told(wish.path) for wish in found}
+
+
+def test_what_is_kept_of_an_object_is_what_it_can_be_created_from() -> None:
+    metadata = {"name": "shop", "labels": {"a": "b"}, "uid": "u", "resourceVersion": "1", "managedFields": []}
+    body = {"kind": "Service", "metadata": metadata, "spec": {"clusterIP": "10.0.0.7"}, "status": {"loadBalancer": {}}}
+    assert deletions.kept(body) == {
+        "kind": "Service",
+        "metadata": {"name": "shop", "labels": {"a": "b"}},
+        "spec": {"clusterIP": "10.0.0.7"},
+    }
+
+
 def test_anti_affinity_is_against_every_pod_on_every_node() -> None:
     fault = Fault.model_validate({"schedulingBlock": {}}).chosen
     (term,) = next(w.value for w in fields.wishes(fault, deployment(), SETTING) if "podAntiAffinity" in w.path)
@@ -147,7 +178,7 @@ def test_every_fault_says_what_it_is_and_is_carried_out_by_one_way_alone(name: s
     assert about.does
     assert about.undone
     assert about.proven
-    own_way = member is PodKill or member in filters.FILTER_FAULTS
+    own_way = member in (PodKill, PodEvict, *filters.FILTER_FAULTS, *deletions.DELETE_FAULTS)
     shared = (template.TEMPLATE_FAULTS, fields.FIELD_FAULTS, objects.OBJECT_FAULTS)
     assert own_way + sum(member in ways for ways in shared) == 1
     assert (about.hits is Hits.NAMESPACE) == (member in objects.OBJECT_FAULTS)
@@ -170,6 +201,7 @@ def test_what_a_fault_filters(fault: Object, expected: filters.Filtered) -> None
 
 OBJECTS: list[tuple[Object, str, Object]] = [
     ({"quotaExhausted": {}}, "ResourceQuota", {"spec": {"hard": {"pods": "0"}}}),
+    ({"limitRangeBlock": {}}, "LimitRange", {"spec": {"limits": [{"type": "Container", "max": {"memory": "1Mi"}}]}}),
     ({"pdbBlock": {}}, "PodDisruptionBudget",
      {"spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"app": "a"}}}}),
     ({"networkDeny": {"direction": "Both"}}, "NetworkPolicy",

@@ -108,7 +108,10 @@ class World:
 
     def selected(self, service: str, ns: str = "payments") -> list[Object]:
         """Pods that a Service selects."""
-        terms = self.objects[paths.path("v1", "services", ns, service)]["spec"]["selector"]
+        found = self.objects.get(paths.path("v1", "services", ns, service))
+        if found is None:
+            return []
+        terms = found["spec"]["selector"]
         return self._list(paths.pods(ns), {"labelSelector": ",".join(f"{k}={v}" for k, v in terms.items())})["items"]
 
     def ready(self, app: str) -> int:

@@ -33,8 +33,9 @@ SCALE: Object = {"scale": {"replicas": 0}}
 IMAGE_BREAK: Object = {"imageBreak": {}}
 WRONG_SELECTOR: Object = {"wrongSelector": {"service": "ledger"}}
 PDB_BLOCK: Object = {"pdbBlock": {}}
+SERVICE_DELETE: Object = {"serviceDelete": {"service": "ledger"}}
 #: One of each way to undo: a kernel that forgets, an owner that replaces, fields that are put back (of an object, of
-#: a template with all that was made of it), an object that is deleted.
+#: a template with all that was made of it), an object that is deleted, and one that is created again.
 FAULTS = {
     "packet-loss": PACKET_LOSS,
     "pod-kill": POD_KILL,
@@ -42,6 +43,7 @@ FAULTS = {
     "image-break": IMAGE_BREAK,
     "wrong-selector": WRONG_SELECTOR,
     "pdb-block": PDB_BLOCK,
+    "service-delete": SERVICE_DELETE,
 }
 
 

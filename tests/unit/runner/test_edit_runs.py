@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from chaos_lab import IMAGE_BREAK, PDB_BLOCK, SCALE, WRONG_SELECTOR, Lab, spec, task
+from chaos_lab import IMAGE_BREAK, PDB_BLOCK, SCALE, SERVICE_DELETE, WRONG_SELECTOR, Lab, spec, task
 
 from firedrill.api.record import ObjectEdited, RecordState
 from firedrill.api.verdict import Verdict
@@ -40,7 +40,10 @@ async def interfered(lab: Lab, after: float, what: Callable[[], None]) -> None:
         await lab.clock.sleep(after)
         what()
 
-    await lab.clock.run(asyncio.wait_for(asyncio.gather(lab.both(lab.runner_process()), later()), None))
+    async def both() -> None:
+        await asyncio.gather(lab.both(lab.runner_process()), later())
+
+    await lab.clock.run(both())
 
 
 @pytest.mark.parametrize(
@@ -49,6 +52,7 @@ async def interfered(lab: Lab, after: float, what: Callable[[], None]) -> None:
         (SCALE, "0 ready pods, 2 before"),
         (IMAGE_BREAK, "2 pods of the changed template; 2 of 2 not ready"),
         (WRONG_SELECTOR, "the fault is in place: 1 changes"),
+        (SERVICE_DELETE, "the fault is in place: 1 changes"),
     ],
 )
 async def test_an_outage_is_seen_undone_and_recovered_from(fault: Object, effect: str) -> None:
@@ -134,8 +138,35 @@ async def test_an_object_that_is_deleted_under_the_fault_is_gone_and_so_is_the_f
     assert record.state is RecordState.UNDONE
 
 
+async def test_an_object_that_somebody_else_creates_again_stays_and_is_told() -> None:
+    lab = Lab(task(spec(SERVICE_DELETE)))
+    theirs = {"metadata": {"labels": {"by": "somebody"}}, "spec": {"selector": {"app": "ledger"}}}
+    await interfered(lab, 12, lambda: lab.world.put(SERVICE, theirs))
+    assert ended(lab) == (Verdict.INCONCLUSIVE, "Reverted")
+    assert lab.world.objects[SERVICE]["metadata"]["labels"] == {"by": "somebody"}
+    record = lab.record()
+    assert record is not None
+    assert record.residues == [
+        "Service ledger is there again, but not as it was: somebody else has created or changed it"
+    ]
+
+
+async def test_an_eviction_that_a_budget_forbids_is_not_injected() -> None:
+    lab = Lab(task(spec({"podEvict": {}})))
+    runner = lab.runner_process()
+
+    def refuse(_verb: str, path: str) -> ClusterError | None:
+        return Throttled(429, "TooManyRequests", "it would violate the disruption budget") if "evict" in path else None
+
+    runner.fail = refuse
+    await lab.play(runner)
+    assert ended(lab) == (Verdict.INCONCLUSIVE, "NotInjected")
+    assert lab.problems() == []
+
+
 REFUSED: list[tuple[Object, str, str]] = [
     ({"wrongSelector": {"service": "none"}}, "NoTargets", "Service none does not exist in namespace payments"),
+    ({"configMapDelete": {"name": "none"}}, "NoTargets", "ConfigMap none does not exist in namespace payments"),
     ({"wrongPort": {"service": "ledger", "port": 9}}, "NotApplicable", "Service ledger: it has no port 9"),
     ({"scale": {"replicas": 2}}, "NotApplicable", "Deployment ledger: it is to have 2 pods already"),
     ({"imageBreak": {"container": "x"}}, "NotApplicable", "no container x in it: there is app"),

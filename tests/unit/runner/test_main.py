@@ -138,11 +138,13 @@ def test_each_kind_is_undone_by_its_own_table() -> None:
     from firedrill.api.record import (
         NamespaceCreated,
         ObjectCreated,
+        ObjectDeleted,
         ObjectEdited,
         PacketsDropped,
         PodDeleted,
         TemplateReplaced,
     )
 
-    assert set(guardian.undo_table("ChaosExperiment")) == {PodDeleted, PacketsDropped, ObjectEdited, ObjectCreated}
+    changes = {PodDeleted, PacketsDropped, ObjectEdited, ObjectCreated, ObjectDeleted}
+    assert set(guardian.undo_table("ChaosExperiment")) == changes
     assert set(guardian.undo_table("AutoFix")) == {NamespaceCreated, TemplateReplaced}

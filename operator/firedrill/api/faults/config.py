@@ -43,6 +43,32 @@ class WrongSelector(FaultModel):
     service: ObjectName = Field(description="Name of the Service.")
 
 
+_BACK: Final = "it is created again as it was, unless somebody else has done so"
+
+
+class ServiceDelete(FaultModel):
+    """A Service that is gone."""
+
+    about: ClassVar[About] = About(Family.CONFIG, Hits.NAMED, "deletes a Service", _BACK, _PROBE)
+
+    service: ObjectName = Field(description="Name of the Service.")
+
+
+class ConfigMapDelete(FaultModel):
+    """A ConfigMap that is gone."""
+
+    about: ClassVar[About] = About(
+        Family.CONFIG,
+        Hits.NAMED,
+        "deletes a ConfigMap: pods that start without it wait for it",
+        _BACK,
+        _PROBE,
+        "an application that needs it to start, and is started",
+    )
+
+    name: ObjectName = Field(description="Name of the ConfigMap.")
+
+
 class HpaSqueeze(FaultModel):
     """An autoscaler that may not scale."""
 

@@ -22,6 +22,18 @@ class QuotaExhausted(FaultModel):
     )
 
 
+class LimitRangeBlock(FaultModel):
+    """Limits that no pod can keep to."""
+
+    about: ClassVar[About] = About(
+        Family.CONTROL_PLANE,
+        Hits.NAMESPACE,
+        "creates a LimitRange under which no container may have more than 1 MiB: what is there stays, nothing is added",
+        _GONE,
+        "the probe alone: it hurts when a pod is to be replaced",
+    )
+
+
 class PdbBlock(FaultModel):
     """A disruption budget that allows no eviction."""
 

@@ -23,6 +23,24 @@ class PodKill(FaultModel):
     grace_period_seconds: int = Field(default=0, ge=0, le=300, description="Time that pods get to stop.")
 
 
+class PodEvict(FaultModel):
+    """Evicts the pods, as a drain does: a PodDisruptionBudget may forbid it."""
+
+    about: ClassVar[About] = About(
+        family=Family.WORKLOAD,
+        hits=Hits.PODS,
+        does="evicts the pods, each under the precondition that it is still the same pod",
+        needs="pods of a ReplicaSet, StatefulSet, DaemonSet or ReplicationController, and budgets that allow it",
+        undone="by the owner; the pods are seen gone, and as many ready as before, counted over the pods themselves",
+        proven="the API server's answer to the eviction by uid",
+        instant=True,
+    )
+
+    grace_period_seconds: int | None = Field(
+        default=None, ge=0, le=300, description="Time that pods get to stop; their own when absent."
+    )
+
+
 class PodFailure(FaultModel):
     """Replaces the images of running pods, so that their containers fail until the images are put back."""
 

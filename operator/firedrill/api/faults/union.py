@@ -8,24 +8,35 @@ from pydantic.alias_generators import to_camel
 
 from firedrill.api.base import Model
 from firedrill.api.faults.about import About, FaultModel
-from firedrill.api.faults.config import ConfigDrift, HpaSqueeze, WrongPort, WrongSelector
-from firedrill.api.faults.controlplane import PdbBlock, QuotaExhausted, RbacRevoked, WebhookFailure
+from firedrill.api.faults.config import (
+    ConfigDrift,
+    ConfigMapDelete,
+    HpaSqueeze,
+    ServiceDelete,
+    WrongPort,
+    WrongSelector,
+)
+from firedrill.api.faults.controlplane import LimitRangeBlock, PdbBlock, QuotaExhausted, RbacRevoked, WebhookFailure
 from firedrill.api.faults.network import ConnectionReset, DnsFailure, NetworkDeny, NetworkPartition, PacketLoss
 from firedrill.api.faults.node import NodeCordon, NodeTaint
-from firedrill.api.faults.pods import PodFailure, PodKill
+from firedrill.api.faults.pods import PodEvict, PodFailure, PodKill
 from firedrill.api.faults.workload import (
     CommandBreak,
     CrashLoop,
+    DnsBreak,
     EnvDrift,
     ImageBreak,
     InitContainer,
     LimitsSqueeze,
     MissingConfig,
+    MissingServiceAccount,
     MissingVolume,
+    PortConflict,
     ProbeBreak,
     RolloutStuck,
     Scale,
     SchedulingBlock,
+    SecurityBreak,
 )
 
 
@@ -35,6 +46,7 @@ class Fault(Model):
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
     pod_kill: PodKill | None = Field(default=None, description="Delete pods.")
+    pod_evict: PodEvict | None = Field(default=None, description="Evict pods.")
     pod_failure: PodFailure | None = Field(default=None, description="Let running pods fail.")
     scale: Scale | None = Field(default=None, description="Change the number of pods.")
     image_break: ImageBreak | None = Field(default=None, description="An image that can not be pulled.")
@@ -47,10 +59,16 @@ class Fault(Model):
     env_drift: EnvDrift | None = Field(default=None, description="A wrong environment variable.")
     missing_volume: MissingVolume | None = Field(default=None, description="A volume claim that does not exist.")
     missing_config: MissingConfig | None = Field(default=None, description="A ConfigMap that does not exist.")
+    missing_service_account: MissingServiceAccount | None = Field(default=None, description="Nobody to run as.")
+    dns_break: DnsBreak | None = Field(default=None, description="A name server that does not answer.")
+    security_break: SecurityBreak | None = Field(default=None, description="A security context that can not be met.")
+    port_conflict: PortConflict | None = Field(default=None, description="A sidecar on the application's port.")
     scheduling_block: SchedulingBlock | None = Field(default=None, description="Pods that no node takes.")
     config_drift: ConfigDrift | None = Field(default=None, description="A wrong value in a ConfigMap.")
     wrong_port: WrongPort | None = Field(default=None, description="A Service that leads to a wrong port.")
     wrong_selector: WrongSelector | None = Field(default=None, description="A Service that selects no pod.")
+    service_delete: ServiceDelete | None = Field(default=None, description="A Service that is gone.")
+    config_map_delete: ConfigMapDelete | None = Field(default=None, description="A ConfigMap that is gone.")
     hpa_squeeze: HpaSqueeze | None = Field(default=None, description="An autoscaler that may not scale.")
     packet_loss: PacketLoss | None = Field(default=None, description="Drop packets.")
     network_partition: NetworkPartition | None = Field(default=None, description="Cut pods off.")
@@ -58,6 +76,7 @@ class Fault(Model):
     dns_failure: DnsFailure | None = Field(default=None, description="Let no name be resolved.")
     network_deny: NetworkDeny | None = Field(default=None, description="A NetworkPolicy that allows nothing.")
     quota_exhausted: QuotaExhausted | None = Field(default=None, description="No new pods are admitted.")
+    limit_range_block: LimitRangeBlock | None = Field(default=None, description="Limits that no pod can keep to.")
     pdb_block: PdbBlock | None = Field(default=None, description="No pod may be evicted.")
     webhook_failure: WebhookFailure | None = Field(default=None, description="An admission webhook that is away.")
     rbac_revoked: RbacRevoked | None = Field(default=None, description="A RoleBinding without subjects.")

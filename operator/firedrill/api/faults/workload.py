@@ -164,16 +164,53 @@ class MissingConfig(TemplateFault):
     container: str | None = _CONTAINER
 
 
+class MissingServiceAccount(TemplateFault):
+    """A service account that does not exist."""
+
+    about: ClassVar[About] = _template(
+        "names a service account that does not exist: no pod is admitted",
+        proven="the probe alone: there are no pods to look at",
+    )
+
+
+class DnsBreak(TemplateFault):
+    """Pods that ask a name server which does not answer."""
+
+    about: ClassVar[About] = _template("lets the pods ask a name server that does not answer")
+
+
+class SecurityBreak(TemplateFault):
+    """A security context that contradicts itself."""
+
+    about: ClassVar[About] = _template("asks for a container that must not run as root and is to run as root")
+
+    container: str | None = _CONTAINER
+
+
+class PortConflict(TemplateFault):
+    """A sidecar that takes the application's port."""
+
+    about: ClassVar[About] = _template("adds a sidecar that listens on the same port: one of the two can not start")
+
+    port: int = Field(ge=1024, le=65535, description="Port of the application.")
+
+
 class Unschedulable(StrEnum):
     """Which rule no node meets."""
 
     NODE_SELECTOR = "NodeSelector"
+    NODE_NAME = "NodeName"
     ANTI_AFFINITY = "AntiAffinity"
+    REQUESTS = "Requests"
 
 
 class SchedulingBlock(TemplateFault):
     """A rule of scheduling that no node meets."""
 
-    about: ClassVar[About] = _template("gives the pods a node selector or an anti-affinity that no node meets")
+    about: ClassVar[About] = _template(
+        "gives the pods a node selector, the name of a node, an anti-affinity or requests that no node meets"
+    )
 
-    rule: Unschedulable = Field(default=Unschedulable.ANTI_AFFINITY, description="NodeSelector or AntiAffinity.")
+    rule: Unschedulable = Field(
+        default=Unschedulable.ANTI_AFFINITY, description="NodeSelector, NodeName, AntiAffinity or Requests."
+    )

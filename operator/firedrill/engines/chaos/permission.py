@@ -10,7 +10,7 @@ from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.faults.about import Family
 from firedrill.api.faults.network import FilterFault
 from firedrill.api.faults.node import NodeTaint, TaintEffect
-from firedrill.api.faults.pods import PodKill
+from firedrill.api.faults.pods import PodEvict, PodKill
 from firedrill.api.task import Task
 from firedrill.engines.chaos import selection
 from firedrill.engines.chaos.views import REPLACING_KINDS, PodView
@@ -161,7 +161,7 @@ def _share(request: Request) -> Refusal | None:
 
 
 def _replaced(request: Request) -> Refusal | None:
-    if not isinstance(request.spec.fault.chosen, PodKill):
+    if not isinstance(request.spec.fault.chosen, PodKill | PodEvict):
         return None
     for pod in request.selected:
         if pod.owner is None:

@@ -1,4 +1,4 @@
-"""Pod-kill: deletes pods, and sees their owners as ready as before.
+"""Pods that are killed or evicted: deletes them, and sees their owners as ready as before.
 
 Nothing has to be written to undo it: the owner does that. Readiness is counted over the pods themselves, because
 the status of an owner lags behind: right after a kill it still tells of the pod that is gone.
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from firedrill.api.faults.pods import PodKill
+from firedrill.api.faults.pods import PodEvict, PodKill
 from firedrill.api.record import Change, ChangeState, PodDeleted
 from firedrill.clusters import paths
-from firedrill.clusters.errors import Conflict, NotFound, Unreachable
+from firedrill.clusters.errors import Conflict, NotFound, Throttled, Unreachable
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import Owner, PodView, parse_pod
 from firedrill.runner.faults.driver import Look, NotInjected
@@ -48,7 +48,7 @@ class Readiness:
 class PodKillFault:
     """Deletes each pod under the precondition that it is still the same pod."""
 
-    def __init__(self, client: Cluster, clock: Clock, fault: PodKill) -> None:
+    def __init__(self, client: Cluster, clock: Clock, fault: PodKill | PodEvict) -> None:
         self._client = client
         self._clock = clock
         self._fault = fault
@@ -103,9 +103,13 @@ class PodKillFault:
             if change.not_after and self._clock.now() > change.not_after:
                 raise NotInjected(f"pod {change.key} could not be killed in time")
             try:
-                await self._client.delete(path, uid=change.uid, grace_seconds=self._fault.grace_period_seconds)
+                await self._ask(path, change)
             except Unreachable:
                 lost_answer = True
+                raise
+            except Throttled as error:
+                if isinstance(self._fault, PodEvict) and "budget" in error.message:
+                    raise NotInjected(f"pod {change.key} may not be evicted: {error.message}") from error
                 raise
             except (NotFound, Conflict) as error:
                 if not lost_answer:
@@ -116,6 +120,18 @@ class PodKillFault:
         return change.model_copy(
             update={"state": ChangeState.APPLIED, "applied_at": sent_at, "evidence": evidence},
         )
+
+    async def _ask(self, path: str, change: PodDeleted) -> None:
+        grace = self._fault.grace_period_seconds
+        if not isinstance(self._fault, PodEvict):
+            await self._client.delete(path, uid=change.uid, grace_seconds=grace)
+            return
+        options: Object = {"preconditions": {"uid": change.uid}}
+        if grace is not None:
+            options["gracePeriodSeconds"] = grace
+        metadata = {"name": change.name, "namespace": change.namespace}
+        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata, "deleteOptions": options}
+        await self._client.create(f"{path}/eviction", body)
 
     async def look(self, change: PodDeleted) -> Look:
         """A pod that is deleted can not be brought back."""

@@ -5,11 +5,13 @@ from typing import Final
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.faults.network import FilterFault
-from firedrill.api.faults.pods import PodKill
-from firedrill.api.record import ObjectCreated, ObjectEdited, PacketsDropped, PodDeleted
+from firedrill.api.faults.pods import PodEvict, PodKill
+from firedrill.api.record import ObjectCreated, ObjectDeleted, ObjectEdited, PacketsDropped, PodDeleted
+from firedrill.engines.chaos.faults.deletions import DELETE_FAULTS
 from firedrill.engines.chaos.faults.objects import is_object_fault
 from firedrill.runner.context import RunContext
 from firedrill.runner.faults.creations import CreateFault, object_created_needs, undo_object_created
+from firedrill.runner.faults.deletions import DeleteFault, object_deleted_needs, undo_object_deleted
 from firedrill.runner.faults.driver import Fault
 from firedrill.runner.faults.edits import EditFault
 from firedrill.runner.faults.edits_undo import object_edited_needs, undo_object_edited
@@ -24,6 +26,7 @@ UNDO: Final[UndoTable] = MappingProxyType(
         PacketsDropped: Undoer(undo_packets_dropped, packets_dropped_needs),
         ObjectEdited: Undoer(undo_object_edited, object_edited_needs),
         ObjectCreated: Undoer(undo_object_created, object_created_needs),
+        ObjectDeleted: Undoer(undo_object_deleted, object_deleted_needs),
     }
 )
 
@@ -32,10 +35,12 @@ def fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
     """What carries out the fault of a spec."""
     chosen = spec.fault.chosen
     match chosen:
-        case PodKill():
+        case PodKill() | PodEvict():
             return PodKillFault(context.client, context.clock, chosen)
         case FilterFault():
             return FilteringFault(context.client, context.clock, context.task, chosen, spec.duration)
+    if isinstance(chosen, DELETE_FAULTS):
+        return DeleteFault(context.client, context.clock, spec)
     if is_object_fault(chosen):
         return CreateFault(context.client, context.clock, context.task, spec)
     return EditFault(context.client, context.clock, context.task, spec)

@@ -35,9 +35,9 @@ _ROLE_BINDING: Final = Kind("rbac.authorization.k8s.io/v1", "rolebindings", "Rol
 def named(fault: FaultModel) -> tuple[Kind, str] | None:
     """The object that a fault names; None for one that hits what the target selects."""
     match fault:
-        case config.ConfigDrift():
+        case config.ConfigDrift() | config.ConfigMapDelete():
             return _CONFIG_MAP, fault.name
-        case config.WrongPort() | config.WrongSelector():
+        case config.WrongPort() | config.WrongSelector() | config.ServiceDelete():
             return _SERVICE, fault.service
         case config.HpaSqueeze():
             return _AUTOSCALER, fault.name

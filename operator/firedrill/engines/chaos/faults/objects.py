@@ -11,6 +11,7 @@ from firedrill.engines.chaos.faults.fields import Kind
 Object = dict[str, Any]
 
 _QUOTA: Final = Kind("v1", "resourcequotas", "ResourceQuota")
+_LIMITS: Final = Kind("v1", "limitranges", "LimitRange")
 _BUDGET: Final = Kind("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget")
 _POLICY: Final = Kind("networking.k8s.io/v1", "networkpolicies", "NetworkPolicy")
 _WEBHOOK: Final = Kind(
@@ -42,6 +43,10 @@ def _quota(_: controlplane.QuotaExhausted, __: PodTarget) -> Object:
     return {"spec": {"hard": {"pods": "0"}}}
 
 
+def _limits(_: controlplane.LimitRangeBlock, __: PodTarget) -> Object:
+    return {"spec": {"limits": [{"type": "Container", "max": {"memory": "1Mi"}}]}}
+
+
 def _budget(_: controlplane.PdbBlock, target: PodTarget) -> Object:
     return {"spec": {"maxUnavailable": 0, "selector": {"matchLabels": dict(target.match_labels)}}}
 
@@ -69,6 +74,7 @@ def _webhook(_: controlplane.WebhookFailure, target: PodTarget) -> Object:
 
 OBJECT_FAULTS: Final[Mapping[type[FaultModel], tuple[Kind, Callable[[Any, PodTarget], Object]]]] = {
     controlplane.QuotaExhausted: (_QUOTA, _quota),
+    controlplane.LimitRangeBlock: (_LIMITS, _limits),
     controlplane.PdbBlock: (_BUDGET, _budget),
     controlplane.WebhookFailure: (_WEBHOOK, _webhook),
     network.NetworkDeny: (_POLICY, _deny),

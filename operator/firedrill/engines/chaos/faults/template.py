@@ -7,7 +7,7 @@ from typing import Any, Final
 from firedrill.api.faults import workload
 from firedrill.api.faults.about import FaultModel
 from firedrill.api.meta import LABEL_RUN
-from firedrill.engines.chaos.editing import Path, Wish, read
+from firedrill.engines.chaos.editing import ABSENT, Path, Wish, read
 
 Object = dict[str, Any]
 
@@ -77,10 +77,15 @@ def _crash(fault: workload.CrashLoop, body: Object, setting: Setting) -> list[Wi
 
 
 def _init(fault: workload.InitContainer, _: Object, setting: Setting) -> list[Wish]:
-    name = f"firedrill-{setting.run}"
-    command = ["sleep", "infinity"] if fault.mode is workload.InitContainerFault.HANG else ["false"]
-    container = {
-        "name": name,
+    hangs = fault.mode is workload.InitContainerFault.HANG
+    container = _guest(setting, ["sleep", "infinity"] if hangs else ["false"])
+    return [Wish((*_SPEC, "initContainers", f"[name={container['name']}]"), container)]
+
+
+def _guest(setting: Setting, command: list[str]) -> Object:
+    """A container of ours that any pod security admits."""
+    return {
+        "name": f"firedrill-{setting.run}",
         "image": setting.image,
         "command": command,
         "resources": {"requests": {"cpu": "1m", "memory": "8Mi"}, "limits": {"cpu": "50m", "memory": "32Mi"}},
@@ -92,7 +97,6 @@ def _init(fault: workload.InitContainer, _: Object, setting: Setting) -> list[Wi
             "seccompProfile": {"type": "RuntimeDefault"},
         },
     }
-    return [Wish((*_SPEC, "initContainers", f"[name={name}]"), container)]
 
 
 def _probe(fault: workload.ProbeBreak, body: Object, _: Setting) -> list[Wish]:
@@ -130,9 +134,35 @@ def _config(fault: workload.MissingConfig, body: Object, setting: Setting) -> li
     return [Wish((*at, "env", "[name=FIREDRILL]"), source)]
 
 
-def _scheduling(fault: workload.SchedulingBlock, _: Object, __: Setting) -> list[Wish]:
-    if fault.rule is workload.Unschedulable.NODE_SELECTOR:
+def _account(_: workload.MissingServiceAccount, __: Object, setting: Setting) -> list[Wish]:
+    return [Wish((*_SPEC, "serviceAccountName"), f"firedrill-{setting.run}")]
+
+
+def _dns(_: workload.DnsBreak, __: Object, ___: Setting) -> list[Wish]:
+    # An address for documentation alone: nobody has it (RFC 5737).
+    return [Wish((*_SPEC, "dnsPolicy"), "None"), Wish((*_SPEC, "dnsConfig"), {"nameservers": ["192.0.2.1"]})]
+
+
+def _security(fault: workload.SecurityBreak, body: Object, _: Setting) -> list[Wish]:
+    at = (*_container(body, fault.container), "securityContext")
+    return [Wish((*at, "runAsNonRoot"), True), Wish((*at, "runAsUser"), 0)]
+
+
+def _conflict(fault: workload.PortConflict, _: Object, setting: Setting) -> list[Wish]:
+    sidecar = _guest(setting, ["python3", "-m", "http.server", str(fault.port)])
+    return [Wish((*_SPEC, "containers", f"[name={sidecar['name']}]"), sidecar)]
+
+
+def _scheduling(fault: workload.SchedulingBlock, body: Object, _: Setting) -> list[Wish]:
+    rules = workload.Unschedulable
+    if fault.rule is rules.NODE_SELECTOR:
         return [Wish((*_SPEC, "nodeSelector", _NOWHERE), "true")]
+    if fault.rule is rules.NODE_NAME:
+        return [Wish((*_SPEC, "nodeName"), "firedrill-no-such-node")]
+    if fault.rule is rules.REQUESTS:
+        at = (*_container(body, None), "resources")
+        parts = ("requests",) if read(body, (*at, "limits", "cpu")) is ABSENT else ("requests", "limits")
+        return [Wish((*at, part, "cpu"), "100k") for part in parts]
     # On every node is some pod, of whatever namespace.
     term = {"labelSelector": {}, "namespaceSelector": {}, "topologyKey": "kubernetes.io/hostname"}
     path = (*_SPEC, "affinity", "podAntiAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
@@ -150,5 +180,9 @@ TEMPLATE_FAULTS: Final[Mapping[type[FaultModel], Callable[[Any, Object, Setting]
     workload.EnvDrift: _env,
     workload.MissingVolume: _volume,
     workload.MissingConfig: _config,
+    workload.MissingServiceAccount: _account,
+    workload.DnsBreak: _dns,
+    workload.SecurityBreak: _security,
+    workload.PortConflict: _conflict,
     workload.SchedulingBlock: _scheduling,
 }

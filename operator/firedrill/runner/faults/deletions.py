@@ -1,0 +1,158 @@
+"""Faults that are a missing object: kept whole in the record, deleted, and created again."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.record import Change, ChangeState, ObjectDeleted
+from firedrill.clusters import paths
+from firedrill.clusters.errors import Conflict, Forbidden, Invalid, NotFound, Unreachable
+from firedrill.engines.chaos.faults.deletions import kept
+from firedrill.engines.chaos.faults.fields import named
+from firedrill.engines.chaos.permission import Refusal
+from firedrill.engines.chaos.views import PodView
+from firedrill.runner.faults.driver import Look, NotInjected
+from firedrill.runner.faults.podkill import ASK_LIMIT, IN_FLIGHT
+from firedrill.runner.ports import Clock, Cluster
+from firedrill.runner.retry import retry
+from firedrill.runner.undoing import Access, Seen, UndoContext
+
+
+class DeleteFault:
+    """Deletes a named object under the precondition that it is still the same."""
+
+    def __init__(self, client: Cluster, clock: Clock, spec: ChaosExperimentSpec) -> None:
+        self._client = client
+        self._clock = clock
+        self._namespace = spec.target.namespace
+        given = named(spec.fault.chosen)
+        assert given is not None  # each of these faults names its object
+        self._kind, self._name = given
+
+    async def precheck(self, pods: Sequence[PodView]) -> Refusal | None:
+        """Read it, and ask by dry run whether it could be created again: it exists, which is the right refusal."""
+        try:
+            (change,) = await self.plan(pods, self._clock.now())
+            assert isinstance(change, ObjectDeleted)
+            await self._client.create(_collection(change), change.body, dry_run=True)
+        except (Conflict, Invalid):
+            # It is there already, or an address of it is taken: by itself.
+            return None
+        except Forbidden as error:
+            return Refusal("NotPermitted", f"the runner may not read it or create it again: {error.message}")
+        except NotInjected as error:
+            return Refusal("NoTargets", str(error))
+        return None
+
+    async def plan(self, pods: Sequence[PodView], now: datetime) -> list[Change]:
+        """The object as it is."""
+        del pods, now
+        kind = self._kind
+        try:
+            body = await self._client.get(paths.path(kind.api, kind.plural, self._namespace, self._name))
+        except NotFound as error:
+            raise NotInjected(f"{kind.kind} {self._name} does not exist in namespace {self._namespace}") from error
+        return [
+            ObjectDeleted(
+                namespace=self._namespace,
+                name=self._name,
+                uid=body["metadata"]["uid"],
+                api=kind.api,
+                plural=kind.plural,
+                kind=kind.kind,
+                body={**kept(body), "apiVersion": kind.api, "kind": kind.kind},
+            )
+        ]
+
+    def schedule(self, change: ObjectDeleted, now: datetime, deadline: datetime) -> Change:
+        """It must be asked for soon: until then, and a little longer, nobody can say that it was not."""
+        return change.model_copy(update={"not_after": min(now + ASK_LIMIT, deadline)})
+
+    async def apply(self, change: ObjectDeleted) -> Change:
+        """Delete it. Where an answer was lost and it is gone then, it was us."""
+        label = f"{change.kind} {change.name}"
+        lost_answer = False
+
+        async def delete() -> None:
+            nonlocal lost_answer
+            if change.not_after and self._clock.now() > change.not_after:
+                raise NotInjected(f"{label} could not be deleted in time")
+            try:
+                await self._client.delete(_path(change), uid=change.uid)
+            except Unreachable:
+                lost_answer = True
+                raise
+            except (NotFound, Conflict) as error:
+                if not lost_answer:
+                    raise NotInjected(f"{label} was gone or replaced before it was deleted") from error
+
+        asked_at = self._clock.now()
+        await retry(self._clock, delete, f"deleting {label}")
+        evidence = f"deleted {label} (uid {change.uid})"
+        return change.model_copy(
+            update={"state": ChangeState.APPLIED, "applied_at": asked_at, "evidence": evidence},
+        )
+
+    async def look(self, change: ObjectDeleted) -> Look:
+        """Whether somebody else has created it again."""
+        try:
+            found = await self._client.get(_path(change))
+        except NotFound:
+            return Look(reverted=False)
+        return Look(reverted="deletionTimestamp" not in found["metadata"])
+
+    def ended_at(self, change: ObjectDeleted, undone_at: datetime) -> datetime:
+        """When it was seen to be there again."""
+        del change
+        return undone_at
+
+    def proven(self, change: ObjectDeleted) -> bool:
+        """That it is gone proves nothing: who needs it shows it."""
+        del change
+        return False
+
+
+async def undo_object_deleted(context: UndoContext, change: ObjectDeleted) -> Seen:
+    """Create it again where it is missing; one that somebody else has created stays as it is."""
+    label = f"{change.kind} {change.name}"
+    try:
+        found = await context.client.get(_path(change))
+    except NotFound:
+        try:
+            await context.client.create(_collection(change), change.body)
+        except NotFound:
+            return _seen(change, f"namespace {change.namespace} is gone, and {label} with it")
+        return _waiting(change, f"{label} was created again")
+    if "deletionTimestamp" in found["metadata"]:
+        return _waiting(change, f"{label} is still on its way out")
+    if found["metadata"]["uid"] == change.uid:
+        late = change.state is ChangeState.PLANNED and change.not_after is not None
+        if late and change.not_after and context.clock.now() < change.not_after + IN_FLIGHT:
+            return _waiting(change, f"a request to delete {label} may still be on its way")
+        return _seen(change, f"{label} was never deleted")
+    if kept(found) == kept(change.body):
+        return _seen(change, f"{label} is there again as it was")
+    told = f"{label} is there again, but not as it was: somebody else has created or changed it"
+    return _seen(change, told, (told,))
+
+
+def object_deleted_needs(change: ObjectDeleted) -> list[Access]:
+    """What undoing takes."""
+    group = change.api.rpartition("/")[0]
+    return [Access(verb, change.plural, change.namespace, group) for verb in ("get", "create")]
+
+
+def _collection(change: ObjectDeleted) -> str:
+    return paths.path(change.api, change.plural, change.namespace)
+
+
+def _path(change: ObjectDeleted) -> str:
+    return paths.path(change.api, change.plural, change.namespace, change.name)
+
+
+def _seen(change: ObjectDeleted, evidence: str, residues: tuple[str, ...] = ()) -> Seen:
+    return Seen(change.model_copy(update={"state": ChangeState.UNDONE, "evidence": evidence}), residues)
+
+
+def _waiting(change: ObjectDeleted, evidence: str) -> Seen:
+    return Seen(change.model_copy(update={"evidence": evidence}))
