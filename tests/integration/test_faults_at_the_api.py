@@ -91,7 +91,8 @@ _KEPT = (
     ("rbac.authorization.k8s.io/v1", "rolebindings"),
 )
 _MOVES = {"resourceVersion", "managedFields", "generation", "uid", "creationTimestamp"}
-_COUNTED = {"deployment.kubernetes.io/revision", "deployment.kubernetes.io/revision-history"}
+#: A rollout and its reverse count on; nobody can turn that back.
+_COUNTED = {"deployment.kubernetes.io/revision", "deployment.kubernetes.io/revision-history", "revision"}
 
 
 @dataclass
@@ -112,7 +113,10 @@ class Shop:
             "items"
         ]
         found["webhooks"] = sorted(hook["metadata"]["name"] for hook in hooks)
-        found["node"] = _stable(self.cluster.get(paths.path("v1", "nodes", name=NODE)))
+        node = self.cluster.get(paths.path("v1", "nodes", name=NODE))["spec"]
+        # A node that nobody runs is tainted by the control plane, sooner or later.
+        taints = [each for each in node.get("taints", []) if "node.kubernetes.io" not in each["key"]]
+        found["node"] = (node.get("unschedulable", False), taints)
         return found
 
 

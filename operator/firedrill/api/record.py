@@ -119,6 +119,7 @@ class Edit(LenientModel):
     path: list[str] = Field(description="Keys; [name=app] is the item of a list with that name.")
     original: Any = None
     was_absent: bool = False
+    absent_from: int = Field(default=0, description="How many keys lead to the first that was not there; 0 for none.")
     value: Any = None
     to_remove: bool = False
 

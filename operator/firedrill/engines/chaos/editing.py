@@ -58,10 +58,12 @@ def read(body: Any, path: Sequence[str]) -> Any:
 def edit(body: Object, wish: Wish) -> Edit:
     """The change from what is there to what is wished, both of it written down."""
     original = read(body, wish.path)
+    missing = (depth for depth in range(1, len(wish.path) + 1) if read(body, wish.path[:depth]) is ABSENT)
     return Edit(
         path=list(wish.path),
         original=None if original is ABSENT else copy.deepcopy(original),
         was_absent=original is ABSENT,
+        absent_from=next(missing, 0),
         value=None if wish.value is ABSENT else wish.value,
         to_remove=wish.value is ABSENT,
     )
@@ -81,13 +83,13 @@ def holds_original(body: Object, change: Edit) -> bool:
 
 def applying(body: Object, changes: Sequence[Edit]) -> list[Operation]:
     """JSON Patch that carries out changes, under the version that was read."""
-    return _patch(body, [(each.path, ABSENT if each.to_remove else each.value) for each in changes])
+    return _patch(body, [_Step(each.path, ABSENT if each.to_remove else each.value) for each in changes])
 
 
 def restoring(body: Object, changes: Sequence[Edit]) -> list[Operation]:
     """JSON Patch that puts the original back wherever our value still is; empty where it is nowhere."""
     ours = [each for each in changes if holds_ours(body, each) and not holds_original(body, each)]
-    wanted = [(each.path, ABSENT if each.was_absent else each.original) for each in ours]
+    wanted = [_Step(each.path, ABSENT if each.was_absent else each.original, each.absent_from) for each in ours]
     return _patch(body, wanted) if wanted else []
 
 
@@ -111,12 +113,28 @@ def _place_is_gone(body: Object, change: Edit) -> bool:
     return any(_ITEM.fullmatch(path[end - 1]) and read(body, path[:end]) is ABSENT for end in range(1, len(path)))
 
 
-def _patch(body: Object, wanted: Sequence[tuple[Sequence[str], Any]]) -> list[Operation]:
+@dataclass(frozen=True)
+class _Step:
+    """A value to set; of one to take away, how many keys lead to the first that was made for it."""
+
+    path: Sequence[str]
+    value: Any
+    made_from: int = 0
+
+
+def _patch(body: Object, wanted: Sequence[_Step]) -> list[Operation]:
     version = body["metadata"]["resourceVersion"]
     operations: list[Operation] = [{"op": "test", "path": "/metadata/resourceVersion", "value": version}]
     scratch = copy.deepcopy(body)
-    for path, value in wanted:
-        operations += _set(scratch, path, value)
+    for step in wanted:
+        operations += _set(scratch, step.path, step.value)
+        if step.value is not ABSENT or not step.made_from:
+            continue
+        # What was made to hold the value goes with it, once it is empty: not every API server drops it by itself, and
+        # a pod template with an empty field more is another template.
+        for depth in range(len(step.path) - 1, step.made_from - 1, -1):
+            if read(scratch, step.path[:depth]) in ({}, []):
+                operations += _set(scratch, step.path[:depth], ABSENT)
     return operations
 
 

@@ -135,7 +135,9 @@ def _config(fault: workload.MissingConfig, body: Object, setting: Setting) -> li
 
 
 def _account(_: workload.MissingServiceAccount, __: Object, setting: Setting) -> list[Wish]:
-    return [Wish((*_SPEC, "serviceAccountName"), f"firedrill-{setting.run}")]
+    name = f"firedrill-{setting.run}"
+    # The API server keeps the older name of the field in step, and fills in the one from the other.
+    return [Wish((*_SPEC, field), name) for field in ("serviceAccountName", "serviceAccount")]
 
 
 def _dns(_: workload.DnsBreak, __: Object, ___: Setting) -> list[Wish]:
