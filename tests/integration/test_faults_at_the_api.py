@@ -66,14 +66,13 @@ CASES: list[Object] = [
     {"serviceDelete": {"service": "shop"}},
     {"configMapDelete": {"name": "shop"}},
     {"hpaSqueeze": {"name": "shop"}},
-    {"rbacRevoked": {"roleBinding": "shop"}},
     {"networkDeny": {"direction": "Both"}},
     {"quotaExhausted": {}},
     {"limitRangeBlock": {}},
     {"pdbBlock": {}},
     {"webhookFailure": {}},
     {"nodeCordon": {}},
-    {"nodeTaint": {"effect": "NoExecute"}},
+    {"nodeTaint": {}},
 ]
 #: What a target could keep of a fault, by the place where it would be.
 _KEPT = (

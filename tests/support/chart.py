@@ -41,7 +41,6 @@ def hub(namespace: str) -> list[Object]:
         namespace,
         target__enabled="true",
         target__faultFamilies="{workload,config,network,node,controlplane}",
-        target__revocableRoles="{shop}",
         target__simulation__enabled="true",
     )
 
@@ -54,6 +53,5 @@ def remote(namespace: str) -> list[Object]:
         crds__enabled="false",
         target__enabled="true",
         target__faultFamilies="{workload,config,network,node,controlplane}",
-        target__revocableRoles="{shop}",
         target__simulation__enabled="true",
     )

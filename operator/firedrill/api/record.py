@@ -152,6 +152,7 @@ class ObjectDeleted(ChangeBase):
     """An object that is deleted, and created again as it was."""
 
     type: Literal["ObjectDeleted"] = "ObjectDeleted"
+    version: str = Field(default="", description="The resourceVersion that is deleted, and no other.")
     api: str
     plural: str
     kind: str

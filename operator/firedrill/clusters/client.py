@@ -89,12 +89,22 @@ class KubeClient:
         return await self._request("PATCH", path, params, body, content_type)
 
     async def delete(
-        self, path: str, *, uid: str | None = None, propagation: str = "Background", grace_seconds: int | None = None
+        self,
+        path: str,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
+        propagation: str = "Background",
+        grace_seconds: int | None = None,
+        dry_run: bool = False,
     ) -> Object:
-        """Delete an object; with uid, only where it is still the same object (else Conflict)."""
+        """Delete an object; with uid or version, only where it is still the same, or unchanged (else Conflict)."""
         body: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
-        if uid:
-            body["preconditions"] = {"uid": uid}
+        given = {"uid": uid, "resourceVersion": resource_version}
+        if preconditions := {name: value for name, value in given.items() if value}:
+            body["preconditions"] = preconditions
+        if dry_run:
+            body["dryRun"] = ["All"]
         if grace_seconds is not None:
             body["gracePeriodSeconds"] = grace_seconds
         return await self._request("DELETE", path, None, body)

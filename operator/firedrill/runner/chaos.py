@@ -7,7 +7,6 @@ record what may be in place.
 
 import logging
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Final
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
@@ -27,7 +26,6 @@ from firedrill.runner.injecting import ClaimedByAnother, Injecting, NotBegun
 from firedrill.runner.precheck import Targets, find_targets
 from firedrill.runner.prober import Ask, HttpAsk, Prober
 from firedrill.runner.record_store import Aborted, RecordLost
-from firedrill.runner.retry import retry
 from firedrill.runner.undoing import UndoContext, Undoing
 from firedrill.runner.watching import RecordWatch
 
@@ -148,11 +146,10 @@ class _Experiment:
 
     async def _look(self, record: Record) -> list[str]:
         """What is seen of the fault before we end it; targets where it ended before, as far as that can be seen."""
-        clock = self._context.clock
         found = []
         try:
             for change in record.changes:
-                look = await retry(clock, partial(self._fault.look, change), f"looking at {change.name}")
+                look = await self._fault.look(change)
                 if look.effect:
                     self._evidence.note(f"{change.name}: {look.effect}")
                 if look.reverted:

@@ -219,5 +219,16 @@ class Evidence:
                 "selected": [{"pod": pod.key, "uid": pod.uid, "node": pod.node} for pod in targets.selected],
             }
         if self._record is not None:
-            report["record"] = self._record.to_wire()
+            report["record"] = _told(self._record)
         return report
+
+
+def _told(record: Record) -> dict[str, Any]:
+    """The record without what objects held and hold: that may be nobody else's business."""
+    wire = record.to_wire()
+    for change in wire["changes"]:
+        change.pop("body", None)
+        for edit in change.get("edits", ()):
+            edit.pop("original", None)
+            edit.pop("value", None)
+    return wire

@@ -15,6 +15,7 @@ from firedrill.clusters import paths
 from firedrill.core.naming import guardian_name
 from firedrill.runner.context import RunContext
 from firedrill.runner.faults.driver import Fault, NotInjected
+from firedrill.runner.overlap import busy_with
 from firedrill.runner.ports import Object
 from firedrill.runner.record_store import Aborted, Refused
 from firedrill.runner.retry import retry
@@ -30,6 +31,9 @@ UNDO_SLACK: Final = timedelta(seconds=30)
 #: With less than this left beyond the fault's duration, injecting is not begun.
 LEAST_SLACK: Final = timedelta(seconds=10)
 _POLL_SECONDS: Final = 0.5
+#: What a ConfigMap may hold, with room for its metadata, and how much evidence is written to a change.
+_RECORD_BYTES: Final = 900 * 1024
+_EVIDENCE_BYTES: Final = 1100
 _AT_ONCE: Final = 8
 
 
@@ -70,6 +74,13 @@ class Injecting:
             deadline=min(last, now + GUARDIAN_WAIT + self._hold + UNDO_SLACK),
             changes=list(changes),
         )
+        size = len(record.model_dump_json()) + _EVIDENCE_BYTES * len(changes)
+        if size > _RECORD_BYTES:
+            raise NotBegun(
+                "NotApplicable",
+                f"{len(changes)} changes take up to {size // 1024} KiB of record, and Kubernetes keeps "
+                f"{_RECORD_BYTES // 1024}: choose fewer targets, or smaller objects",
+            )
         answer = await self._context.store.claim(record)
         if isinstance(answer, Refused):
             if answer.claim and answer.claim != record.claim:
@@ -105,6 +116,9 @@ class Injecting:
         Raises Aborted where somebody asked to stop before the first change, and NotInjected where a change could
         not be carried out: then, as after a wish to stop in between, what was applied remains to be undone.
         """
+        other = await busy_with(self._context)
+        if other:
+            raise NotBegun("Busy", f"another experiment is at work there: {other}; try again when it has ended")
         view = await self.await_guardian()
         log.info("guardian %s on node %s is armed", view.pod_uid, view.node)
         record = await self._context.store.update_unless_aborted(self._enter)

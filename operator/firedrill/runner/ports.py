@@ -43,7 +43,14 @@ class Cluster(Protocol):
         ...
 
     async def delete(
-        self, path: str, *, uid: str | None = None, propagation: str = "Background", grace_seconds: int | None = None
+        self,
+        path: str,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
+        propagation: str = "Background",
+        grace_seconds: int | None = None,
+        dry_run: bool = False,
     ) -> Object:
         """Delete an object."""
         ...

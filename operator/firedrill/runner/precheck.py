@@ -10,8 +10,9 @@ from firedrill.clusters.errors import Forbidden, NotFound
 from firedrill.engines.chaos import permission, selection
 from firedrill.engines.chaos.permission import Refusal, Request
 from firedrill.engines.chaos.views import PodView, parse_pod
-from firedrill.runner.faults.driver import Fault
+from firedrill.runner.faults.driver import Fault, NotInjected
 from firedrill.runner.ports import Clock, Cluster
+from firedrill.runner.reach import hit_by
 from firedrill.runner.retry import retry
 
 
@@ -35,12 +36,19 @@ async def find_targets(
         if labels is None:
             return permission.check(Request(task, spec, None, (), ())) or Refusal("NoTargets", "no namespace")
         matching = await retry(clock, lambda: _matching_pods(client, spec), "listing the pods")
-        selected = selection.reach(spec.fault.about.hits, selection.select(spec.target, matching), matching)
+        chosen = selection.select(spec.target, matching)
+        selected = await retry(
+            clock, lambda: hit_by(client, spec, chosen, matching), "looking how far the fault reaches"
+        )
+        known = {pod.uid for pod in matching}
+        matching = [*matching, *(pod for pod in selected if pod.uid not in known)]
         return (
             permission.check(Request(task, spec, labels, matching, selected))
             or await retry(clock, lambda: fault.precheck(selected), "checking the fault")
             or Targets(matching, selected)
         )
+    except NotInjected as error:
+        return Refusal("NoTargets", str(error))
     except Forbidden as error:
         return Refusal("NotPermitted", f"the runner's service account may not look at the targets: {error.message}")
 

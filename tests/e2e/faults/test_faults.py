@@ -16,7 +16,7 @@ pytestmark = pytest.mark.e2e
 CASES = (
     Case("pod-kill", {"podKill": {}}),
     Case("pod-evict", {"podEvict": {"gracePeriodSeconds": 0}}),
-    Case("pod-failure", {"podFailure": {"image": "docker.io/firedrill/simulator:dev"}}),
+    Case("pod-failure", {"podFailure": {}}),
     Case("scale", {"scale": {"replicas": 0}}),
     Case("image-break", {"imageBreak": {}}),
     Case("image-break-rolling", {"imageBreak": {"rollout": "Rolling"}}, survived=True),

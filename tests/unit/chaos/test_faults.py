@@ -58,8 +58,8 @@ ROWS = [
     Row({"scale": {"replicas": 0}}, {"spec.replicas": 0}),
     Row({"scale": {"replicas": 3}}, refused="it is to have 3 pods already"),
     Row({"scale": {}}, on=other(kind="DaemonSet", spec={}), refused="the node count decides"),
-    Row({"imageBreak": {}}, {**REPLACED, f"{APP}.image": "firedrill.invalid/no/such-image:none"}),
-    Row({"imageBreak": {"rollout": "Rolling", "image": "b:2"}}, {MARK: "run1", f"{APP}.image": "b:2"}),
+    Row({"imageBreak": {}}, {**REPLACED, f"{APP}.image": template.NO_IMAGE}),
+    Row({"imageBreak": {"rollout": "Rolling"}}, {MARK: "run1", f"{APP}.image": template.NO_IMAGE}),
     Row({"imageBreak": {"container": "none"}}, refused="no container none in it: there is app, sidecar"),
     Row({"commandBreak": {"container": "sidecar"}},
         {**REPLACED, "spec.template.spec.containers[name=sidecar].command": ["/firedrill.dev/no-such-program"]}),
@@ -105,15 +105,14 @@ ROWS = [
         on=other(spec={"maxReplicas": 9, "minReplicas": 3})),
     Row({"hpaSqueeze": {"name": "h", "maxReplicas": 9}}, on=other(spec={"maxReplicas": 9}),
         refused="it may ask for no more than 9 pods already"),
-    Row({"rbacRevoked": {"roleBinding": "r"}}, on=other(subjects=[]), refused="it has no subjects"),
     Row({"nodeCordon": {}}, {"spec.unschedulable": True}, on=other(spec={})),
     Row({"nodeCordon": {}}, on=other(spec={"unschedulable": True}), refused="it is unschedulable already"),
-    Row({"nodeTaint": {"effect": "NoExecute"}}, {"spec.taints[key=firedrill.dev/run1]":
-        {"key": "firedrill.dev/run1", "value": "fault", "effect": "NoExecute"}}, on=other(spec={})),
-    Row({"podFailure": {}}, on=other(spec={"containers": [{"name": "app", "image": "firedrill/runner:1"}]}),
-        refused="all of its containers have image firedrill/runner:1 already"),
-    Row({"podFailure": {}}, {"spec.containers[name=app].image": "firedrill/runner:1"},
+    Row({"nodeTaint": {}}, {"spec.taints[key=firedrill.dev/run1]":
+        {"key": "firedrill.dev/run1", "value": "fault", "effect": "NoSchedule"}}, on=other(spec={})),
+    Row({"podFailure": {}}, {"spec.containers[name=app].image": template.NO_IMAGE},
         on=other(spec={"containers": [{"name": "app", "image": "app:1"}]})),
+    Row({"scale": {"replicas": 1}}, refused="its volume claims are deleted",
+        on=deployment(persistentVolumeClaimRetentionPolicy={"whenScaled": "Delete"})),
 ]  # fmt: skip
 
 
@@ -161,6 +160,22 @@ def test_what_is_kept_of_an_object_is_what_it_can_be_created_from() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [({"type": "LoadBalancer", "selector": {"a": "b"}}, "its load balancer"), ({}, "it has no selector")],
+)
+def test_a_service_that_would_not_come_back_whole_is_not_deleted(spec: Object, says: str) -> None:
+    with pytest.raises(NotApplicable, match=says):
+        deletions.check({"kind": "Service", "spec": spec})
+    deletions.check({"kind": "Service", "spec": {"selector": {"a": "b"}}})
+
+
+def test_a_service_without_its_addresses() -> None:
+    ports = [{"port": 80, "nodePort": 30080}]
+    body = {"spec": {"clusterIP": "10.0.0.7", "clusterIPs": ["10.0.0.7"], "selector": {"a": "b"}, "ports": ports}}
+    assert deletions.without_addresses(body) == {"spec": {"selector": {"a": "b"}, "ports": [{"port": 80}]}}
+
+
 def test_anti_affinity_is_against_every_pod_on_every_node() -> None:
     fault = Fault.model_validate({"schedulingBlock": {}}).chosen
     (term,) = next(w.value for w in fields.wishes(fault, deployment(), SETTING) if "podAntiAffinity" in w.path)
@@ -202,7 +217,7 @@ def test_what_a_fault_filters(fault: Object, expected: filters.Filtered) -> None
 
 OBJECTS: list[tuple[Object, str, Object]] = [
     ({"quotaExhausted": {}}, "ResourceQuota", {"spec": {"hard": {"pods": "0"}}}),
-    ({"limitRangeBlock": {}}, "LimitRange", {"spec": {"limits": [{"type": "Container", "max": {"memory": "1Mi"}}]}}),
+    ({"limitRangeBlock": {}}, "LimitRange", {"spec": {"limits": [{"type": "Pod", "max": {"memory": "1Mi"}}]}}),
     ({"pdbBlock": {}}, "PodDisruptionBudget",
      {"spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"app": "a"}}}}),
     ({"networkDeny": {"direction": "Both"}}, "NetworkPolicy",

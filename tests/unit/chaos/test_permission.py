@@ -9,7 +9,6 @@ from firedrill.api.meta import LABEL_OPT_IN
 from firedrill.engines.chaos.permission import Request, check, check_policy
 from firedrill.engines.chaos.views import Owner
 
-TAINT = {"nodeTaint": {"effect": "NoExecute"}}
 OPTED_IN = {LABEL_OPT_IN: "enabled"}
 
 
@@ -24,11 +23,6 @@ def request(
 def test_a_fault_of_the_control_plane_hits_what_is_new_and_has_no_share() -> None:
     asked = request({"quotaExhausted": {}}, policy={"faultFamilies": ["controlplane"]}, selected=pods(4))
     assert check(asked) is None
-
-
-def test_a_whole_node_may_be_emptied_where_all_pods_may_be_hit() -> None:
-    policy = {"faultFamilies": ["node"], "maxAffectedPercent": 100}
-    assert check(request(TAINT, policy=policy, selected=pods(4))) is None
 
 
 @pytest.mark.parametrize("fault", [LOSS, KILL])
@@ -62,7 +56,6 @@ def test_what_is_allowed(fault: Any) -> None:
         (request(KILL, selected=[pod("a", owner=None)]), "NotPermitted", "no controller"),
         (request(KILL, selected=[pod("a", owner=Owner("Job", "j", "1"))]), "NotPermitted", "belongs to a Job"),
         (request(LOSS, selected=[pod("a", host_network=True)]), "NotPermitted", "network of its node"),
-        (request(TAINT, policy={"faultFamilies": ["node"]}), "NotPermitted", "must be 100 for that, and is 50"),
     ],
 )
 def test_refusals(asked: Request, reason: str, words: str) -> None:

@@ -1,7 +1,6 @@
 """Who is hit: reproducible, bounded, and steady when pods come and go."""
 
 import random
-from dataclasses import replace
 
 import pytest
 from experiment_builders import pod, pods, spec
@@ -9,10 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firedrill.api.chaosexperiment import PodTarget, TargetMode
-from firedrill.api.faults.about import Hits
 from firedrill.engines.chaos import selection
-from firedrill.engines.chaos.selection import reach
-from firedrill.engines.chaos.views import Owner
 
 
 def target(mode: str, value: int | None = None, seed: int = 1) -> PodTarget:
@@ -83,26 +79,3 @@ def test_seeds_choose_differently() -> None:
 
 def test_modes_are_all_known() -> None:
     assert {mode.value for mode in TargetMode} == {"One", "All", "Fixed", "Percent"}
-
-
-ON_TWO_NODES = [
-    replace(pod("a-1"), node="n1"),
-    replace(pod("a-2"), node="n2"),
-    replace(pod("b-1", owner=Owner("StatefulSet", "b", "ss-1")), node="n2"),
-]
-
-
-@pytest.mark.parametrize(
-    ("hits", "chosen", "expected"),
-    [
-        (Hits.PODS, 0, ["a-1"]),
-        (Hits.WORKLOADS, 0, ["a-1", "a-2"]),
-        (Hits.WORKLOADS, 2, ["b-1"]),
-        (Hits.NODES, 0, ["a-1"]),
-        (Hits.NODES, 1, ["a-2", "b-1"]),
-        (Hits.NAMED, 0, ["a-1", "a-2", "b-1"]),
-        (Hits.NAMESPACE, 0, ["a-1", "a-2", "b-1"]),
-    ],
-)
-def test_who_is_hit_together_with_a_chosen_pod(hits: Hits, chosen: int, expected: list[str]) -> None:
-    assert [each.name for each in reach(hits, [ON_TWO_NODES[chosen]], ON_TWO_NODES)] == expected

@@ -28,6 +28,7 @@ class World:
         self.clock = clock
         self.objects: dict[str, Object] = {}
         self.netns: dict[str, Netns] = {}
+        self.created_at = "2026-07-01T12:00:00Z"
         self.forbidden: set[tuple[str, str]] = set()
         self.pod_security = ""
         self.container_delay = 0.8
@@ -46,6 +47,7 @@ class World:
         metadata = body.setdefault("metadata", {})
         metadata.setdefault("name", path.rsplit("/", 1)[1])
         metadata.setdefault("uid", f"uid-{self._version}")
+        metadata.setdefault("creationTimestamp", self.created_at)
         metadata["resourceVersion"] = str(self._version)
         self.objects[path] = body
         return body
@@ -167,12 +169,18 @@ class World:
             self.on_patch(path)
         return copy.deepcopy(made)
 
-    def delete(self, path: str, uid: str | None, grace: int | None) -> Object:
+    def delete(
+        self, path: str, uid: str | None, grace: int | None, version: str | None = None, dry_run: bool = False
+    ) -> Object:
         found = self.objects.get(path)
         if found is None:
             raise NotFound(404, "NotFound", f"{path} not found")
         if uid and found["metadata"]["uid"] != uid:
             raise Conflict(409, "Conflict", "the uid differs")
+        if version and found["metadata"]["resourceVersion"] != version:
+            raise Conflict(409, "Conflict", "the version differs")
+        if dry_run:
+            return {}
         if grace:
             found["metadata"]["deletionTimestamp"] = "2026-07-01T12:00:00Z"
             self.later(grace, lambda: self._gone(path, found))

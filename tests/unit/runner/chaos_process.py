@@ -55,9 +55,18 @@ class Process:
         return await self._write("PATCH", path, lambda: self.world.patch(path, body, content_type, dry_run), dry_run)
 
     async def delete(
-        self, path: str, *, uid: str | None = None, propagation: str = "Background", grace_seconds: int | None = None
+        self,
+        path: str,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
+        propagation: str = "Background",
+        grace_seconds: int | None = None,
+        dry_run: bool = False,
     ) -> Object:
-        return await self._write("DELETE", path, lambda: self.world.delete(path, uid, grace_seconds), False)
+        return await self._write(
+            "DELETE", path, lambda: self.world.delete(path, uid, grace_seconds, resource_version, dry_run), dry_run
+        )
 
     async def _begin(self, verb: str, path: str) -> None:
         self._live()

@@ -121,18 +121,8 @@ async def test_a_node_of_somebody_else_is_not_taken(store: Store) -> None:
     store.objects[f"{NODES}/bank-faked-001"] = {"metadata": {"name": "bank-faked-001"}}
     with pytest.raises(InvalidInput, match="node bank-faked-001 exists in finance"):
         await stand(store, 2)
-    await faking.withdraw(context(store), store.objects[f"{NAMESPACES}/bank"])
+    await faking.withdraw(context(store))
     assert store.nodes() == ["bank-faked-001"]
-
-
-async def test_what_is_made_is_recorded_before(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refuse(_context: RunContext, path: str, _made: Object) -> None:
-        raise NotFound(404, "NotFound", path)
-
-    monkeypatch.setattr(faking, "_apply", refuse)
-    with pytest.raises(NotFound):
-        await stand(store, 2)
-    assert store.objects[f"{NAMESPACES}/bank"]["metadata"]["annotations"] == {faking.ANNOTATION_FAKED: "2"}
 
 
 async def test_removal_leaves_no_node_and_no_right(store: Store) -> None:

@@ -2,10 +2,7 @@
 
 from typing import ClassVar, Final
 
-from pydantic import Field
-
 from firedrill.api.faults.about import About, Family, FaultModel, Hits
-from firedrill.api.faults.config import ObjectName
 
 _GONE: Final = "the object is deleted and seen gone"
 
@@ -28,7 +25,7 @@ class LimitRangeBlock(FaultModel):
     about: ClassVar[About] = About(
         Family.CONTROL_PLANE,
         Hits.NAMESPACE,
-        "creates a LimitRange under which no container may have more than 1 MiB: what is there stays, nothing is added",
+        "creates a LimitRange under which no pod may have more than 1 MiB: what is there stays, nothing is added",
         _GONE,
         "the probe alone: it hurts when a pod is to be replaced",
     )
@@ -57,18 +54,3 @@ class WebhookFailure(FaultModel):
         "the probe alone: a webhook hurts when a pod is to be replaced",
         "the right to create cluster-wide webhook configurations, which comes with this family",
     )
-
-
-class RbacRevoked(FaultModel):
-    """A RoleBinding without subjects."""
-
-    about: ClassVar[About] = About(
-        Family.CONTROL_PLANE,
-        Hits.NAMED,
-        "takes all subjects from a RoleBinding",
-        "the subjects are put back, where nobody else has set any",
-        "the probe alone: that our value is there says nothing",
-        "the role among the chart's target.revocableRoles: only who may bind it can put the subjects back",
-    )
-
-    role_binding: ObjectName = Field(description="Name of the RoleBinding.")

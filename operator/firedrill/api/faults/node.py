@@ -1,9 +1,6 @@
 """Faults of nodes."""
 
-from enum import StrEnum
 from typing import ClassVar
-
-from pydantic import Field
 
 from firedrill.api.faults.about import About, Family, FaultModel, Hits
 
@@ -20,23 +17,16 @@ class NodeCordon(FaultModel):
     )
 
 
-class TaintEffect(StrEnum):
-    """What a taint does to pods that do not tolerate it."""
-
-    NO_SCHEDULE = "NoSchedule"
-    NO_EXECUTE = "NoExecute"
-
-
 class NodeTaint(FaultModel):
-    """A taint that nobody tolerates."""
+    """A taint that nobody tolerates, for new pods.
+
+    None that evicts: it would hit all pods of a node, whatever namespace they are in and whether it takes part or not.
+    """
 
     about: ClassVar[About] = About(
         Family.NODE,
         Hits.NODES,
-        "taints the nodes of the chosen pods",
+        "taints the nodes of the chosen pods, so that they take no new ones",
         "the taint is taken away and seen gone",
-        "the probe alone, or for NoExecute the pods that are gone",
-        "for NoExecute a policy that allows all pods of these nodes to be hit: it evicts every one of them",
+        "the probe alone: a taint hurts when a pod is to be replaced",
     )
-
-    effect: TaintEffect = Field(default=TaintEffect.NO_SCHEDULE, description="NoSchedule or NoExecute.")

@@ -47,11 +47,7 @@ class PodFailure(FaultModel):
     about: ClassVar[About] = About(
         family=Family.WORKLOAD,
         hits=Hits.PODS,
-        does="replaces the image of each container of the running pods: pod, address and node stay, nothing serves",
+        does="gives each container of the running pods an image that no registry has: pod, address and node stay",
         undone="the images are put back where they still are ours",
         proven="containers that are not ready, as the kubelet reports them",
-    )
-
-    image: str | None = Field(
-        default=None, max_length=512, description="Image that does not serve; when absent Firedrill's own."
     )

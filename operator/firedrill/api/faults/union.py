@@ -16,7 +16,7 @@ from firedrill.api.faults.config import (
     WrongPort,
     WrongSelector,
 )
-from firedrill.api.faults.controlplane import LimitRangeBlock, PdbBlock, QuotaExhausted, RbacRevoked, WebhookFailure
+from firedrill.api.faults.controlplane import LimitRangeBlock, PdbBlock, QuotaExhausted, WebhookFailure
 from firedrill.api.faults.network import ConnectionReset, DnsFailure, NetworkDeny, NetworkPartition, PacketLoss
 from firedrill.api.faults.node import NodeCordon, NodeTaint
 from firedrill.api.faults.pods import PodEvict, PodFailure, PodKill
@@ -79,7 +79,6 @@ class Fault(Model):
     limit_range_block: LimitRangeBlock | None = Field(default=None, description="Limits that no pod can keep to.")
     pdb_block: PdbBlock | None = Field(default=None, description="No pod may be evicted.")
     webhook_failure: WebhookFailure | None = Field(default=None, description="An admission webhook that is away.")
-    rbac_revoked: RbacRevoked | None = Field(default=None, description="A RoleBinding without subjects.")
     node_cordon: NodeCordon | None = Field(default=None, description="Nodes that take no new pods.")
     node_taint: NodeTaint | None = Field(default=None, description="Nodes with a taint.")
 

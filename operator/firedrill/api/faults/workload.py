@@ -54,12 +54,9 @@ class Scale(FaultModel):
 class ImageBreak(TemplateFault):
     """An image that can not be pulled."""
 
-    about: ClassVar[About] = _template("sets a container's image to one that does not exist")
+    about: ClassVar[About] = _template("sets a container's image to one that no registry has")
 
     container: str | None = _CONTAINER
-    image: str = Field(
-        default="firedrill.invalid/no/such-image:none", max_length=512, description="Image that can not be pulled."
-    )
 
 
 class CommandBreak(TemplateFault):

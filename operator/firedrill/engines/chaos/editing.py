@@ -16,6 +16,7 @@ Object = dict[str, Any]
 Operation = dict[str, Any]
 Path = tuple[str, ...]
 
+_OUR_NAME: Final = re.compile("firedrill", re.IGNORECASE)
 _ITEM: Final = re.compile(r"\[([^=\]]+)=(.*)\]")
 
 
@@ -70,7 +71,12 @@ def edit(body: Object, wish: Wish) -> Edit:
 
 
 def holds_ours(body: Object, change: Edit) -> bool:
-    """Whether the object has our value at the place of a change."""
+    """Whether the object has our value at the place of a change.
+
+    What was added under a name of ours is ours, whatever else others have set in it since.
+    """
+    if change.was_absent and _OUR_NAME.search(change.path[-1]):
+        return read(body, change.path) is not ABSENT
     return not _place_is_gone(body, change) and _same(
         read(body, change.path), ABSENT if change.to_remove else change.value
     )

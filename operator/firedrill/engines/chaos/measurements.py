@@ -110,7 +110,7 @@ def _injected(seen: Observation) -> Finding:
             reason="Reverted",
             message=f"ended by somebody else in {', '.join(seen.reverted[:3])}",
         )
-    if not seen.proven and not seen.first_failure:
+    if not seen.observed:
         return Finding(
             type="Injected", status=ConditionStatus.UNKNOWN, reason="FaultNotObserved", message="no effect was seen"
         )

@@ -51,6 +51,14 @@ class Observation:
         return (self.fault_end - self.fault_start).total_seconds()
 
     @property
+    def observed(self) -> bool:
+        """Whether the fault was seen to take effect: by its own proof, or by answers that are worse than before.
+
+        One failed request may have failed anyway: the intervals of before and during must not touch.
+        """
+        return self.proven or self.during.interval()[1] < self.before.interval()[0]
+
+    @property
     def instant(self) -> bool:
         """Whether the fault is an event rather than a state: a killed pod is not killed for ten seconds."""
         return self.spec.fault.about.instant

@@ -7,9 +7,8 @@ from typing import Final
 from firedrill.api import meta
 from firedrill.api.base import format_duration
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
-from firedrill.api.faults.about import Family
+from firedrill.api.faults.about import Family, Hits
 from firedrill.api.faults.network import FilterFault
-from firedrill.api.faults.node import NodeTaint, TaintEffect
 from firedrill.api.faults.pods import PodEvict, PodKill
 from firedrill.api.task import Task
 from firedrill.engines.chaos import selection
@@ -147,7 +146,8 @@ def _targets(request: Request) -> Refusal | None:
 
 
 def _share(request: Request) -> Refusal | None:
-    if request.spec.fault.about.family is Family.CONTROL_PLANE:
+    about = request.spec.fault.about
+    if about.family is Family.CONTROL_PLANE and about.hits is Hits.NAMESPACE:
         # What is there goes on: only what is new is refused.
         return None
     percent = request.task.policy.max_affected_percent
@@ -183,16 +183,6 @@ def _own_network(request: Request) -> Refusal | None:
     return None
 
 
-def _whole_node(request: Request) -> Refusal | None:
-    fault, percent = request.spec.fault.chosen, request.task.policy.max_affected_percent
-    if not isinstance(fault, NodeTaint) or fault.effect is not TaintEffect.NO_EXECUTE or percent == 100:
-        return None
-    return _not_permitted(
-        "a NoExecute taint evicts all pods of a node, also those that the target does not match: "
-        f"policy.maxAffectedPercent must be 100 for that, and is {percent}"
-    )
-
-
 _POLICY_RULES: Final[tuple[Rule, ...]] = (
     _hub_namespace,
     _kind,
@@ -208,5 +198,4 @@ _TARGET_RULES: Final[tuple[Rule, ...]] = (
     _share,
     _replaced,
     _own_network,
-    _whole_node,
 )

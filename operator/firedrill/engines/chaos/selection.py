@@ -5,7 +5,6 @@ import math
 from collections.abc import Sequence
 
 from firedrill.api.chaosexperiment import PodTarget, TargetMode
-from firedrill.api.faults.about import Hits
 from firedrill.engines.chaos.views import PodView
 
 
@@ -31,20 +30,6 @@ def select(target: PodTarget, matching: Sequence[PodView]) -> list[PodView]:
     """
     ranked = sorted(matching, key=lambda pod: (_rank(target.seed, pod.name), pod.name))
     return sorted(ranked[: wanted(target, len(matching))], key=lambda pod: pod.name)
-
-
-def reach(hits: Hits, selected: Sequence[PodView], matching: Sequence[PodView]) -> list[PodView]:
-    """All matching pods that a fault on the selected ones hits: the whole workload, the whole node, or everything."""
-    match hits:
-        case Hits.PODS:
-            return list(selected)
-        case Hits.WORKLOADS:
-            owners = {pod.owner for pod in selected}
-            return [pod for pod in matching if pod.owner in owners]
-        case Hits.NODES:
-            nodes = {pod.node for pod in selected}
-            return [pod for pod in matching if pod.node in nodes]
-    return list(matching)
 
 
 def allowed(matching: int, max_affected_percent: int) -> int:

@@ -99,13 +99,14 @@ def _reverted(seen: Observation) -> Ruling | None:
 
 
 def _not_observed(seen: Observation) -> Ruling | None:
-    if seen.proven or seen.first_failure:
+    if seen.observed:
         return None
     return Ruling(
         Verdict.INCONCLUSIVE,
         "FaultNotObserved",
         f"the fault {seen.spec.fault.name} was put in place, but nothing was seen to suffer by it (its proof: "
-        f"{seen.spec.fault.about.proven}), and no request of the probe failed: does the probe go through what is hit?",
+        f"{seen.spec.fault.about.proven}), and the answers were not clearly worse than before: "
+        f"{seen.during.describe()}; does the probe go through what is hit?",
     )
 
 

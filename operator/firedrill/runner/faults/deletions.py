@@ -7,8 +7,9 @@ from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.record import Change, ChangeState, ObjectDeleted
 from firedrill.clusters import paths
 from firedrill.clusters.errors import Conflict, Forbidden, Invalid, NotFound, Unreachable
-from firedrill.engines.chaos.faults.deletions import kept
+from firedrill.engines.chaos.faults.deletions import check, kept, without_addresses
 from firedrill.engines.chaos.faults.fields import named
+from firedrill.engines.chaos.faults.template import NotApplicable
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView
 from firedrill.runner.faults.driver import Look, NotInjected
@@ -34,12 +35,15 @@ class DeleteFault:
         try:
             (change,) = await self.plan(pods, self._clock.now())
             assert isinstance(change, ObjectDeleted)
+            await self._client.delete(_path(change), uid=change.uid, dry_run=True)
             await self._client.create(_collection(change), change.body, dry_run=True)
         except (Conflict, Invalid):
             # It is there already, or an address of it is taken: by itself.
             return None
         except Forbidden as error:
-            return Refusal("NotPermitted", f"the runner may not read it or create it again: {error.message}")
+            return Refusal("NotPermitted", f"the runner may not read it, delete it or create it again: {error.message}")
+        except NotApplicable as error:
+            return Refusal("NotApplicable", str(error))
         except NotInjected as error:
             return Refusal("NoTargets", str(error))
         return None
@@ -52,11 +56,16 @@ class DeleteFault:
             body = await self._client.get(paths.path(kind.api, kind.plural, self._namespace, self._name))
         except NotFound as error:
             raise NotInjected(f"{kind.kind} {self._name} does not exist in namespace {self._namespace}") from error
+        try:
+            check({**body, "kind": kind.kind})
+        except NotApplicable as error:
+            raise NotApplicable(f"{kind.kind} {self._name}: {error}") from error
         return [
             ObjectDeleted(
                 namespace=self._namespace,
                 name=self._name,
                 uid=body["metadata"]["uid"],
+                version=body["metadata"]["resourceVersion"],
                 api=kind.api,
                 plural=kind.plural,
                 kind=kind.kind,
@@ -78,13 +87,18 @@ class DeleteFault:
             if change.not_after and self._clock.now() > change.not_after:
                 raise NotInjected(f"{label} could not be deleted in time")
             try:
-                await self._client.delete(_path(change), uid=change.uid)
+                # What others have made of it stays: they must not go with it.
+                await self._client.delete(
+                    _path(change), uid=change.uid, resource_version=change.version, propagation="Orphan"
+                )
             except Unreachable:
                 lost_answer = True
                 raise
+            except Forbidden as error:
+                raise NotInjected(f"{label} may not be deleted: {error.message}") from error
             except (NotFound, Conflict) as error:
                 if not lost_answer:
-                    raise NotInjected(f"{label} was gone or replaced before it was deleted") from error
+                    raise NotInjected(f"{label} was changed or deleted between the plan and the fault") from error
 
         asked_at = self._clock.now()
         await retry(self._clock, delete, f"deleting {label}")
@@ -122,6 +136,10 @@ async def undo_object_deleted(context: UndoContext, change: ObjectDeleted) -> Se
             await context.client.create(_collection(change), change.body)
         except NotFound:
             return _seen(change, f"namespace {change.namespace} is gone, and {label} with it")
+        except Invalid:
+            if change.kind != "Service":
+                raise
+            await context.client.create(_collection(change), without_addresses(change.body))
         return _waiting(change, f"{label} was created again")
     if "deletionTimestamp" in found["metadata"]:
         return _waiting(change, f"{label} is still on its way out")

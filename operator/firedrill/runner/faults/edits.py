@@ -43,6 +43,7 @@ class EditFault:
         self._namespace = spec.target.namespace
         self._setting = Setting(task.run_id, task.image)
         self._effects: set[str] = set()
+        self._refusals: dict[str, str] = {}
 
     async def precheck(self, pods: Sequence[PodView]) -> Refusal | None:
         """Plan it, with the API server's word that it would take the change."""
@@ -117,7 +118,9 @@ class EditFault:
 
         async def set_values() -> bool:
             if change.not_after and self._clock.now() > change.not_after:
-                raise NotInjected(f"{label} could not be changed in time")
+                raise NotInjected(
+                    f"{label} could not be changed in time: {self._refusals.get(change.uid, 'no answer')}"
+                )
             try:
                 body = await self._client.get(path)
             except NotFound as error:
@@ -130,9 +133,12 @@ class EditFault:
                 raise NotInjected(f"{label} {_MOVED}")
             try:
                 await self._client.patch(path, editing.applying(body, change.edits), content_type=JSON_PATCH)
+            except Forbidden as error:
+                raise NotInjected(f"{label} may not be changed: {error.message}") from error
             except (Conflict, Invalid) as error:
                 # The test of the version fails with either; whether it was that, the next look shows.
                 log.info("%s moved on: %s", label, error)
+                self._refusals[change.uid] = error.message
                 return False
             return True
 

@@ -7,10 +7,11 @@ from firedrill.clusters import paths
 from firedrill.clusters.client import JSON_PATCH
 from firedrill.clusters.errors import NotFound
 from firedrill.engines.chaos import editing
+from firedrill.engines.chaos.editing import read
 from firedrill.engines.chaos.faults.fields import NODE
 from firedrill.runner.faults.edits import path_of
 from firedrill.runner.faults.podkill import IN_FLIGHT
-from firedrill.runner.faults.workloads import mark_of, marked, pods_of, selector_of
+from firedrill.runner.faults.workloads import is_ready, mark_of, marked, pods_of, selector_of
 from firedrill.runner.ports import Object
 from firedrill.runner.undoing import Access, Seen, UndoContext
 
@@ -44,11 +45,22 @@ async def undo_object_edited(context: UndoContext, change: ObjectEdited) -> Seen
 
 
 async def _clear(context: UndoContext, change: ObjectEdited, workload: Object) -> str:
-    """Take away what was made of the changed template; what is waited for, or nothing."""
+    """Take away what was made of the changed template; what is waited for, or nothing.
+
+    Its controller replaces the pods by the workload's own strategy, and those that serve are left to it. One that does
+    not become ready a StatefulSet or a DaemonSet may wait for without end.
+    """
     status, generation = workload.get("status") or {}, workload["metadata"].get("generation", 0)
     if status.get("observedGeneration", generation) < generation:
         return "its controller has not seen it yet"
     run, namespace, query = mark_of(change), change.namespace, selector_of(workload)
+    pods = [pod for pod in await pods_of(context.client, namespace, workload) if marked(pod, run)]
+    if pods:
+        on_delete = read(workload, ("spec", "updateStrategy", "type")) == "OnDelete"
+        for pod in pods:
+            if change.kind != "Deployment" and (on_delete or not is_ready(pod)):
+                await _delete(context, paths.pods(namespace, pod["metadata"]["name"]), pod)
+        return f"{len(pods)} pods of the changed template are on their way out"
     left = 0
     for api, plural in _REVISIONS:
         listed = await context.client.get(paths.path(api, plural, namespace), query)
@@ -56,10 +68,7 @@ async def _clear(context: UndoContext, change: ObjectEdited, workload: Object) -
             if marked(each, run):
                 left += 1
                 await _delete(context, paths.path(api, plural, namespace, each["metadata"]["name"]), each)
-    pods = [pod for pod in await pods_of(context.client, namespace, workload) if marked(pod, run)]
-    for pod in pods:
-        await _delete(context, paths.pods(namespace, pod["metadata"]["name"]), pod)
-    return f"{left + len(pods)} pods and revisions of the changed template are on their way out" if left or pods else ""
+    return f"{left} revisions of the changed template are on their way out" if left else ""
 
 
 async def _delete(context: UndoContext, path: str, body: Object) -> None:

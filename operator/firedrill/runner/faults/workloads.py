@@ -54,7 +54,7 @@ async def pods_of(client: Cluster, namespace: str, workload: Object) -> list[Obj
 
 async def ready_pods(client: Cluster, namespace: str, workload: Object) -> int:
     """How many pods of a workload are ready, counted over the pods: a status lags behind."""
-    return sum(1 for pod in await pods_of(client, namespace, workload) if _is_ready(pod))
+    return sum(1 for pod in await pods_of(client, namespace, workload) if is_ready(pod))
 
 
 def marked(body: Object, run: str) -> bool:
@@ -84,19 +84,20 @@ async def describe(client: Cluster, change: ObjectEdited, body: Object) -> str:
         if not pods_of_it:
             return ""
         return f"{len(pods_of_it)} pods of the changed template; {_not_ready(pods_of_it) or 'all of them ready'}"
-    ready = sum(map(_is_ready, pods))
+    ready = sum(map(is_ready, pods))
     if change.ready_before is not None and ready != change.ready_before:
         return f"{ready} ready pods, {change.ready_before} before"
     return ""
 
 
-def _is_ready(pod: Object) -> bool:
+def is_ready(pod: Object) -> bool:
+    """Whether a pod is ready, and not on its way out."""
     view = parse_pod(pod)
     return view.ready and not view.deleting
 
 
 def _not_ready(pods: list[Object]) -> str:
-    failing = [pod for pod in pods if not _is_ready(pod)]
+    failing = [pod for pod in pods if not is_ready(pod)]
     if not failing:
         return ""
     reasons = sorted({reason for pod in failing for reason in _reasons(pod)})

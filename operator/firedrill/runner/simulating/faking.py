@@ -20,8 +20,6 @@ from firedrill.simulation.labels import MANAGER
 
 log = logging.getLogger(__name__)
 
-#: On the namespace, written before anything is made outside of it.
-ANNOTATION_FAKED: Final = "firedrill.dev/faked-nodes"
 _BINDINGS: Final = paths.path("rbac.authorization.k8s.io/v1", "clusterrolebindings")
 _NODES: Final = paths.path("v1", "nodes")
 
@@ -32,10 +30,9 @@ async def stand(context: RunContext, namespace: Object, count: int) -> None:
     Raises InvalidInput where a node of such a name is not of this Simulation, ClusterError where the target refuses.
     """
     if not count:
-        await withdraw(context, namespace)
+        await withdraw(context)
         return
     name = namespace["metadata"]["name"]
-    await _record(context, name, count)
     await _apply(context, f"{_BINDINGS}/{_binding(name)}", _owned(context, namespace, faked_nodes.binding(name)))
     wanted = {node["metadata"]["name"]: node for node in faked_nodes.nodes(name, count)}
     known = set(await left(context))
@@ -50,22 +47,22 @@ async def stand(context: RunContext, namespace: Object, count: int) -> None:
     log.info("%d faked nodes, %d of them new", count, len(wanted.keys() - known))
 
 
-async def withdraw(context: RunContext, namespace: Object) -> None:
-    """Take away what was made outside of the namespace."""
-    if ANNOTATION_FAKED not in (namespace["metadata"].get("annotations") or {}):
-        return
-    name = namespace["metadata"]["name"]
-    for node in await left(context):
-        await place.delete_if_there(context, f"{_NODES}/{node}")
-    await place.delete_if_there(context, f"{_BINDINGS}/{_binding(name)}")
-    await _record(context, name, None)
+async def withdraw(context: RunContext) -> None:
+    """Take away what was made outside of the namespace, if anything was: it carries the Simulation's uid."""
+    for collection in (_NODES, _BINDINGS):
+        for name in await _marked(context, collection):
+            await place.delete_if_there(context, f"{collection}/{name}")
 
 
 async def left(context: RunContext) -> list[str]:
     """Names of the faked nodes of this Simulation."""
+    return await _marked(context, _NODES)
+
+
+async def _marked(context: RunContext, collection: str) -> list[str]:
     params = {"labelSelector": f"{place.LABEL_SIMULATION}={context.task.uid}"}
-    found = await retry(context.clock, lambda: context.client.get(_NODES, params), "listing faked nodes")
-    return [node["metadata"]["name"] for node in found["items"]]
+    found = await retry(context.clock, lambda: context.client.get(collection, params), f"listing {collection}")
+    return [each["metadata"]["name"] for each in found["items"]]
 
 
 def _binding(namespace: str) -> str:
@@ -83,13 +80,6 @@ def _owned(context: RunContext, namespace: Mapping[str, Object], made: Object) -
     }
     labels = {**(meta.get("labels") or {}), place.LABEL_SIMULATION: context.task.uid}
     return {**made, "metadata": {**meta, "labels": labels, "ownerReferences": [owner]}}
-
-
-async def _record(context: RunContext, namespace: str, count: int | None) -> None:
-    text = None if count is None else str(count)
-    body = {"metadata": {"annotations": {ANNOTATION_FAKED: text}}}
-    path = paths.namespaces(namespace)
-    await retry(context.clock, lambda: context.client.patch(path, body), f"recording faked nodes of {namespace}")
 
 
 async def _is_there(context: RunContext, node: str) -> bool:

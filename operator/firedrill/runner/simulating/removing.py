@@ -34,8 +34,8 @@ async def remove(context: RunContext) -> Removed:
     await _remove_conductor(context)
     await nodes.withdraw(context)
     found = await place.claimed(context)
+    await faking.withdraw(context)
     for namespace in found:
-        await faking.withdraw(context, namespace)
         await place.delete_if_there(context, paths.namespaces(namespace["metadata"]["name"]))
     left, faked = found, await faking.left(context)
     while (left or faked) and context.clock.now() < context.task.deadline:

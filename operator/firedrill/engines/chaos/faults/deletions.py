@@ -4,6 +4,7 @@ import copy
 from typing import Any, Final
 
 from firedrill.api.faults import config
+from firedrill.engines.chaos.faults.template import NotApplicable
 
 Object = dict[str, Any]
 
@@ -19,6 +20,27 @@ _ITS_OWN: Final = (
     "deletionTimestamp",
     "deletionGracePeriodSeconds",
 )
+
+
+def check(body: Object) -> None:
+    """Raise NotApplicable where creating an object again would not bring everything back."""
+    if body.get("kind") != "Service":
+        return
+    spec = body["spec"]
+    if spec.get("type") == "LoadBalancer":
+        raise NotApplicable("its load balancer, and the address of that, would go with it")
+    if not spec.get("selector"):
+        raise NotApplicable("it has no selector: its endpoints, which somebody wrote by hand, would go with it")
+
+
+def without_addresses(body: Object) -> Object:
+    """A Service as it can be created where its addresses are somebody else's by now."""
+    made = copy.deepcopy(body)
+    for name in ("clusterIP", "clusterIPs", "healthCheckNodePort"):
+        made["spec"].pop(name, None)
+    for port in made["spec"].get("ports") or ():
+        port.pop("nodePort", None)
+    return made
 
 
 def kept(body: Object) -> Object:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from firedrill.api.faults import config, controlplane, node, pods, workload
+from firedrill.api.faults import config, node, pods, workload
 from firedrill.api.faults.about import FaultModel
 from firedrill.engines.chaos.editing import ABSENT, Path, Wish, read
-from firedrill.engines.chaos.faults.template import NotApplicable, Setting, is_template_fault, template_wishes
+from firedrill.engines.chaos.faults.template import NO_IMAGE, NotApplicable, Setting, is_template_fault, template_wishes
 
 Object = dict[str, Any]
 
@@ -26,10 +26,10 @@ WORKLOADS: Final[Mapping[str, Kind]] = {
 }
 POD: Final = Kind("v1", "pods", "Pod")
 NODE: Final = Kind("v1", "nodes", "Node")
-_SERVICE: Final = Kind("v1", "services", "Service")
+_WHEN_SCALED: Final[Path] = ("spec", "persistentVolumeClaimRetentionPolicy", "whenScaled")
+SERVICE: Final = Kind("v1", "services", "Service")
 _CONFIG_MAP: Final = Kind("v1", "configmaps", "ConfigMap")
 _AUTOSCALER: Final = Kind("autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
-_ROLE_BINDING: Final = Kind("rbac.authorization.k8s.io/v1", "rolebindings", "RoleBinding")
 
 
 def named(fault: FaultModel) -> tuple[Kind, str] | None:
@@ -38,11 +38,9 @@ def named(fault: FaultModel) -> tuple[Kind, str] | None:
         case config.ConfigDrift() | config.ConfigMapDelete():
             return _CONFIG_MAP, fault.name
         case config.WrongPort() | config.WrongSelector() | config.ServiceDelete():
-            return _SERVICE, fault.service
+            return SERVICE, fault.service
         case config.HpaSqueeze():
             return _AUTOSCALER, fault.name
-        case controlplane.RbacRevoked():
-            return _ROLE_BINDING, fault.role_binding
     return None
 
 
@@ -57,6 +55,8 @@ def _scale(fault: workload.Scale, body: Object, _: Setting) -> list[Wish]:
     before = read(body, ("spec", "replicas"))
     if before is ABSENT:
         raise NotApplicable("it has no replicas to change: the node count decides")
+    if fault.replicas < before and read(body, _WHEN_SCALED) == "Delete":
+        raise NotApplicable("its volume claims are deleted when it is scaled down, and their data with them")
     if before == fault.replicas:
         raise NotApplicable(f"it is to have {before} pods already")
     return [Wish(("spec", "replicas"), fault.replicas)]
@@ -94,30 +94,19 @@ def _bounds(fault: config.HpaSqueeze, body: Object, _: Setting) -> list[Wish]:
     return [Wish(("spec", "maxReplicas"), fault.max_replicas), Wish(("spec", "minReplicas"), lowest)]
 
 
-def _subjects(_: controlplane.RbacRevoked, body: Object, __: Setting) -> list[Wish]:
-    if not body.get("subjects"):
-        raise NotApplicable("it has no subjects")
-    return [Wish(("subjects",), ABSENT)]
-
-
 def _cordon(_: node.NodeCordon, body: Object, __: Setting) -> list[Wish]:
     if read(body, ("spec", "unschedulable")) is True:
         raise NotApplicable("it is unschedulable already")
     return [Wish(("spec", "unschedulable"), True)]
 
 
-def _taint(fault: node.NodeTaint, _: Object, setting: Setting) -> list[Wish]:
+def _taint(_: node.NodeTaint, __: Object, setting: Setting) -> list[Wish]:
     key = f"firedrill.dev/{setting.run}"
-    taint = {"key": key, "value": "fault", "effect": fault.effect.value}
-    return [Wish(("spec", "taints", f"[key={key}]"), taint)]
+    return [Wish(("spec", "taints", f"[key={key}]"), {"key": key, "value": "fault", "effect": "NoSchedule"})]
 
 
-def _fail(fault: pods.PodFailure, body: Object, setting: Setting) -> list[Wish]:
-    image = fault.image or setting.image
-    others = [each["name"] for each in body["spec"]["containers"] if each["image"] != image]
-    if not others:
-        raise NotApplicable(f"all of its containers have image {image} already")
-    return [Wish((*_in_pod(name), "image"), image) for name in others]
+def _fail(_: pods.PodFailure, body: Object, __: Setting) -> list[Wish]:
+    return [Wish((*_in_pod(each["name"]), "image"), NO_IMAGE) for each in body["spec"]["containers"]]
 
 
 def _in_pod(container: str) -> Path:
@@ -130,7 +119,6 @@ FIELD_FAULTS: Final[Mapping[type[FaultModel], Callable[[Any, Object, Setting], l
     config.WrongPort: _port,
     config.WrongSelector: _selector,
     config.HpaSqueeze: _bounds,
-    controlplane.RbacRevoked: _subjects,
     node.NodeCordon: _cordon,
     node.NodeTaint: _taint,
     pods.PodFailure: _fail,

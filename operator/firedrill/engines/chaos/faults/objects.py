@@ -44,7 +44,8 @@ def _quota(_: controlplane.QuotaExhausted, __: PodTarget) -> Object:
 
 
 def _limits(_: controlplane.LimitRangeBlock, __: PodTarget) -> Object:
-    return {"spec": {"limits": [{"type": "Container", "max": {"memory": "1Mi"}}]}}
+    # For containers the API server would write the limit into pods that have none, and there it would stay.
+    return {"spec": {"limits": [{"type": "Pod", "max": {"memory": "1Mi"}}]}}
 
 
 def _budget(_: controlplane.PdbBlock, target: PodTarget) -> Object:

@@ -17,6 +17,8 @@ _PROBES: Final = {
     workload.ProbeKind.LIVENESS: "livenessProbe",
     workload.ProbeKind.STARTUP: "startupProbe",
 }
+#: No registry can have it (RFC 2606); an image of somebody's choice would run with the victim's identity.
+NO_IMAGE: Final = "firedrill.invalid/no/such-image:none"
 #: Nobody listens there: a privileged port that no container of ours or of theirs binds.
 _DEAD_PROBE: Final[Object] = {"tcpSocket": {"port": 1}, "periodSeconds": 1, "timeoutSeconds": 1, "failureThreshold": 1}
 #: The annotation by which pods, ReplicaSets and revisions of the changed template are known.
@@ -60,7 +62,7 @@ def _container(body: Object, name: str | None) -> Path:
 
 
 def _image(fault: workload.ImageBreak, body: Object, _: Setting) -> list[Wish]:
-    return [Wish((*_container(body, fault.container), "image"), fault.image)]
+    return [Wish((*_container(body, fault.container), "image"), NO_IMAGE)]
 
 
 def _command(fault: workload.CommandBreak, body: Object, _: Setting) -> list[Wish]:
