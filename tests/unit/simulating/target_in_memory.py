@@ -63,7 +63,7 @@ class Target:
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Object:
         if path in self.objects:
             return copy.deepcopy(self.objects[path])
-        if path.rsplit("/", 1)[1] not in ("nodes", "configmaps", "namespaces", "pods"):
+        if path.rsplit("/", 1)[1] not in ("nodes", "configmaps", "namespaces", "pods", "clusterrolebindings"):
             raise NotFound(404, "NotFound", path)
         wanted = dict(part.split("=") for part in (params or {}).get("labelSelector", "").split(",") if part)
         items = [
