@@ -109,6 +109,16 @@ async def test_what_somebody_else_sets_during_the_fault_stays_and_is_told() -> N
     ]
 
 
+async def test_pods_are_left_to_the_strategy_of_their_deployment() -> None:
+    """Somebody may have healed them meanwhile: deleting all of them at once would be an outage of our own."""
+    lab = Lab(task(spec(IMAGE_BREAK)))
+    await lab.play()
+    deleted = [request for _, request in lab.world.requests if request.startswith("DELETE")]
+    assert [request for request in deleted if "/pods/" in request] == []
+    assert [request for request in deleted if "/replicasets/" in request], "the revision of the fault goes"
+    assert lab.problems() == []
+
+
 async def test_a_fault_that_an_autoscaler_takes_away_is_reverted() -> None:
     lab = Lab(task(spec(SCALE)))
 
