@@ -47,19 +47,22 @@ async def undo_object_edited(context: UndoContext, change: ObjectEdited) -> Seen
 async def _clear(context: UndoContext, change: ObjectEdited, workload: Object) -> str:
     """Take away what was made of the changed template; what is waited for, or nothing.
 
-    Its controller replaces the pods by the workload's own strategy, and those that serve are left to it. One that does
-    not become ready a StatefulSet or a DaemonSet may wait for without end.
+    Pods that serve are left to their controller, which replaces them by the workload's own strategy: somebody may have
+    healed them meanwhile. Those that do not serve it may wait for without end, and would replace one by one: a
+    Deployment's go with their ReplicaSet, those of the others are deleted.
     """
     status, generation = workload.get("status") or {}, workload["metadata"].get("generation", 0)
     if status.get("observedGeneration", generation) < generation:
         return "its controller has not seen it yet"
     run, namespace, query = mark_of(change), change.namespace, selector_of(workload)
     pods = [pod for pod in await pods_of(context.client, namespace, workload) if marked(pod, run)]
-    if pods:
+    deployment = change.kind == "Deployment"
+    if not deployment:
         on_delete = read(workload, ("spec", "updateStrategy", "type")) == "OnDelete"
         for pod in pods:
-            if change.kind != "Deployment" and (on_delete or not is_ready(pod)):
+            if on_delete or not is_ready(pod):
                 await _delete(context, paths.pods(namespace, pod["metadata"]["name"]), pod)
+    if pods and (not deployment or any(map(is_ready, pods))):
         return f"{len(pods)} pods of the changed template are on their way out"
     left = 0
     for api, plural in _REVISIONS:
@@ -68,7 +71,7 @@ async def _clear(context: UndoContext, change: ObjectEdited, workload: Object) -
             if marked(each, run):
                 left += 1
                 await _delete(context, paths.path(api, plural, namespace, each["metadata"]["name"]), each)
-    return f"{left} revisions of the changed template are on their way out" if left else ""
+    return f"{left + len(pods)} pods and revisions of it are on their way out" if left or pods else ""
 
 
 async def _delete(context: UndoContext, path: str, body: Object) -> None:
