@@ -59,7 +59,7 @@ def test_all_that_the_builder_may_write_is_looked_at_by_the_policy(rendered: lis
         for resource in rule["resources"]
     }
     written = {where for where, allowed in verbs(rendered).items() if allowed & _WRITES}
-    # Nodes are in no namespace.
+    # Extended resources are put on nodes of others as well.
     assert written - seen == {("", "nodes/status")}
     binding = named(rendered, "ValidatingAdmissionPolicyBinding", "firedrill-simulation")["spec"]
     assert binding == {"policyName": "firedrill-simulation", "validationActions": ["Deny"]}
@@ -104,6 +104,13 @@ def made(kind: str, **labels: str) -> Object:
     return {"apiVersion": "v1", "kind": kind, "metadata": {"name": "made", "labels": labels}}
 
 
+def binding(role: str, **labels: str) -> Object:
+    group = "rbac.authorization.k8s.io"
+    reference = {"apiGroup": group, "kind": "ClusterRole", "name": role}
+    metadata = {"name": "made", "labels": labels}
+    return {"apiVersion": f"{group}/v1", "kind": "ClusterRoleBinding", "metadata": metadata, "roleRef": reference}
+
+
 def deployment(account: str) -> Object:
     labels = {"app": "watcher"}
     pod = {"serviceAccountName": account, "containers": [{"name": "a", "image": "a"}]}
@@ -127,6 +134,11 @@ def deployment(account: str) -> Object:
         ("runners", deployment("firedrill-guardian"), 403),
         ("", made("Namespace", **{LABEL_SIMULATION: "bank-uid"}), 201),
         ("", made("Namespace"), 403),
+        ("", made("Node", **{LABEL_SIMULATION: "bank-uid"}), 201),
+        ("", made("Node"), 403),
+        ("", binding("firedrill-faked-nodes", **{LABEL_SIMULATION: "bank-uid"}), 201),
+        ("", binding("firedrill-faked-nodes"), 403),
+        ("", binding("cluster-admin", **{LABEL_SIMULATION: "bank-uid"}), 403),
     ],
 )
 def test_the_builder_makes_things_in_simulations_alone(builder: Builder, place: str, body: Object, code: int) -> None:
@@ -138,6 +150,18 @@ def test_the_builder_makes_things_in_simulations_alone(builder: Builder, place: 
 def test_the_builder_deletes_in_simulations_alone(builder: Builder, place: str, code: int) -> None:
     assert builder.delete(paths.configmaps(builder.namespaces[place], "kept")) == code
     assert builder.delete(paths.namespaces(builder.namespaces[place])) == code
+
+
+@pytest.mark.integration
+def test_the_builder_touches_no_node_of_others(builder: Builder, world: World) -> None:
+    world.hub.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "theirs"}})
+    where = paths.path("v1", "nodes", name="theirs")
+    labelled = {"metadata": {"labels": {LABEL_SIMULATION: "bank-uid"}}}
+    merge = {"Content-Type": "application/merge-patch+json"}
+    answer = builder.http.patch(where, json=labelled, headers=merge, params={"dryRun": "All"})
+    assert answer.status_code == 403
+    assert builder.delete(where) == 403
+    world.hub.delete(where)
 
 
 @pytest.mark.integration
