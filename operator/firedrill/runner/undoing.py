@@ -44,6 +44,16 @@ class Seen:
     residues: tuple[str, ...] = ()
 
 
+def seen(change: Change, evidence: str, residues: tuple[str, ...] = ()) -> Seen:
+    """Nothing of a change is left, and how that was seen."""
+    return Seen(change.model_copy(update={"state": ChangeState.UNDONE, "evidence": evidence}), residues)
+
+
+def waiting(change: Change, evidence: str) -> Seen:
+    """A change is not seen undone yet, and what is waited for."""
+    return Seen(change.model_copy(update={"evidence": evidence}))
+
+
 @dataclass(frozen=True)
 class Access:
     """One thing that the guardian must be allowed to do, in the words of SelfSubjectAccessReview."""

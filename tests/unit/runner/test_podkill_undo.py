@@ -10,7 +10,8 @@ from chaos_process import Process
 
 from firedrill.api.record import ChangeState, PodDeleted
 from firedrill.clusters import paths
-from firedrill.runner.faults.podkill import IN_FLIGHT, pod_deleted_needs, undo_pod_deleted
+from firedrill.runner.faults.asked import IN_FLIGHT
+from firedrill.runner.faults.podkill import pod_deleted_needs, undo_pod_deleted
 from firedrill.runner.undoing import Seen, UndoContext
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.faults.controlplane import PdbBlock
@@ -14,13 +13,11 @@ from firedrill.clusters.errors import ApiError, Conflict, Forbidden, Invalid, No
 from firedrill.engines.chaos.faults import objects
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView
+from firedrill.runner.faults.asked import collection_of, may_be_on_its_way, path_of, soon, too_late
 from firedrill.runner.faults.driver import Look, NotInjected
-from firedrill.runner.faults.podkill import ASK_LIMIT, IN_FLIGHT
 from firedrill.runner.ports import Clock, Cluster, Object
 from firedrill.runner.retry import retry
-from firedrill.runner.undoing import Access, Seen, UndoContext
-
-_LABEL: Final = LABEL_RUN
+from firedrill.runner.undoing import Access, Seen, UndoContext, seen, waiting
 
 
 class CreateFault:
@@ -40,7 +37,7 @@ class CreateFault:
         (change,) = await self.plan(pods, self._clock.now())
         assert isinstance(change, ObjectCreated)
         try:
-            await self._client.create(_collection(change), change.body, dry_run=True)
+            await self._client.create(collection_of(change), change.body, dry_run=True)
         except Forbidden as error:
             return Refusal("NotPermitted", f"the runner may not create it, or admission refuses it: {error.message}")
         except Invalid as error:
@@ -54,7 +51,7 @@ class CreateFault:
         kind = objects.kind_of(self._fault)
         namespace = "" if objects.cluster_scoped(kind) else self._spec.target.namespace
         name = f"firedrill-{self._task.run_id}"
-        metadata: Object = {"name": name, "labels": {_LABEL: self._task.run_id}}
+        metadata: Object = {"name": name, "labels": {LABEL_RUN: self._task.run_id}}
         if namespace:
             metadata["namespace"] = namespace
         body = {
@@ -69,19 +66,19 @@ class CreateFault:
 
     def schedule(self, change: ObjectCreated, now: datetime, deadline: datetime) -> Change:
         """It must be asked for soon: until then, and a little longer, nobody can say that it was not."""
-        return change.model_copy(update={"not_after": min(now + ASK_LIMIT, deadline)})
+        return soon(change, now, deadline)
 
     async def apply(self, change: ObjectCreated) -> Change:
         """Create it. One of that name that carries the mark of the run is ours: an answer was lost."""
         label = f"{change.kind} {change.name}"
 
         async def create() -> Object:
-            if change.not_after and self._clock.now() > change.not_after:
+            if too_late(change, self._clock):
                 raise NotInjected(f"{label} could not be created in time")
             try:
-                return await self._client.create(_collection(change), change.body)
+                return await self._client.create(collection_of(change), change.body)
             except Conflict:
-                found = await self._client.get(_path(change))
+                found = await self._client.get(path_of(change))
             except (Forbidden, Invalid, NotFound) as error:
                 raise NotInjected(f"{label} was refused: {error.message}") from error
             if not _ours(found, change):
@@ -97,7 +94,7 @@ class CreateFault:
     async def look(self, change: ObjectCreated) -> Look:
         """Whether it is still there, and whether the API server acts by it."""
         try:
-            found = await self._client.get(_path(change))
+            found = await self._client.get(path_of(change))
         except NotFound:
             return Look(reverted=True)
         effect = await self._refused_eviction() if isinstance(self._fault, PdbBlock) else ""
@@ -139,16 +136,15 @@ async def undo_object_created(context: UndoContext, change: ObjectCreated) -> Se
     """Delete it, and see it gone."""
     label = f"{change.kind} {change.name}"
     try:
-        found = await context.client.get(_path(change))
+        found = await context.client.get(path_of(change))
     except NotFound:
-        planned = change.state is ChangeState.PLANNED and change.not_after
-        if planned and change.not_after and context.clock.now() < change.not_after + IN_FLIGHT:
-            return Seen(change.model_copy(update={"evidence": f"a request to create {label} may still be on its way"}))
-        return Seen(change.model_copy(update={"state": ChangeState.UNDONE, "evidence": f"{label} is gone"}))
+        if may_be_on_its_way(change, context.clock):
+            return waiting(change, f"a request to create {label} may still be on its way")
+        return seen(change, f"{label} is gone")
     # Its name carries the run: whoever took our label from it has not made it theirs.
     if "deletionTimestamp" not in found["metadata"]:
-        await context.client.delete(_path(change), uid=found["metadata"]["uid"])
-    return Seen(change.model_copy(update={"evidence": f"{label} is on its way out"}))
+        await context.client.delete(path_of(change), uid=found["metadata"]["uid"])
+    return waiting(change, f"{label} is on its way out")
 
 
 def object_created_needs(change: ObjectCreated) -> list[Access]:
@@ -157,14 +153,6 @@ def object_created_needs(change: ObjectCreated) -> list[Access]:
     return [Access(verb, change.plural, change.namespace, group) for verb in ("get", "delete")]
 
 
-def _collection(change: ObjectCreated) -> str:
-    return paths.path(change.api, change.plural, change.namespace or None)
-
-
-def _path(change: ObjectCreated) -> str:
-    return paths.path(change.api, change.plural, change.namespace or None, change.name)
-
-
 def _ours(found: Object, change: ObjectCreated) -> bool:
     labels = found["metadata"].get("labels") or {}
-    return bool(labels.get(_LABEL) == change.body["metadata"]["labels"][_LABEL])
+    return bool(labels.get(LABEL_RUN) == change.body["metadata"]["labels"][LABEL_RUN])

@@ -12,11 +12,11 @@ from firedrill.engines.chaos.faults.fields import named
 from firedrill.engines.chaos.faults.template import NotApplicable
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView
+from firedrill.runner.faults.asked import collection_of, may_be_on_its_way, path_of, soon, too_late
 from firedrill.runner.faults.driver import Look, NotInjected
-from firedrill.runner.faults.podkill import ASK_LIMIT, IN_FLIGHT
 from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.retry import retry
-from firedrill.runner.undoing import Access, Seen, UndoContext
+from firedrill.runner.undoing import Access, Seen, UndoContext, seen, waiting
 
 
 class DeleteFault:
@@ -35,8 +35,8 @@ class DeleteFault:
         try:
             (change,) = await self.plan(pods, self._clock.now())
             assert isinstance(change, ObjectDeleted)
-            await self._client.delete(_path(change), uid=change.uid, dry_run=True)
-            await self._client.create(_collection(change), change.body, dry_run=True)
+            await self._client.delete(path_of(change), uid=change.uid, dry_run=True)
+            await self._client.create(collection_of(change), change.body, dry_run=True)
         except (Conflict, Invalid):
             # It is there already, or an address of it is taken: by itself.
             return None
@@ -75,7 +75,7 @@ class DeleteFault:
 
     def schedule(self, change: ObjectDeleted, now: datetime, deadline: datetime) -> Change:
         """It must be asked for soon: until then, and a little longer, nobody can say that it was not."""
-        return change.model_copy(update={"not_after": min(now + ASK_LIMIT, deadline)})
+        return soon(change, now, deadline)
 
     async def apply(self, change: ObjectDeleted) -> Change:
         """Delete it. Where an answer was lost and it is gone then, it was us."""
@@ -84,12 +84,12 @@ class DeleteFault:
 
         async def delete() -> None:
             nonlocal lost_answer
-            if change.not_after and self._clock.now() > change.not_after:
+            if too_late(change, self._clock):
                 raise NotInjected(f"{label} could not be deleted in time")
             try:
                 # What others have made of it stays: they must not go with it.
                 await self._client.delete(
-                    _path(change), uid=change.uid, resource_version=change.version, propagation="Orphan"
+                    path_of(change), uid=change.uid, resource_version=change.version, propagation="Orphan"
                 )
             except Unreachable:
                 lost_answer = True
@@ -110,7 +110,7 @@ class DeleteFault:
     async def look(self, change: ObjectDeleted) -> Look:
         """Whether somebody else has created it again."""
         try:
-            found = await self._client.get(_path(change))
+            found = await self._client.get(path_of(change))
         except NotFound:
             return Look(reverted=False)
         return Look(reverted="deletionTimestamp" not in found["metadata"])
@@ -130,47 +130,30 @@ async def undo_object_deleted(context: UndoContext, change: ObjectDeleted) -> Se
     """Create it again where it is missing; one that somebody else has created stays as it is."""
     label = f"{change.kind} {change.name}"
     try:
-        found = await context.client.get(_path(change))
+        found = await context.client.get(path_of(change))
     except NotFound:
         try:
-            await context.client.create(_collection(change), change.body)
+            await context.client.create(collection_of(change), change.body)
         except NotFound:
-            return _seen(change, f"namespace {change.namespace} is gone, and {label} with it")
+            return seen(change, f"namespace {change.namespace} is gone, and {label} with it")
         except Invalid:
             if change.kind != "Service":
                 raise
-            await context.client.create(_collection(change), without_addresses(change.body))
-        return _waiting(change, f"{label} was created again")
+            await context.client.create(collection_of(change), without_addresses(change.body))
+        return waiting(change, f"{label} was created again")
     if "deletionTimestamp" in found["metadata"]:
-        return _waiting(change, f"{label} is still on its way out")
+        return waiting(change, f"{label} is still on its way out")
     if found["metadata"]["uid"] == change.uid:
-        late = change.state is ChangeState.PLANNED and change.not_after is not None
-        if late and change.not_after and context.clock.now() < change.not_after + IN_FLIGHT:
-            return _waiting(change, f"a request to delete {label} may still be on its way")
-        return _seen(change, f"{label} was never deleted")
+        if may_be_on_its_way(change, context.clock):
+            return waiting(change, f"a request to delete {label} may still be on its way")
+        return seen(change, f"{label} was never deleted")
     if kept(found) == kept(change.body):
-        return _seen(change, f"{label} is there again as it was")
+        return seen(change, f"{label} is there again as it was")
     told = f"{label} is there again, but not as it was: somebody else has created or changed it"
-    return _seen(change, told, (told,))
+    return seen(change, told, (told,))
 
 
 def object_deleted_needs(change: ObjectDeleted) -> list[Access]:
     """What undoing takes."""
     group = change.api.rpartition("/")[0]
     return [Access(verb, change.plural, change.namespace, group) for verb in ("get", "create")]
-
-
-def _collection(change: ObjectDeleted) -> str:
-    return paths.path(change.api, change.plural, change.namespace)
-
-
-def _path(change: ObjectDeleted) -> str:
-    return paths.path(change.api, change.plural, change.namespace, change.name)
-
-
-def _seen(change: ObjectDeleted, evidence: str, residues: tuple[str, ...] = ()) -> Seen:
-    return Seen(change.model_copy(update={"state": ChangeState.UNDONE, "evidence": evidence}), residues)
-
-
-def _waiting(change: ObjectDeleted, evidence: str) -> Seen:
-    return Seen(change.model_copy(update={"evidence": evidence}))

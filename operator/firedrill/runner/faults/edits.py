@@ -21,8 +21,8 @@ from firedrill.engines.chaos.faults.fields import NODE, POD, WORKLOADS, Kind, na
 from firedrill.engines.chaos.faults.template import NotApplicable, Setting, is_template_fault
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView
+from firedrill.runner.faults.asked import path_of, soon, too_late
 from firedrill.runner.faults.driver import Look, NotInjected
-from firedrill.runner.faults.podkill import ASK_LIMIT
 from firedrill.runner.faults.workloads import describe, ready_pods, top_owner
 from firedrill.runner.ports import Clock, Cluster, Object
 from firedrill.runner.retry import retry
@@ -109,7 +109,7 @@ class EditFault:
 
     def schedule(self, change: ObjectEdited, now: datetime, deadline: datetime) -> Change:
         """It must be asked for soon: until then, and a little longer, nobody can say that it was not."""
-        return change.model_copy(update={"not_after": min(now + ASK_LIMIT, deadline)})
+        return soon(change, now, deadline)
 
     async def apply(self, change: ObjectEdited) -> Change:
         """Set the values, unless somebody else changed these fields since the plan."""
@@ -117,7 +117,7 @@ class EditFault:
         path = path_of(change)
 
         async def set_values() -> bool:
-            if change.not_after and self._clock.now() > change.not_after:
+            if too_late(change, self._clock):
                 raise NotInjected(
                     f"{label} could not be changed in time: {self._refusals.get(change.uid, 'no answer')}"
                 )
@@ -173,11 +173,6 @@ class EditFault:
 
     def _path(self, kind: Kind, name: str) -> str:
         return paths.path(kind.api, kind.plural, None if kind == NODE else self._namespace, name)
-
-
-def path_of(change: ObjectEdited) -> str:
-    """Where the object is."""
-    return paths.path(change.api, change.plural, change.namespace or None, change.name)
 
 
 def _as_stored(wanted: Edit, would: Object) -> Edit:

@@ -2,18 +2,17 @@
 
 from typing import Final
 
-from firedrill.api.record import ChangeState, ObjectEdited
+from firedrill.api.record import ObjectEdited
 from firedrill.clusters import paths
 from firedrill.clusters.client import JSON_PATCH
 from firedrill.clusters.errors import NotFound
 from firedrill.engines.chaos import editing
 from firedrill.engines.chaos.editing import read
 from firedrill.engines.chaos.faults.fields import NODE
-from firedrill.runner.faults.edits import path_of
-from firedrill.runner.faults.podkill import IN_FLIGHT
+from firedrill.runner.faults.asked import may_be_on_its_way, path_of
 from firedrill.runner.faults.workloads import is_ready, mark_of, marked, pods_of, selector_of
 from firedrill.runner.ports import Object
-from firedrill.runner.undoing import Access, Seen, UndoContext
+from firedrill.runner.undoing import Access, Seen, UndoContext, seen, waiting
 
 #: What a controller makes of a template: taken away, or a roll-back by hand would bring the fault back.
 _REVISIONS: Final = (("apps/v1", "replicasets"), ("apps/v1", "controllerrevisions"))
@@ -25,23 +24,23 @@ async def undo_object_edited(context: UndoContext, change: ObjectEdited) -> Seen
     try:
         body = await context.client.get(path_of(change))
     except NotFound:
-        return _seen(change, f"{label} is gone, and what was changed in it")
+        return seen(change, f"{label} is gone, and what was changed in it")
     if body["metadata"]["uid"] != change.uid:
-        return _seen(change, f"{label} was replaced by another of that name")
+        return seen(change, f"{label} was replaced by another of that name")
     operations = editing.restoring(body, change.edits)
     if operations:
         await context.client.patch(path_of(change), operations, content_type=JSON_PATCH)
-        return _waiting(change, f"{label} was put back")
-    if change.state is ChangeState.PLANNED and change.not_after and context.clock.now() < change.not_after + IN_FLIGHT:
-        return _waiting(change, f"a request to change {label} may still be on its way")
+        return waiting(change, f"{label} was put back")
+    if may_be_on_its_way(change, context.clock):
+        return waiting(change, f"a request to change {label} may still be on its way")
     if change.marked:
         waits = await _clear(context, change, body)
         if waits:
-            return _waiting(change, f"{label} was put back; {waits}")
+            return waiting(change, f"{label} was put back; {waits}")
     places = ", ".join(editing.told(each.path) for each in change.edits)
     left = editing.foreign(body, change.edits)
     residues = tuple(f"{label}: {place} was set by somebody else meanwhile, and stays" for place in left)
-    return _seen(change, f"{label} holds none of our values at {places}", residues)
+    return seen(change, f"{label} holds none of our values at {places}", residues)
 
 
 async def _clear(context: UndoContext, change: ObjectEdited, workload: Object) -> str:
@@ -96,11 +95,3 @@ def object_edited_needs(change: ObjectEdited) -> list[Access]:
             for verb in ("list", "delete")
         ]
     return needs
-
-
-def _seen(change: ObjectEdited, evidence: str, residues: tuple[str, ...] = ()) -> Seen:
-    return Seen(change.model_copy(update={"state": ChangeState.UNDONE, "evidence": evidence}), residues)
-
-
-def _waiting(change: ObjectEdited, evidence: str) -> Seen:
-    return Seen(change.model_copy(update={"evidence": evidence}))

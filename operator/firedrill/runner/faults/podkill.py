@@ -7,7 +7,7 @@ the status of an owner lags behind: right after a kill it still tells of the pod
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from firedrill.api.faults.pods import PodEvict, PodKill
@@ -16,17 +16,14 @@ from firedrill.clusters import paths
 from firedrill.clusters.errors import Conflict, NotFound, Throttled, Unreachable
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import Owner, PodView, parse_pod
+from firedrill.runner.faults.asked import may_be_on_its_way, soon, too_late
 from firedrill.runner.faults.driver import Look, NotInjected
 from firedrill.runner.ports import Clock, Cluster, Object
 from firedrill.runner.retry import retry
-from firedrill.runner.undoing import Access, Seen, UndoContext
+from firedrill.runner.undoing import Access, Seen, UndoContext, seen, waiting
 
 log = logging.getLogger(__name__)
 
-#: A deletion is asked for within this time from the start of applying.
-ASK_LIMIT: Final = timedelta(seconds=15)
-#: A request that was sent in time has taken effect, or never will, after so much longer.
-IN_FLIGHT: Final = timedelta(seconds=20)
 _API: Final = {
     "ReplicaSet": ("apps/v1", "replicasets"),
     "StatefulSet": ("apps/v1", "statefulsets"),
@@ -90,7 +87,7 @@ class PodKillFault:
 
     def schedule(self, change: PodDeleted, now: datetime, deadline: datetime) -> Change:
         """The kill must be asked for soon: until then, and a little longer, nobody can say that it was not."""
-        return change.model_copy(update={"not_after": min(now + ASK_LIMIT, deadline)})
+        return soon(change, now, deadline)
 
     async def apply(self, change: PodDeleted) -> Change:
         """Delete the pod. Where an answer was lost and the pod is gone then, it was us."""
@@ -100,7 +97,7 @@ class PodKillFault:
 
         async def delete() -> None:
             nonlocal lost_answer
-            if change.not_after and self._clock.now() > change.not_after:
+            if too_late(change, self._clock):
                 raise NotInjected(f"pod {change.key} could not be killed in time")
             try:
                 await self._ask(path, change)
@@ -151,10 +148,10 @@ async def undo_pod_deleted(context: UndoContext, change: PodDeleted) -> Seen:
     pod = await _same_pod(context.client, change)
     if pod is not None:
         if change.state is ChangeState.PLANNED and not pod.deleting:
-            if change.not_after and context.clock.now() < change.not_after + IN_FLIGHT:
-                return _waiting(change, f"a request to delete pod {change.name} may still be on its way")
-            return _seen(change, f"pod {change.name} was never deleted")
-        return _waiting(change, f"pod {change.name} is still on its way out")
+            if may_be_on_its_way(change, context.clock):
+                return waiting(change, f"a request to delete pod {change.name} may still be on its way")
+            return seen(change, f"pod {change.name} was never deleted")
+        return waiting(change, f"pod {change.name} is still on its way out")
     owner = await _readiness(context.client, change.namespace, change.owner_kind, change.owner_name, change.owner_uid)
     label = f"{change.owner_kind} {change.owner_name}"
     if change.deployment and (owner is None or owner.desired < change.ready_before):
@@ -162,12 +159,12 @@ async def undo_pod_deleted(context: UndoContext, change: PodDeleted) -> Seen:
         owner = await _readiness(context.client, change.namespace, "Deployment", change.deployment, "")
         label = f"Deployment {change.deployment}"
     if owner is None:
-        return _seen(change, f"{label} is gone, so nothing has to come back")
+        return seen(change, f"{label} is gone, so nothing has to come back")
     needed = min(change.ready_before, owner.desired)
     if owner.ready < needed:
-        return _waiting(change, f"{label} has {owner.ready} ready pods, {needed} are needed")
+        return waiting(change, f"{label} has {owner.ready} ready pods, {needed} are needed")
     scaled = f"; it is now meant to have {owner.desired}" if owner.desired < change.ready_before else ""
-    return _seen(
+    return seen(
         change,
         f"pod {change.name} is gone and {label} has {owner.ready} ready pods, {change.ready_before} before{scaled}",
     )
@@ -230,11 +227,3 @@ def _selector(owner: Object) -> dict[str, str]:
     if not labels or selector.get("matchExpressions"):
         return {}
     return {"labelSelector": ",".join(f"{key}={value}" for key, value in sorted(labels.items()))}
-
-
-def _seen(change: PodDeleted, evidence: str) -> Seen:
-    return Seen(change.model_copy(update={"state": ChangeState.UNDONE, "evidence": evidence}))
-
-
-def _waiting(change: PodDeleted, evidence: str) -> Seen:
-    return Seen(change.model_copy(update={"evidence": evidence}))
