@@ -4,17 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.meta import ANNOTATION_APPROVE, ANNOTATION_SETTLED
 from firedrill.api.record import Control, RecordState
-from firedrill.api.resource import RunResource
-from firedrill.api.simulation import SimulationSpec
 from firedrill.api.task import Result
 from firedrill.api.verdict import Verdict
 from firedrill.core.actions import Action, Confirm, DeleteRun, EnsureRun, SetControl
 from firedrill.core.case import Case, is_lost
-from firedrill.core.observed import JobPhase, TargetView
+from firedrill.core.observed import JobPhase
 from firedrill.core.policy import first_of
+from firedrill.core.refusal import refusal
 
 #: How long a target may be out of reach before a run is given up that never started there.
 REACH_GRACE = timedelta(seconds=60)
@@ -203,26 +201,6 @@ def refused(case: Case) -> Judgement | None:
         return None
     rule = refusal(case.resource, case.view)
     return Judgement(Outcome(Verdict.INCONCLUSIVE, "NotPermitted", rule)) if rule else None
-
-
-def refusal(resource: RunResource, view: TargetView) -> str:
-    """Which rule of the target forbids this run; empty where none does."""
-    policy, name = view.target.spec.policy, view.target.name
-    if view.target.spec.suspend:
-        return f"TargetCluster {name} is suspended (spec.suspend)"
-    if not {"*", resource.meta.namespace} & set(policy.hub_namespaces):
-        return f"TargetCluster {name} does not allow namespace {resource.meta.namespace} (spec.policy.hubNamespaces)"
-    if not {"*", resource.kind.name} & set(policy.kinds):
-        return f"TargetCluster {name} does not allow kind {resource.kind.name} (spec.policy.kinds)"
-    if isinstance(resource.spec, ChaosExperimentSpec):
-        family = resource.spec.fault.family
-        if family not in policy.fault_families:
-            return f"TargetCluster {name} does not allow fault family {family} (spec.policy.faultFamilies)"
-    if isinstance(resource.spec, SimulationSpec):
-        namespace = resource.spec.namespace_for(resource.meta.name)
-        if not {"*", namespace} & set(policy.target_namespaces):
-            return f"TargetCluster {name} does not allow namespace {namespace} (spec.policy.targetNamespaces)"
-    return ""
 
 
 def runner_failed(case: Case) -> Judgement | None:

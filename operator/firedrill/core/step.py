@@ -27,8 +27,9 @@ from firedrill.core.actions import (
 )
 from firedrill.core.case import Case
 from firedrill.core.observed import NOTHING, Observed, RunContext
-from firedrill.core.outcome import judge, refusal
+from firedrill.core.outcome import judge
 from firedrill.core.progress import advance, intend, settle
+from firedrill.core.refusal import refusal
 from firedrill.core.schedule import Trigger, check_schedule, due_trigger, next_fire
 from firedrill.core.summary import finish, fit, kind_findings, ran_generation, set_conditions
 from firedrill.core.targets import matched, missing_names
