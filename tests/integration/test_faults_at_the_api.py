@@ -61,6 +61,7 @@ CASES: list[Object] = [
     {"podFailure": {}},
     {"configDrift": {"name": "shop", "key": "mode", "value": "wrong"}},
     {"configDrift": {"name": "shop", "key": "mode"}},
+    {"simulationFlag": {"flag": {"service": "ledger", "name": "slow", "value": 9}}},
     {"wrongPort": {"service": "shop"}},
     {"wrongSelector": {"service": "shop"}},
     {"serviceDelete": {"service": "shop"}},
@@ -166,6 +167,12 @@ def _objects(namespace: str) -> list[Object]:
             "spec": {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}]},
         },
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"mode": "ok"}},
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {**meta, "name": "flags"},
+            "data": {"flags.json": '{"flags": []}'},
+        },
         {
             "apiVersion": "autoscaling/v2",
             "kind": "HorizontalPodAutoscaler",

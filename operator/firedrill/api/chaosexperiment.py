@@ -7,41 +7,20 @@ from pydantic import Field, field_validator, model_validator
 
 from firedrill.api.base import Duration, Model, parse_duration
 from firedrill.api.faults.union import Fault
+from firedrill.api.probe import HttpProbe, Probe, PrometheusProbe, TcpProbe
 from firedrill.api.run import Labels, Name, RunSpec
 
 #: With fewer requests in a window its success rate says nothing.
 MIN_REQUESTS = 5
-
-
-class HttpProbe(Model):
-    """A GET that must answer with an expected status in time."""
-
-    url: str = Field(max_length=2048, pattern=r"^https?://[^\s]+$", description="Address, seen from the target.")
-    expect_status: int = Field(default=200, ge=100, le=599, description="The status that counts as success.")
-    timeout: Duration = Field(default=parse_duration("1s"), description="A slower answer is a failure.")
-    interval: Duration = Field(
-        default=parse_duration("200ms"), description="Time between two requests, 10ms to 60s; each is a new connection."
-    )
-
-    @field_validator("interval")
-    @classmethod
-    def _interval_is_sane(cls, value: Any) -> Any:
-        if not 0.01 <= value.total_seconds() <= 60:
-            raise ValueError("interval must be between 10ms and 60s")
-        return value
-
-    @field_validator("timeout")
-    @classmethod
-    def _timeout_is_sane(cls, value: Any) -> Any:
-        if not 0.01 <= value.total_seconds() <= 60:
-            raise ValueError("timeout must be between 10ms and 60s")
-        return value
+PROBES = ("http", "tcp", "prometheus")
 
 
 class SteadyState(Model):
-    """What must be true of the system before the fault and again after it."""
+    """What must be true of the system before the fault and again after it; asked by exactly one probe."""
 
-    http: HttpProbe = Field(description="The request whose success is measured.")
+    http: HttpProbe | None = Field(default=None, description="A request that must be answered.")
+    tcp: TcpProbe | None = Field(default=None, description="A connection that must be accepted.")
+    prometheus: PrometheusProbe | None = Field(default=None, description="A query whose value must be within bounds.")
     min_success_rate: float = Field(
         default=0.95, gt=0, le=1, description="Least share of requests that succeed, before and after."
     )
@@ -54,10 +33,19 @@ class SteadyState(Model):
     )
 
     @model_validator(mode="after")
-    def _window_holds_requests(self) -> "SteadyState":
-        if self.window < MIN_REQUESTS * self.http.interval:
-            raise ValueError(f"window must be at least {MIN_REQUESTS} times http.interval")
+    def _one_probe_and_a_window_that_holds_requests(self) -> "SteadyState":
+        given = [name for name in PROBES if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"set exactly one of {', '.join(PROBES)}; {', '.join(given) or 'none'} is set")
+        if self.window < MIN_REQUESTS * self.probe.interval:
+            raise ValueError(f"window must be at least {MIN_REQUESTS} times {given[0]}.interval")
         return self
+
+    @property
+    def probe(self) -> Probe:
+        """The one that is set."""
+        given: list[Probe] = [found for name in PROBES if (found := getattr(self, name)) is not None]
+        return given[0]
 
 
 class TargetMode(StrEnum):

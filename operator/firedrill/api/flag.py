@@ -1,10 +1,15 @@
 """Inner faults of simulated services."""
 
 from enum import StrEnum
+from typing import Final
 
 from pydantic import Field
 
 from firedrill.api.base import Model
+
+#: Where a Simulation keeps its flags: a ConfigMap of its namespace, and the key in it.
+FLAGS_CONFIGMAP: Final = "flags"
+FLAGS_KEY: Final = "flags.json"
 
 
 class FlagName(StrEnum):

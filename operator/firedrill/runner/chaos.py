@@ -18,13 +18,14 @@ from firedrill.engines.chaos import verdict
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.samples import Share
 from firedrill.engines.chaos.verdict import Ruling
+from firedrill.runner.asking import asking
 from firedrill.runner.context import RunContext
 from firedrill.runner.evidence import Evidence
 from firedrill.runner.faults.driver import NotInjected
 from firedrill.runner.faults.table import UNDO, fault_of
 from firedrill.runner.injecting import ClaimedByAnother, Injecting, NotBegun
 from firedrill.runner.precheck import Targets, find_targets
-from firedrill.runner.prober import Ask, HttpAsk, Prober
+from firedrill.runner.prober import Ask, Prober
 from firedrill.runner.record_store import Aborted, RecordLost
 from firedrill.runner.undoing import UndoContext, Undoing
 from firedrill.runner.watching import RecordWatch
@@ -47,14 +48,14 @@ async def run(context: RunContext, ask: Ask | None = None) -> Result | None:
     the cluster let us.
     """
     spec = parse_spec(ChaosExperimentSpec, context.task.spec)
-    http = HttpAsk(spec.steady_state.http)
+    question = asking(spec.steady_state.probe)
     try:
-        return await _Experiment(context, spec, ask or http).run()
+        return await _Experiment(context, spec, ask or question).run()
     except ClaimedByAnother as error:
         log.warning("leaving everything to another pod: %s", error)
         return None
     finally:
-        await http.close()
+        await question.close()
 
 
 class _Experiment:
@@ -62,7 +63,7 @@ class _Experiment:
         self._context = context
         self._spec = spec
         self._fault = fault_of(context, spec)
-        self._prober = Prober(context.clock, spec.steady_state.http.interval, ask)
+        self._prober = Prober(context.clock, spec.steady_state.probe.interval, ask)
         self._evidence = Evidence(context, spec, self._fault, self._prober)
         self._watch = RecordWatch(context)
 
@@ -185,7 +186,7 @@ class _Experiment:
 
     async def _after(self) -> None:
         """Watch until the steady state holds for a whole window, or the time for that is over."""
-        timeout = self._spec.steady_state.http.timeout + self._spec.steady_state.window
+        timeout = self._spec.steady_state.probe.timeout + self._spec.steady_state.window
         last = self._context.task.deadline - _RESULT_TIME
         end = min(self._evidence.fault_end + self._spec.recovery_timeout + timeout, last)
         while not self._context.stop.asked and self._context.clock.now() < end:

@@ -1,4 +1,4 @@
-"""The HTTP probe: asks at a fixed rate whatever the answers do, and keeps every outcome with its time."""
+"""The probe: asks at a fixed rate whatever the answers do, and keeps every outcome with its time."""
 
 import asyncio
 import logging
@@ -6,17 +6,14 @@ from bisect import insort
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
-import aiohttp
-
-from firedrill.api.chaosexperiment import HttpProbe
 from firedrill.engines.chaos.samples import Sample
 from firedrill.runner.ports import Clock
 
 log = logging.getLogger(__name__)
 
-#: One question: whether the answer was good, and else what was wrong with it. It never raises.
-Ask = Callable[[], Awaitable[tuple[bool, str]]]
-_BODY_LIMIT = 64 * 1024
+#: One question: whether the answer was good, or None where there was nobody to tell, and what was wrong with it. It
+#: never raises.
+Ask = Callable[[], Awaitable[tuple[bool | None, str]]]
 
 
 class Prober:
@@ -72,41 +69,8 @@ class Prober:
 
     async def _one(self, sent_at: datetime) -> None:
         good, detail = await self._ask()
+        if good is None:
+            log.warning("the probe can not tell: %s", detail)
+            return
         took = (self._clock.now() - sent_at).total_seconds()
         insort(self._samples, Sample(sent_at, took, good, detail), key=lambda sample: sample.at)
-
-
-class HttpAsk:
-    """A GET over a connection of its own: a kept-alive one would go on working when no new one can be made."""
-
-    def __init__(self, probe: HttpProbe) -> None:
-        self._probe = probe
-        self._session: aiohttp.ClientSession | None = None
-
-    async def __call__(self) -> tuple[bool, str]:
-        """Whether the expected status came in time, body included."""
-        session = self._open()
-        try:
-            async with session.get(self._probe.url, allow_redirects=False) as response:
-                await response.content.read(_BODY_LIMIT)
-                if response.status == self._probe.expect_status:
-                    return True, ""
-                return False, f"status {response.status}"
-        except TimeoutError:
-            return False, "timeout"
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            return False, type(error).__name__
-
-    async def close(self) -> None:
-        """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(force_close=True, limit=0, ttl_dns_cache=5),
-                timeout=aiohttp.ClientTimeout(total=self._probe.timeout.total_seconds()),
-                trust_env=False,
-            )
-        return self._session

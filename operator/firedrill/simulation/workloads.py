@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from firedrill.api.flag import Flag
+from firedrill.api.flag import FLAGS_CONFIGMAP, FLAGS_KEY, Flag
 from firedrill.api.servicegraph import Autoscaling, Service
 from firedrill.simulation.labels import (
     HTTP_PORT,
@@ -17,7 +17,6 @@ from firedrill.simulation.labels import (
 from firedrill.simulation.multiplexing import MULTIPLEXER, SHARED_PORT, on_faked_node
 from firedrill.simulation.roles import ports_of
 
-FLAGS_KEY = "flags.json"
 _SERVICE_RESOURCES = {"requests": {"cpu": "3m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}}
 _FOLLOW = ["get", "list", "watch"]
 #: In MiB, and for each service that it serves for.
@@ -136,7 +135,7 @@ class Workloads:
         )
         rule = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["flags"]}
         return [
-            self.config_map("flags", {FLAGS_KEY: json.dumps({"flags": found}, sort_keys=True)}),
+            self.config_map(FLAGS_CONFIGMAP, {FLAGS_KEY: json.dumps({"flags": found}, sort_keys=True)}),
             *self._account("flags", [{**rule, "verbs": _FOLLOW}]),
             server,
             self._service("flags", (), {}, port_name="flags"),

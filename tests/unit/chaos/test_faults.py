@@ -94,6 +94,13 @@ ROWS = [
         refused="it has no key none: there is limit"),
     Row({"configDrift": {"name": "c", "key": "limit", "value": "5"}}, on=other(data={"limit": "5"}),
         refused="limit has that value already"),
+    Row({"simulationFlag": {"flag": {"service": "ledger", "name": "slow", "value": 9}}},
+        {"data.flags.json": '{"flags": [{"name": "failure", "service": "a", "value": 1}, '
+                            '{"name": "slow", "service": "ledger", "value": 9.0}]}'},
+        on=other(data={"flags.json": '{"flags": [{"name": "failure", "service": "a", "value": 1}, '
+                                     '{"name": "slow", "service": "ledger", "value": 3}]}'})),
+    Row({"simulationFlag": {"flag": {"service": "ledger", "name": "slow", "value": 9}}}, on=other(data={}),
+        refused="no Simulation stands here"),
     Row({"wrongPort": {"service": "s"}}, {"spec.ports[port=80].targetPort": 1},
         on=other(spec={"ports": [{"port": 80, "targetPort": 8080}, {"port": 81}]})),
     Row({"wrongPort": {"service": "s", "port": 82}}, on=other(spec={"ports": [{"port": 80}, {"port": 81}]}),

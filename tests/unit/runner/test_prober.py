@@ -11,7 +11,8 @@ from aiohttp import web
 from chaos_clock import T0, VirtualClock
 
 from firedrill.api.chaosexperiment import HttpProbe
-from firedrill.runner.prober import HttpAsk, Prober
+from firedrill.runner.asking import HttpAsk
+from firedrill.runner.prober import Prober
 
 
 async def test_slow_answers_do_not_slow_the_questions() -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field
 
 from firedrill.api.faults.about import About, Family, FaultModel, Hits
+from firedrill.api.flag import Flag
 
 _UNDONE: Final = "each field is put back where it still holds our value"
 _PROBE: Final = "the probe alone: that our value is there says nothing"
@@ -76,3 +77,18 @@ class HpaSqueeze(FaultModel):
 
     name: ObjectName = Field(description="Name of the HorizontalPodAutoscaler.")
     max_replicas: int = Field(default=1, ge=1, le=1000, description="The most pods that it may ask for.")
+
+
+class SimulationFlag(FaultModel):
+    """A flag of a Simulation, by which one of its services suffers from the inside."""
+
+    about: ClassVar[About] = About(
+        Family.CONFIG,
+        Hits.NAMED,
+        "sets a flag of the Simulation that stands in the target's namespace",
+        "the flags are as they were before, unless somebody else has set others",
+        _PROBE,
+        "a Simulation in the target's namespace",
+    )
+
+    flag: Flag = Field(description="Which service suffers, by what, and how much.")

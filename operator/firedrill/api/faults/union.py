@@ -13,6 +13,7 @@ from firedrill.api.faults.config import (
     ConfigMapDelete,
     HpaSqueeze,
     ServiceDelete,
+    SimulationFlag,
     WrongPort,
     WrongSelector,
 )
@@ -70,6 +71,7 @@ class Fault(Model):
     service_delete: ServiceDelete | None = Field(default=None, description="A Service that is gone.")
     config_map_delete: ConfigMapDelete | None = Field(default=None, description="A ConfigMap that is gone.")
     hpa_squeeze: HpaSqueeze | None = Field(default=None, description="An autoscaler that may not scale.")
+    simulation_flag: SimulationFlag | None = Field(default=None, description="A flag of a Simulation.")
     packet_loss: PacketLoss | None = Field(default=None, description="Drop packets.")
     network_partition: NetworkPartition | None = Field(default=None, description="Cut pods off.")
     connection_reset: ConnectionReset | None = Field(default=None, description="Reset connections.")

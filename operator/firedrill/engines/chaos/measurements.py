@@ -22,7 +22,7 @@ def measure(seen: Observation) -> list[Measurement]:
     """All measurements; those without a limit are told with weight 0."""
     state = seen.spec.steady_state
     during_limit = state.min_success_rate_during
-    resolution = f"resolution {state.http.interval.total_seconds():g} s, the interval of the probe"
+    resolution = f"resolution {state.probe.interval.total_seconds():g} s, the interval of the probe"
     limit = seen.spec.recovery_timeout.total_seconds()
     recovery = seen.recovery_seconds
     undecided = recovery is None and (seen.cut_short or bool(seen.aborted))

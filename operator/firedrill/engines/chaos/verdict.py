@@ -39,7 +39,7 @@ def rule_before(before: Share, min_rate: float) -> Ruling | None:
             Verdict.INCONCLUSIVE,
             "TooFewSamples",
             f"{before.count} requests were sent before the fault, at least {MIN_SAMPLES} are needed: lengthen "
-            "steadyState.window or shorten steadyState.http.interval",
+            "steadyState.window or shorten the interval of its probe",
         )
     if before.rate < min_rate:
         return Ruling(

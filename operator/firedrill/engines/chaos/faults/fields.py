@@ -1,11 +1,13 @@
 """What the faults of single objects set there: Services, ConfigMaps, autoscalers, bindings, nodes, pods."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from firedrill.api.faults import config, node, pods, workload
 from firedrill.api.faults.about import FaultModel
+from firedrill.api.flag import FLAGS_CONFIGMAP, FLAGS_KEY
 from firedrill.engines.chaos.editing import ABSENT, Path, Wish, read
 from firedrill.engines.chaos.faults.template import NO_IMAGE, NotApplicable, Setting, is_template_fault, template_wishes
 
@@ -37,6 +39,8 @@ def named(fault: FaultModel) -> tuple[Kind, str] | None:
     match fault:
         case config.ConfigDrift() | config.ConfigMapDelete():
             return _CONFIG_MAP, fault.name
+        case config.SimulationFlag():
+            return _CONFIG_MAP, FLAGS_CONFIGMAP
         case config.WrongPort() | config.WrongSelector() | config.ServiceDelete():
             return SERVICE, fault.service
         case config.HpaSqueeze():
@@ -70,6 +74,19 @@ def _drift(fault: config.ConfigDrift, body: Object, _: Setting) -> list[Wish]:
     if before == fault.value:
         raise NotApplicable(f"{fault.key} has that value already")
     return [Wish(("data", fault.key), ABSENT if fault.value is None else fault.value)]
+
+
+def _flag(fault: config.SimulationFlag, body: Object, _: Setting) -> list[Wish]:
+    text = read(body, ("data", FLAGS_KEY))
+    if text is ABSENT:
+        raise NotApplicable("it holds no flags: no Simulation stands here")
+    flag = fault.flag.model_dump(mode="json", by_alias=True)
+    others = [each for each in json.loads(text)["flags"] if (each["service"], each["name"]) != _which(flag)]
+    return [Wish(("data", FLAGS_KEY), json.dumps({"flags": [*others, flag]}, sort_keys=True))]
+
+
+def _which(flag: Object) -> tuple[str, str]:
+    return flag["service"], flag["name"]
 
 
 def _port(fault: config.WrongPort, body: Object, _: Setting) -> list[Wish]:
@@ -116,6 +133,7 @@ def _in_pod(container: str) -> Path:
 FIELD_FAULTS: Final[Mapping[type[FaultModel], Callable[[Any, Object, Setting], list[Wish]]]] = {
     workload.Scale: _scale,
     config.ConfigDrift: _drift,
+    config.SimulationFlag: _flag,
     config.WrongPort: _port,
     config.WrongSelector: _selector,
     config.HpaSqueeze: _bounds,

@@ -1,0 +1,127 @@
+"""How each probe asks its question."""
+
+import asyncio
+import contextlib
+from typing import Protocol
+
+import aiohttp
+import httpx
+
+from firedrill.api.probe import HttpProbe, Probe, PrometheusProbe, TcpProbe
+from firedrill.sources.errors import SourceError
+from firedrill.sources.prometheus import Prometheus
+
+_BODY_LIMIT = 64 * 1024
+
+
+class Asking(Protocol):
+    """A question that can be asked again and again, several at a time."""
+
+    async def __call__(self) -> tuple[bool | None, str]:
+        """Whether the answer was good, or None where there was nobody to tell, and what was wrong with it."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+def asking(probe: Probe) -> Asking:
+    """What asks the question of a probe."""
+    match probe:
+        case HttpProbe():
+            return HttpAsk(probe)
+        case TcpProbe():
+            return TcpAsk(probe)
+        case PrometheusProbe():
+            return PrometheusAsk(probe)
+    raise AssertionError(f"nothing asks {type(probe).__name__}")
+
+
+class HttpAsk:
+    """A GET over a connection of its own: a kept-alive one would go on working when no new one can be made."""
+
+    def __init__(self, probe: HttpProbe) -> None:
+        self._probe = probe
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __call__(self) -> tuple[bool | None, str]:
+        """Whether the expected status came in time, body included."""
+        session = self._open()
+        try:
+            async with session.get(self._probe.url, allow_redirects=False) as response:
+                await response.content.read(_BODY_LIMIT)
+                if response.status == self._probe.expect_status:
+                    return True, ""
+                return False, f"status {response.status}"
+        except TimeoutError:
+            return False, "timeout"
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return False, type(error).__name__
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(force_close=True, limit=0, ttl_dns_cache=5),
+                timeout=aiohttp.ClientTimeout(total=self._probe.timeout.total_seconds()),
+                trust_env=False,
+            )
+        return self._session
+
+
+class TcpAsk:
+    """A connection, which is closed again at once."""
+
+    def __init__(self, probe: TcpProbe) -> None:
+        self._probe = probe
+
+    async def __call__(self) -> tuple[bool | None, str]:
+        """Whether the connection was accepted in time."""
+        opening = asyncio.open_connection(self._probe.host, self._probe.port)
+        try:
+            _, writer = await asyncio.wait_for(opening, self._probe.timeout.total_seconds())
+        except TimeoutError:
+            return False, "timeout"
+        except OSError as error:
+            return False, type(error).__name__
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        return True, ""
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
+
+class PrometheusAsk:
+    """An instant query."""
+
+    def __init__(self, probe: PrometheusProbe) -> None:
+        self._probe = probe
+        self._client = httpx.AsyncClient(trust_env=False)
+        self._server = Prometheus(self._client, probe.url)
+
+    async def __call__(self) -> tuple[bool | None, str]:
+        """Whether the value is within its bounds; None where the server does not answer or refuses the query."""
+        try:
+            async with asyncio.timeout(self._probe.timeout.total_seconds()):
+                value = await self._server.value(self._probe.query)
+        except TimeoutError:
+            return None, "Prometheus did not answer in time"
+        except SourceError as error:
+            return None, str(error)
+        if value is None:
+            return False, "no value"
+        low, high = self._probe.min, self._probe.max
+        if (low is None or value >= low) and (high is None or value <= high):
+            return True, ""
+        return False, f"{value:g}"
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._client.aclose()
