@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.faults.about import Hits
+from firedrill.api.faults.config import SimulationFlag
 from firedrill.clusters import paths
 from firedrill.clusters.errors import NotFound
 from firedrill.engines.chaos.faults.fields import SERVICE, WORKLOADS, named
@@ -52,6 +53,8 @@ async def _of_workloads(client: Cluster, selected: Sequence[PodView]) -> list[Po
 async def _of_named(client: Cluster, spec: ChaosExperimentSpec) -> list[PodView]:
     given, namespace = named(spec.fault.chosen), spec.target.namespace
     query: Mapping[str, str] | None = None
+    if isinstance(spec.fault.chosen, SimulationFlag) and spec.fault.chosen.flag.service != "*":
+        query = {"labelSelector": f"app={spec.fault.chosen.flag.service}"}
     if given is not None and given[0] == SERVICE:
         try:
             service = await client.get(paths.path(SERVICE.api, SERVICE.plural, namespace, given[1]))
