@@ -82,6 +82,9 @@ class ChaosExperimentSpec(RunSpec):
     steady_state: SteadyState = Field(description="What must hold before and after.")
     target: PodTarget = Field(description="Which pods are hit.")
     fault: Fault = Field(description="What is done to them.")
+    dry_run: bool = Field(
+        default=False, description="Tell which objects would be hit and what would change, and change nothing."
+    )
     duration: Duration = Field(default=parse_duration("10s"), description="How long the fault stays on.")
     recovery_timeout: Duration = Field(
         default=parse_duration("60s"), description="The steady state must hold again within this time."

@@ -74,6 +74,8 @@ class _Experiment:
         if isinstance(found, Refusal):
             return self._evidence.not_begun(verdict.inconclusive(found.reason, found.message))
         self._evidence.targets(found)
+        if spec.dry_run:
+            return await self._rehearsed(found)
         self._prober.start()
         self._watch.start()
         try:
@@ -81,6 +83,15 @@ class _Experiment:
         finally:
             await self._watch.stop()
             await self._prober.stop()
+
+    async def _rehearsed(self, found: Targets) -> Result:
+        """Tell what would be done."""
+        try:
+            planned = await self._fault.plan(found.selected, self._context.clock.now())
+        except NotInjected as error:
+            return self._evidence.not_begun(verdict.inconclusive("NotInjected", str(error)))
+        self._evidence.planned(planned)
+        return self._evidence.not_begun(verdict.rehearsed(planned))
 
     async def _measured(self, found: Targets) -> Result:
         before = await self._before()

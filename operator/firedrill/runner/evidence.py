@@ -6,7 +6,7 @@ from typing import Any
 
 from firedrill.api.base import format_time
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
-from firedrill.api.record import ChangeState, PacketsDropped, Record
+from firedrill.api.record import Change, ChangeState, PacketsDropped, Record
 from firedrill.api.task import Result
 from firedrill.engines.chaos import measurements, verdict
 from firedrill.engines.chaos.observation import Observation
@@ -33,6 +33,7 @@ class Evidence:
         self._targets: Targets | None = None
         self._record: Record | None = None
         self._record_error = ""
+        self._planned: Sequence[Change] = ()
         self._reverted: Sequence[str] = ()
         self._recovery: Recovery | None = None
         self._cut_short = False
@@ -47,6 +48,10 @@ class Evidence:
         """The pods that were chosen."""
         self._targets = found
         self.note(f"{len(found.selected)} of {len(found.matching)} pods were chosen")
+
+    def planned(self, changes: Sequence[Change]) -> None:
+        """What would be changed, in a run that changes nothing."""
+        self._planned = changes
 
     def watched_before(self, start: datetime, end: datetime) -> Share:
         """The window before the fault is over."""
@@ -218,6 +223,11 @@ class Evidence:
                 "matching": [pod.key for pod in targets.matching],
                 "selected": [{"pod": pod.key, "uid": pod.uid, "node": pod.node} for pod in targets.selected],
             }
+        if self._planned:
+            report["planned"] = [
+                change.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"body"})
+                for change in self._planned
+            ]
         if self._record is not None:
             report["record"] = _told(self._record)
         return report

@@ -174,6 +174,29 @@ async def test_an_eviction_that_a_budget_forbids_is_not_injected() -> None:
     assert lab.problems() == []
 
 
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (SCALE, "Deployment payments/ledger changed at spec.replicas: 2 -> 0"),
+        (SERVICE_DELETE, "Service payments/ledger deleted"),
+        (PDB_BLOCK, "PodDisruptionBudget payments/firedrill-abc1234567 created"),
+        ({"podKill": {}}, "pod payments/ledger-1-"),
+        ({"packetLoss": {"port": 8080}}, "filtered for 10 s"),
+    ],
+    ids=str,
+)
+async def test_a_dry_run_tells_what_it_would_do_and_changes_nothing(fault: Object, says: str) -> None:
+    lab = Lab(task(spec(fault, dryRun=True)))
+    runner = lab.runner_process()
+    await lab.clock.run(lab.runner(runner))
+    assert ended(lab) == (Verdict.INCONCLUSIVE, "DryRun")
+    assert lab.result is not None
+    assert says in lab.result.message
+    assert runner.writes == []
+    assert len(lab.result.report["planned"]) == 1
+    assert lab.problems() == []
+
+
 REFUSED: list[tuple[Object, str, str]] = [
     ({"wrongSelector": {"service": "none"}}, "NoTargets", "Service none does not exist in namespace payments"),
     ({"configMapDelete": {"name": "none"}}, "NoTargets", "ConfigMap none does not exist in namespace payments"),

@@ -1,12 +1,23 @@
 """The verdict on an experiment: a chain of policies, the first that has something to say decides."""
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from firedrill.api.base import format_duration
+from firedrill.api.record import (
+    Change,
+    Edit,
+    ObjectCreated,
+    ObjectDeleted,
+    ObjectEdited,
+    PacketsDropped,
+    PodDeleted,
+)
 from firedrill.api.verdict import Verdict
+from firedrill.engines.chaos.editing import told
 from firedrill.engines.chaos.observation import Observation
 from firedrill.engines.chaos.samples import MIN_SAMPLES, Share
 
@@ -19,6 +30,10 @@ class Ruling:
     reason: str
     message: str
 
+
+#: Changes that are told one by one, and how long the text of each may be.
+_TOLD: Final = 5
+_LONGEST: Final = 300
 
 Policy = Callable[[Observation], Ruling | None]
 
@@ -54,6 +69,34 @@ def rule_before(before: Share, min_rate: float) -> Ruling | None:
 def inconclusive(reason: str, message: str) -> Ruling:
     """The ruling on a run that has nothing to say about its subject."""
     return Ruling(Verdict.INCONCLUSIVE, reason, message)
+
+
+def rehearsed(planned: Sequence[Change]) -> Ruling:
+    """The ruling on a run that only tells what it would do."""
+    lines = [_would(change) for change in planned]
+    more = f"; and {len(lines) - _TOLD} more" if len(lines) > _TOLD else ""
+    return Ruling(Verdict.INCONCLUSIVE, "DryRun", f"nothing was changed; would be: {'; '.join(lines[:_TOLD])}{more}")
+
+
+def _would(change: Change) -> str:
+    match change:
+        case PodDeleted():
+            return f"pod {change.key} deleted"
+        case PacketsDropped():
+            return f"packets of pod {change.key} filtered for {change.seconds:g} s"
+        case ObjectEdited():
+            edits = ", ".join(f"{told(edit.path)}: {_shown(edit)}" for edit in change.edits)
+            return f"{change.kind} {change.key} changed at {edits}"[:_LONGEST]
+        case ObjectCreated():
+            return f"{change.kind} {change.key} created"
+        case ObjectDeleted():
+            return f"{change.kind} {change.key} deleted"
+    return f"{change.type} of {change.key}"
+
+
+def _shown(edit: Edit) -> str:
+    before = "absent" if edit.was_absent else json.dumps(edit.original)
+    return f"{before} -> {'absent' if edit.to_remove else json.dumps(edit.value)}"
 
 
 def not_undone(evidence: str) -> Ruling:
