@@ -96,6 +96,15 @@ _RUN_RULES = (
 _MUTATING_CONDITIONS = ("Injected", "Recovered", "RecoveryVerified")
 _FIX_CONDITIONS = ("Proposed", "SandboxVerified", "Approved", "Applied", "Verified", "RolledBack")
 
+
+def _of_every_target(rule: str, message: str) -> tuple[Rule, Rule]:
+    """A rule of the one target of an experiment, and of the target of each of its steps."""
+    return (
+        Rule(f"!has(self.target) || ({rule.format(target='self.target')})", message, ".target"),
+        Rule(f"!has(self.steps) || self.steps.all(step, {rule.format(target='step.target')})", message, ".steps"),
+    )
+
+
 TARGET_CLUSTER: Final = Kind(
     name="TargetCluster",
     plural="targetclusters",
@@ -154,14 +163,22 @@ CHAOS_EXPERIMENT: Final = RunKind(
     rules=(
         *_RUN_RULES,
         Rule(
-            "(has(self.target.mode) && self.target.mode in ['Fixed', 'Percent']) == has(self.target.value)",
-            "target.value must be set for mode Fixed and Percent, and only for these",
+            "has(self.steps) != (has(self.target) && has(self.fault))",
+            "set target and fault, or steps",
             ".target",
         ),
         Rule(
-            "!has(self.target.mode) || self.target.mode != 'Percent' || self.target.value <= 100",
+            "!has(self.steps) || !(has(self.target) || has(self.fault) || has(self.duration) || has(self.ramp))",
+            "beside steps, target, fault, duration and ramp must not be set: each step has its own",
+            ".steps",
+        ),
+        *_of_every_target(
+            "(has({target}.mode) && {target}.mode in ['Fixed', 'Percent']) == has({target}.value)",
+            "target.value must be set for mode Fixed and Percent, and only for these",
+        ),
+        *_of_every_target(
+            "!has({target}.mode) || {target}.mode != 'Percent' || {target}.value <= 100",
             "target.value must be at most 100 for mode Percent",
-            ".target",
         ),
     ),
 )

@@ -45,6 +45,8 @@ class RecordState(StrEnum):
 class ChangeState(StrEnum):
     """Where one change stands."""
 
+    #: Added to a record that is in use; not to be carried out before it is Planned.
+    LISTED = "Listed"
     PLANNED = "Planned"
     APPLIED = "Applied"
     UNDONE = "Undone"
@@ -58,6 +60,7 @@ class ChangeBase(LenientModel):
     namespace: str
     name: str
     uid: str = ""
+    step: str = Field(default="", description="The step it belongs to; with its number where a run repeats it.")
     applied_at: Time | None = Field(default=None, description="When the change took effect.")
     evidence: Annotated[str, _clipped(1024)] = Field(default="", description="How the last state was seen.")
 
@@ -174,6 +177,7 @@ class GuardianView(LenientModel):
     armed_at: Time
     permitted: bool
     message: str = ""
+    changes: int = Field(default=0, description="How many changes of the record it has looked at.")
 
 
 class Record(LenientModel):

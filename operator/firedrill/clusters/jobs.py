@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
+from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.meta import (
     ANNOTATION_RESOURCE,
     LABEL_KIND,
@@ -36,6 +37,8 @@ RUNNER_ACCOUNTS = {
     "AutoFix": "firedrill-fixer",
     "Simulation": "firedrill-simulator",
 }
+#: Ends the account's name of an experiment with faults of several families.
+MIXED: Final = "mixed"
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,6 @@ class Plan:
             "annotations": {ANNOTATION_RESOURCE: self.resource.key},
         }
 
-
 def run_labels(resource: RunResource, run_id: str, role: str) -> dict[str, str]:
     """Labels by which the objects of a run are found."""
     return {
@@ -78,10 +80,12 @@ def owner_reference(name: str, uid: str) -> Object:
 
 
 def account_of(resource: RunResource) -> str:
-    """The service account of a run's pod; chaos has one a fault family."""
+    """The service account of a run's pod; chaos has one a fault family, and one for faults of several."""
     account = RUNNER_ACCOUNTS[resource.kind.name]
-    family = getattr(getattr(resource.spec, "fault", None), "family", "")
-    return f"{account}-{family}" if family else account
+    if not isinstance(resource.spec, ChaosExperimentSpec):
+        return account
+    families = {fault.family for fault in resource.spec.faults}
+    return f"{account}-{families.pop() if len(families) == 1 else MIXED}"
 
 
 def runner_job(plan: Plan) -> Object:

@@ -16,9 +16,9 @@ def refusal(resource: RunResource, view: TargetView) -> str:
     if not {"*", resource.kind.name} & set(policy.kinds):
         return f"TargetCluster {name} does not allow kind {resource.kind.name} (spec.policy.kinds)"
     if isinstance(resource.spec, ChaosExperimentSpec):
-        family = resource.spec.fault.family
-        if family not in policy.fault_families:
-            return f"TargetCluster {name} does not allow fault family {family} (spec.policy.faultFamilies)"
+        for family in dict.fromkeys(fault.family for fault in resource.spec.faults):
+            if family not in policy.fault_families:
+                return f"TargetCluster {name} does not allow fault family {family} (spec.policy.faultFamilies)"
     if isinstance(resource.spec, SimulationSpec):
         namespace = resource.spec.namespace_for(resource.meta.name)
         if not {"*", namespace} & set(policy.target_namespaces):

@@ -29,6 +29,7 @@ class Stop:
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self._parts: list[Stop] = []
         self.reason = ""
 
     @property
@@ -41,6 +42,16 @@ class Stop:
         if not self.asked:
             self.reason = reason
             self._event.set()
+            for part in self._parts:
+                part.ask(reason)
+
+    def part(self) -> "Stop":
+        """A wish to stop a part of the work alone; who asks to stop the whole asks for that, too."""
+        made = Stop()
+        self._parts.append(made)
+        if self.asked:
+            made.ask(self.reason)
+        return made
 
     async def sleep(self, clock: Clock, seconds: float) -> None:
         """Wait, but not past a wish to stop."""

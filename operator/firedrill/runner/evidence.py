@@ -1,53 +1,65 @@
 """What an experiment has seen so far, and the result that follows from it."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from firedrill.api.base import format_time
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
-from firedrill.api.record import Change, ChangeState, PacketsDropped, Record
+from firedrill.api.record import Change, PacketsDropped, Record
 from firedrill.api.task import Result
 from firedrill.engines.chaos import measurements, verdict
+from firedrill.engines.chaos.aborting import AbortLook
 from firedrill.engines.chaos.observation import Observation
-from firedrill.engines.chaos.recovery import Recovery, find_recovery
-from firedrill.engines.chaos.samples import Share, between, first_failure, share
+from firedrill.engines.chaos.recovery import find_recovery
+from firedrill.engines.chaos.rounds import Round
+from firedrill.engines.chaos.samples import Share, joined
 from firedrill.engines.chaos.verdict import Ruling
-from firedrill.runner import results
+from firedrill.runner import reporting, results
 from firedrill.runner.context import RunContext
-from firedrill.runner.faults.driver import Fault
+from firedrill.runner.injecting import Part
+from firedrill.runner.judging import Spans, judged
+from firedrill.runner.panel import Panel, share_of
 from firedrill.runner.precheck import Targets
 from firedrill.runner.prober import Prober
+from firedrill.runner.repetition import Repetition
 
 
 class Evidence:
     """Collects, in the order of the experiment; times are those of the context's clock."""
 
-    def __init__(self, context: RunContext, spec: ChaosExperimentSpec, fault: Fault, prober: Prober) -> None:
+    def __init__(self, context: RunContext, spec: ChaosExperimentSpec, panel: Panel) -> None:
         self._context = context
         self._spec = spec
-        self._fault = fault
-        self._prober = prober
+        self._panel = panel
+        self._prober = panel.steady
         self._started_at = context.clock.now()
         self._timeline: list[dict[str, str]] = []
-        self._targets: Targets | None = None
+        self._targets: Mapping[str, Targets] = {}
         self._record: Record | None = None
         self._record_error = ""
         self._planned: Sequence[Change] = ()
-        self._reverted: Sequence[str] = ()
-        self._recovery: Recovery | None = None
+        self._reverted: list[str] = []
         self._cut_short = False
-        self._during_end: datetime | None = None
+        self._before_window: tuple[datetime, datetime] | None = None
+        self._repetitions = [self._repetition()]
         self.before: Share | None = None
+        #: Whether a fault was in place as a whole.
+        self.in_place = False
+        #: Reason and sentence of what broke the run off after that.
+        self.broken: tuple[str, str] | None = None
+        self.abort_met = ""
+        self.aborts: Sequence[AbortLook] = ()
 
     def note(self, event: str) -> None:
         """Put a line into the timeline of the report."""
         self._timeline.append({"at": format_time(self._context.clock.now()), "event": event})
 
-    def targets(self, found: Targets) -> None:
-        """The pods that were chosen."""
+    def targets(self, found: Mapping[str, Targets]) -> None:
+        """The pods that were chosen, by step."""
         self._targets = found
-        self.note(f"{len(found.selected)} of {len(found.matching)} pods were chosen")
+        for name, each in found.items():
+            self.note(f"{_of(name)}{len(each.selected)} of {len(each.matching)} pods were chosen")
 
     def planned(self, changes: Sequence[Change]) -> None:
         """What would be changed, in a run that changes nothing."""
@@ -55,37 +67,57 @@ class Evidence:
 
     def watched_before(self, start: datetime, end: datetime) -> Share:
         """The window before the fault is over."""
-        self.before = share(between(self._prober.samples, start, end))
+        self._before_window = (start, end)
+        self.before = share_of(self._prober, start, end)
         self.note(f"before the fault: {self.before.describe()}")
         return self.before
 
-    def applied(self, record: Record) -> None:
-        """The fault is in place."""
-        self._record = record
-        self.note(f"the fault is in place: {len(self._applied_times())} changes")
+    def share_before(self, prober: Prober) -> Share:
+        """What another probe had answered by then."""
+        assert self._before_window is not None  # asked for when it is over
+        return share_of(prober, *self._before_window)
 
-    @property
-    def injected(self) -> bool:
-        """Whether the fault has taken effect anywhere."""
-        return bool(self._applied_times())
+    def begins(self, parts: Sequence[Part]) -> None:
+        """These parts are about to be carried out."""
+        self._repetitions[-1].begin(parts, self._context.clock.now())
+
+    def applied(self, record: Record, parts: Sequence[Part]) -> None:
+        """The fault of these parts is in place."""
+        self._record = record
+        self.in_place = True
+        for part in parts:
+            made = [change for change in record.changes if change.step == part.key and change.applied_at]
+            self.note(f"{_of(part.key)}the fault is in place: {len(made)} changes")
 
     @property
     def fault_start(self) -> datetime:
-        """When the first change took effect."""
-        return min(self._applied_times())
+        """When the first change of this repetition took effect."""
+        return min(self._last.applied_times(self._record))
 
     @property
     def last_applied(self) -> datetime:
-        """When the last change took effect."""
-        return max(self._applied_times())
+        """When the last change of this repetition took effect."""
+        return max(self._last.applied_times(self._record))
 
     @property
     def fault_end(self) -> datetime:
         """When the fault had ended everywhere, as far as it is known."""
-        record = self._record
-        assert record is not None  # asked for once the fault is in place
-        undone_at = record.undone_at or self._context.clock.now()
-        return max(self._fault.ended_at(change, undone_at) for change in record.changes if change.applied_at)
+        assert self._record is not None  # asked for once the fault is in place
+        return self._last.fault_end(self._record, self._context.clock.now())
+
+    def ends(self, now: datetime) -> None:
+        """A fault is about to be ended by us."""
+        self._repetitions[-1].first_end = self._repetitions[-1].first_end or now
+
+    def reverted(self, keys: Sequence[str]) -> None:
+        """Targets where somebody else has ended the fault before we did."""
+        self._reverted.extend(keys)
+
+    def step_undone(self, record: Record, part: Part) -> None:
+        """A step was seen undone while the run goes on."""
+        self._record = record
+        self._repetitions[-1].undone_at[part.key] = self._context.clock.now()
+        self.note(f"{_of(part.key)}undone")
 
     def undone(self, record: Record) -> None:
         """What the record says after undoing."""
@@ -97,10 +129,14 @@ class Evidence:
         self._record_error = error
         self.note(f"undoing broke off: {error}")
 
-    def ended(self, hold_end: datetime, reverted: Sequence[str]) -> None:
-        """The fault's time is over; ``reverted`` are targets where it had ended before."""
-        self._reverted = reverted
-        self._during_end = hold_end if self._spec.fault.about.instant else self.fault_end
+    def ended(self, hold_end: datetime) -> None:
+        """The fault's time is over in this repetition."""
+        self._last.during_end = hold_end if self._last.instant else self.fault_end
+
+    def next_repetition(self) -> None:
+        """Another repetition begins."""
+        self._repetitions.append(self._repetition())
+        self.note(f"repetition {len(self._repetitions)}")
 
     @property
     def settled(self) -> bool:
@@ -112,28 +148,33 @@ class Evidence:
         """How it was seen, or what is missing."""
         if self._record_error or self._record is None:
             return self._record_error
-        wanted = self.settled
-        lines = [
-            f"{change.key}: {change.evidence}"
-            for change in self._record.changes
-            if (change.state is ChangeState.UNDONE) == wanted
-        ]
-        more = f"; and {len(lines) - 3} more" if len(lines) > 3 else ""
-        return "; ".join(line[:300] for line in lines[:3]) + more
+        return reporting.undone_how(self._record, settled=self.settled)
 
     def look_for_recovery(self) -> bool:
         """Whether the steady state has held for a whole window since the fault's end."""
         state = self._spec.steady_state
-        self._recovery = find_recovery(
+        self._last.recovery = find_recovery(
             self._prober.samples, self.fault_end, state.window, state.min_success_rate, self._prober.observed_until
         )
-        if self._recovery:
-            self.note(f"the steady state holds again since {format_time(self._recovery.at)}")
-        return self._recovery is not None
+        if self._last.recovery:
+            self.note(f"the steady state holds again since {format_time(self._last.recovery.at)}")
+        self._last.watched = self._last.recovery is not None
+        return self._last.watched
+
+    @property
+    def was_watched(self) -> bool:
+        """Whether recovery from the last fault was watched for to its end."""
+        return self._last.watched
+
+    @property
+    def recovered(self) -> bool:
+        """Whether it was seen in this repetition."""
+        return self._last.recovery is not None
 
     def gave_up_watching(self, *, cut_short: bool) -> None:
         """The steady state was not seen; ``cut_short`` when the run's own time was over first."""
-        if self._recovery is None:
+        self._last.watched = True
+        if self._last.recovery is None:
             self._cut_short = cut_short
             self.note("gave up watching for the steady state")
 
@@ -151,44 +192,75 @@ class Evidence:
         return self._make(verdict.rule(seen), measurements.measure(seen), measurements.findings(seen))
 
     def _observation(self) -> Observation:
-        record = self._record
+        record, before = self._record, self.before
         assert record is not None  # there is one once the fault is in place
-        assert self.before is not None  # watched before anything is injected
-        assert self._during_end is not None  # set when the fault's time is over
-        hit = [change for change in record.changes if change.applied_at]
+        assert before is not None  # watched before anything is injected
+        hit = [(each, change) for each in self._repetitions for change in each.hit(record)]
         counted = [
             change.dropped_packets
-            for change in hit
+            for _, change in hit
             if isinstance(change, PacketsDropped) and change.dropped_packets is not None
         ]
-        samples = self._prober.samples
-        during = between(samples, self.fault_start, self._during_end)
+        proven = {change.step for each, change in hit if each.fault_of(change).proven(change)}
+        seen = self._rounds()
+        last = seen[-1]
+        during = joined(each.during for each in seen)
         return Observation(
             spec=self._spec,
-            before=self.before,
-            during=share(during),
-            after=self._recovery.share if self._recovery else self._last_window(),
-            fault_start=self.fault_start,
-            fault_end=self.fault_end,
-            first_failure=first_failure(during, self.fault_start),
-            recovery=self._recovery,
+            before=before,
+            during=during,
+            after=last.recovery.share if last.recovery else self._last_window(),
+            fault_start=last.fault_start,
+            fault_end=last.fault_end,
+            first_failure=last.first_failure,
+            recovery=last.recovery,
             targets=len(hit),
-            proven=any(self._fault.proven(change) for change in hit),
+            proven=bool(proven),
             undone=self.settled,
             undo_evidence=self.undo_evidence,
             aborted=self._context.stop.reason,
             reverted=tuple(self._reverted),
             cut_short=self._cut_short,
             dropped_packets=sum(counted) if counted else None,
+            broken=self.broken,
+            abort_met=self.abort_met,
+            judged=tuple(judged(self._spec, self._panel, self._spans(seen), self.aborts, seen)),
+            unproven=tuple(dict.fromkeys(change.step for _, change in hit if change.step not in {*proven, ""})),
+            healing_seconds=last.healing_seconds,
+        )
+
+    def _rounds(self) -> list[Round]:
+        """All repetitions in which a fault took effect."""
+        assert self._record is not None  # asked for once the fault is in place
+        now, state = self._context.clock.now(), self._spec.steady_state
+        begun = [each for each in self._repetitions if each.hit(self._record)]
+        return [each.seen(self._record, self._prober, state, now) for each in begun]
+
+    def _spans(self, seen: Sequence[Round]) -> Spans:
+        assert self._before_window is not None  # watched before anything is injected
+        now, window, last = self._context.clock.now(), self._spec.steady_state.window, seen[-1]
+        ends = [each.during_end or now for each in self._repetitions]
+        end = self._panel.observed_until
+        return Spans(
+            before=self._before_window,
+            during=[(each.fault_start, ended) for each, ended in zip(seen, ends, strict=False)],
+            after=(last.recovery.at, last.recovery.at + window)
+            if last.recovery
+            else (max(last.fault_end, end - window), end),
         )
 
     def _last_window(self) -> Share:
         end = self._prober.observed_until
-        return share(between(self._prober.samples, max(self.fault_end, end - self._spec.steady_state.window), end))
+        return share_of(self._prober, max(self.fault_end, end - self._spec.steady_state.window), end)
 
-    def _applied_times(self) -> list[datetime]:
-        changes = self._record.changes if self._record else ()
-        return [change.applied_at for change in changes if change.applied_at]
+    @property
+    def _last(self) -> Repetition:
+        """The last repetition that has come to anything; the one that goes on, where none has."""
+        begun = [each for each in self._repetitions if each.hit(self._record)]
+        return begun[-1] if begun else self._repetitions[-1]
+
+    def _repetition(self) -> Repetition:
+        return Repetition(instant=all(fault.about.instant for fault in self._spec.faults))
 
     def _make(self, ruling: Ruling, measured: Sequence[Any], found: Sequence[Any]) -> Result:
         return results.make(
@@ -205,40 +277,25 @@ class Evidence:
         )
 
     def _report(self) -> dict[str, Any]:
-        targets = self._targets
         report: dict[str, Any] = {
             "timeline": self._timeline,
-            "steadyState": self._spec.steady_state.to_wire(),
-            "fault": self._spec.fault.to_wire(),
-            "samples": {
-                "columns": ["secondsSinceStart", "secondsTaken", "good", "detail"],
-                "rows": [
-                    [round((s.at - self._started_at) / timedelta(seconds=1), 3), round(s.seconds, 4), s.ok, s.detail]
-                    for s in self._prober.samples
-                ],
-            },
+            **reporting.asked_for(self._spec),
+            "samples": reporting.sampled(self._prober.samples, self._started_at),
         }
-        if targets is not None:
-            report["targets"] = {
-                "matching": [pod.key for pod in targets.matching],
-                "selected": [{"pod": pod.key, "uid": pod.uid, "node": pod.node} for pod in targets.selected],
+        if self._panel.probes:
+            report["samplesOfProbes"] = {
+                name: reporting.sampled(prober.samples, self._started_at) for name, prober in self._panel.probes.items()
             }
+        if self._targets:
+            report.update(reporting.aimed_at(self._targets))
         if self._planned:
-            report["planned"] = [
-                change.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"body"})
-                for change in self._planned
-            ]
+            report["planned"] = reporting.would_change(self._planned)
+        if self._spec.repeat and self.in_place:
+            report["repetitions"] = reporting.repeated(self._rounds())
         if self._record is not None:
-            report["record"] = _told(self._record)
+            report["record"] = reporting.told(self._record)
         return report
 
 
-def _told(record: Record) -> dict[str, Any]:
-    """The record without what objects held and hold: that may be nobody else's business."""
-    wire = record.to_wire()
-    for change in wire["changes"]:
-        change.pop("body", None)
-        for edit in change.get("edits", ()):
-            edit.pop("original", None)
-            edit.pop("value", None)
-    return wire
+def _of(name: str) -> str:
+    return f"step {name}: " if name else ""

@@ -131,7 +131,9 @@ class Guardian:
 
     def _is_armed(self, record: Record) -> bool:
         mine = record.guardian is not None and record.guardian.pod_uid == self._context.identity.uid
-        return mine and self._armed_for == self._needs(record)
+        # Each change that is added to a record waits for a guardian that has seen it.
+        seen_all = mine and record.guardian is not None and record.guardian.changes == len(record.changes)
+        return seen_all and self._armed_for == self._needs(record)
 
     def _needs(self, record: Record) -> frozenset[Access]:
         return frozenset(need for change in record.changes for need in self._table[type(change)].needs(change))
@@ -145,6 +147,7 @@ class Guardian:
             armed_at=self._context.clock.now(),
             permitted=not missing,
             message=f"its service account may not {', '.join(missing)}" if missing else "",
+            changes=len(record.changes),
         )
         await self._context.store.update(lambda found: found.model_copy(update={"guardian": view}))
         self._armed_for = needs

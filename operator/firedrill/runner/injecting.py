@@ -7,124 +7,140 @@ undo them, and the state Applying was entered by a compare-and-swap that an abor
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
-from firedrill.api.record import Change, ChangeState, GuardianView, Record, RecordState
-from firedrill.clusters import paths
-from firedrill.core.naming import guardian_name
-from firedrill.runner.context import RunContext
+from firedrill.api.record import Change, ChangeState, Record, RecordState
+from firedrill.runner.arming import GUARDIAN_WAIT, NotBegun, armed
+from firedrill.runner.context import RunContext, Stop
 from firedrill.runner.faults.driver import Fault, NotInjected
-from firedrill.runner.overlap import busy_with
-from firedrill.runner.ports import Object
+from firedrill.runner.overlap import busy_with, touched
 from firedrill.runner.record_store import Aborted, Refused
-from firedrill.runner.retry import retry
 
 log = logging.getLogger(__name__)
 
-#: The guardian must have shown itself by then.
-GUARDIAN_WAIT: Final = timedelta(seconds=60)
 #: Undoing must be over so long before the run's deadline, for the runner to write its result.
 RESULT_MARGIN: Final = timedelta(seconds=10)
 #: The guardian lets the runner be so long after the fault should have ended.
 UNDO_SLACK: Final = timedelta(seconds=30)
 #: With less than this left beyond the fault's duration, injecting is not begun.
 LEAST_SLACK: Final = timedelta(seconds=10)
-_POLL_SECONDS: Final = 0.5
 #: What a ConfigMap may hold, with room for its metadata, and how much evidence is written to a change.
 _RECORD_BYTES: Final = 900 * 1024
 _EVIDENCE_BYTES: Final = 1100
 _AT_ONCE: Final = 8
-
-
-class NotBegun(Exception):
-    """The experiment ended before anything was injected."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
+_TOO_LITTLE: Final = "too little of the run's time is left to inject the fault and to undo it"
 
 
 class ClaimedByAnother(Exception):
     """Another pod carries this run out; this one must leave no trace, not even a result."""
 
 
+@dataclass(frozen=True)
+class Part:
+    """One fault of the run, as it is carried out once.
+
+    ``key`` is on its changes in the record. ``hold`` is how long after the start everything of it is to be undone.
+    """
+
+    key: str
+    fault: Fault
+    duration: timedelta
+    hold: timedelta
+
+
+Planned = Sequence[tuple[Part, Sequence[Change]]]
+
+
 class Injecting:
-    """Puts one fault in place. ``hold`` is how long after the start everything is to be undone."""
+    """Puts the faults of a run in place, each at its time; all of them are in the one record of the run.
 
-    def __init__(self, context: RunContext, fault: Fault, duration: timedelta, hold: timedelta) -> None:
+    ``stop`` asks to carry out nothing more.
+    """
+
+    def __init__(self, context: RunContext, stop: Stop) -> None:
         self._context = context
-        self._fault = fault
-        self._duration = duration
-        self._hold = hold
+        self._stop = stop
         self._broken = False
+        self._ends: dict[str, datetime] = {}
 
-    async def claim(self, changes: Sequence[Change]) -> Record:
+    async def claim(self, planned: Planned) -> Record:
         """Write the record with all that is planned; raises NotBegun, ClaimedByAnother."""
         task, now = self._context.task, self._context.clock.now()
+        duration = max((part.duration for part, _ in planned), default=timedelta())
+        hold = max((part.hold for part, _ in planned), default=timedelta())
         last = task.deadline - RESULT_MARGIN
-        if now + self._duration + LEAST_SLACK > last:
-            raise NotBegun("Timeout", "too little of the run's time is left to inject the fault and to undo it")
+        if now + duration + LEAST_SLACK > last:
+            raise NotBegun("Timeout", _TOO_LITTLE)
         record = Record(
             uid=task.uid,
             run_id=task.run_id,
             cluster=task.cluster,
             kind=task.kind,
             claim=self._context.identity.uid,
-            deadline=min(last, now + GUARDIAN_WAIT + self._hold + UNDO_SLACK),
-            changes=list(changes),
+            deadline=min(last, now + GUARDIAN_WAIT + hold + UNDO_SLACK),
+            changes=_all(planned, ChangeState.PLANNED),
         )
-        size = len(record.model_dump_json()) + _EVIDENCE_BYTES * len(changes)
-        if size > _RECORD_BYTES:
-            raise NotBegun(
-                "NotApplicable",
-                f"{len(changes)} changes take up to {size // 1024} KiB of record, and Kubernetes keeps "
-                f"{_RECORD_BYTES // 1024}: choose fewer targets, or smaller objects",
-            )
+        _fits(record)
         answer = await self._context.store.claim(record)
         if isinstance(answer, Refused):
             if answer.claim and answer.claim != record.claim:
                 raise ClaimedByAnother(f"pod {answer.claim} has claimed the run")
             raise NotBegun("Cancelled", answer.abort or "the run was cancelled before it began")
-        log.info("claimed the record with %d planned changes", len(changes))
+        log.info("claimed the record with %d planned changes", len(record.changes))
         return answer.record
 
-    async def await_guardian(self) -> GuardianView:
-        """Wait until the guardian is armed and runs; raises NotBegun."""
-        limit = self._context.clock.now() + GUARDIAN_WAIT
-        why = "it has not written itself into the record"
-        while self._context.clock.now() < limit:
-            if self._context.stop.asked:
-                raise Aborted(self._context.stop.reason)
-            record, _control = await retry(self._context.clock, self._context.store.read, "waiting for the guardian")
-            view = record.guardian if record else None
-            if view is not None and not view.permitted:
-                raise NotBegun("GuardianNotPermitted", f"the guardian could not undo the fault: {view.message}")
-            if view is not None:
-                if await self._runs(view):
-                    return view
-                why = f"its pod {view.pod_uid} does not run"
-            await self._context.stop.sleep(self._context.clock, _POLL_SECONDS)
-        raise NotBegun(
-            "GuardianNotReady",
-            f"no guardian was ready to undo the fault within {GUARDIAN_WAIT.total_seconds():g} s: {why}",
-        )
+    async def add(self, planned: Planned) -> Record:
+        """Add more to the record that is in use, and wait until the guardian has seen it; raises NotBegun, Aborted."""
+        hold = max((part.hold for part, _ in planned), default=timedelta())
+        keys = {part.key for part, _ in planned}
+        until = self._deadline(self._context.clock.now() + GUARDIAN_WAIT + hold)
 
-    async def apply(self) -> Record:
-        """Enter Applying, carry out every change, enter Applied.
+        def add(record: Record) -> Record:
+            self._still_ours(record)
+            if any(change.step in keys for change in record.changes):
+                return record  # an earlier try, whose answer was lost
+            fresh = _all(planned, ChangeState.LISTED)
+            common = sorted(_touched(record.changes) & _touched(fresh))
+            if common:
+                raise NotBegun("StepsOverlap", f"two steps would change the same at the same time: {common[0]}")
+            update = {"changes": [*record.changes, *fresh], "deadline": max(record.deadline, until)}
+            return _fits(record.model_copy(update=update))
 
-        Raises Aborted where somebody asked to stop before the first change, and NotInjected where a change could
-        not be carried out: then, as after a wish to stop in between, what was applied remains to be undone.
-        """
+        record = await self._context.store.update_unless_aborted(add)
+        other = await busy_with(self._context, added=True)
+        if other:
+            raise NotBegun("Busy", f"another experiment is at work there: {other}; try again when it has ended")
+        await armed(self._context, self._stop, len(record.changes))
+        return record
+
+    async def first(self) -> None:
+        """Before anything of the record is carried out: nobody else is at work there, and a guardian is armed."""
         other = await busy_with(self._context)
         if other:
             raise NotBegun("Busy", f"another experiment is at work there: {other}; try again when it has ended")
-        view = await self.await_guardian()
+        view = await armed(self._context, self._stop)
         log.info("guardian %s on node %s is armed", view.pod_uid, view.node)
-        record = await self._context.store.update_unless_aborted(self._enter)
+
+    async def enter(self, parts: Sequence[Part]) -> Record:
+        """Enter Applying with these parts; raises Aborted where somebody asked to stop before the first change."""
+        return await self._context.store.update_unless_aborted(lambda found: self._enter(found, parts))
+
+    async def apply(self, parts: Sequence[Part], record: Record) -> Record:
+        """Carry out every change of these parts, which have been entered, and enter Applied.
+
+        Raises NotInjected where a change could not be carried out: then, as after a wish to stop in between, what was
+        applied remains to be undone. Raises Aborted where nothing was.
+        """
+        faults = {part.key: part.fault for part in parts}
         slots = asyncio.Semaphore(_AT_ONCE)
         outcomes = await asyncio.gather(
-            *(self._apply_one(index, change, slots) for index, change in enumerate(record.changes)),
+            *(
+                self._apply_one(index, change, faults[change.step], slots)
+                for index, change in enumerate(record.changes)
+                if change.step in faults
+            ),
             return_exceptions=True,
         )
         failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
@@ -134,37 +150,73 @@ class Injecting:
         if failures:
             raise failures[0]
         record = await self._context.store.update(self._leave)
-        if not any(change.applied_at for change in record.changes):
-            raise Aborted(self._context.stop.reason)
+        if not any(change.applied_at for change in record.changes if change.step in faults):
+            raise Aborted(self._stop.reason)
         return record
 
-    def _enter(self, record: Record) -> Record:
+    @property
+    def in_place(self) -> bool:
+        """Whether a part has been entered and not ended."""
+        return bool(self._ends)
+
+    async def ended(self, part: Part, next_within: timedelta) -> None:
+        """A part is undone; ``next_within`` is the time until more is added.
+
+        With nothing in place, the guardian must not take the rest of the run for one that has hung.
+        """
+        self._ends.pop(part.key, None)
+        if self.in_place:
+            return
+        until = self._deadline(self._context.clock.now() + next_within)
+        await self._context.store.update(
+            lambda record: record.model_copy(update={"deadline": max(record.deadline, until)})
+        )
+
+    def _deadline(self, end: datetime) -> datetime:
+        """When the guardian steps in, if something is to be undone at ``end``."""
+        return min(self._context.task.deadline - RESULT_MARGIN, max([end, *self._ends.values()]) + UNDO_SLACK)
+
+    def _still_ours(self, record: Record) -> None:
         if record.claim != self._context.identity.uid:
             raise ClaimedByAnother(f"pod {record.claim} has claimed the run")
-        if record.state is RecordState.APPLYING:
-            return record  # an earlier try, whose answer was lost
-        if record.state is not RecordState.PREPARED:
+        if record.state not in (RecordState.PREPARED, RecordState.APPLYING, RecordState.APPLIED):
             raise Aborted(f"GuardianActed: the record is {record.state} already")
+
+    def _enter(self, record: Record, parts: Sequence[Part]) -> Record:
+        self._still_ours(record)
+        faults = {part.key: part.fault for part in parts}
+        own = [change for change in record.changes if change.step in faults]
+        listed = any(change.state is ChangeState.LISTED for change in own)
+        if record.state is not RecordState.PREPARED and not listed:
+            return record  # an earlier try, whose answer was lost
         now = self._context.clock.now()
-        deadline = min(self._context.task.deadline - RESULT_MARGIN, now + self._hold + UNDO_SLACK)
-        if now + self._duration + LEAST_SLACK > deadline:
-            raise NotBegun("Timeout", "too little of the run's time is left to inject the fault and to undo it")
+        for part in parts:
+            self._ends[part.key] = now + part.hold
+        deadline = self._deadline(now)
+        if now + max(part.duration for part in parts) + LEAST_SLACK > deadline:
+            raise NotBegun("Timeout", _TOO_LITTLE)
+        planned = {"state": ChangeState.PLANNED}
         return record.model_copy(
             update={
                 "state": RecordState.APPLYING,
                 "deadline": deadline,
-                "changes": [self._fault.schedule(change, now, deadline) for change in record.changes],
+                "changes": [
+                    faults[change.step].schedule(change.model_copy(update=planned), now, deadline)
+                    if change.step in faults
+                    else change
+                    for change in record.changes
+                ],
             }
         )
 
-    async def _apply_one(self, index: int, change: Change, slots: asyncio.Semaphore) -> None:
+    async def _apply_one(self, index: int, change: Change, fault: Fault, slots: asyncio.Semaphore) -> None:
         async with slots:
-            if self._context.stop.asked or self._broken:
+            if self._stop.asked or self._broken:
                 log.info("not carried out any more: %s of %s", change.type, change.name)
                 await self._mark(index, _skipped)
                 return
             try:
-                applied = await self._fault.apply(change)
+                applied = await fault.apply(change)
             except NotInjected as error:
                 log.warning("not injected: %s", error)
                 self._broken = True  # the others need not be begun; what was begun is undone
@@ -183,31 +235,35 @@ class Injecting:
         await self._context.store.update(write)
 
     def _leave(self, record: Record) -> Record:
-        if record.state is not RecordState.APPLYING:
+        going_on = any(change.state is ChangeState.PLANNED for change in record.changes)
+        if record.state is not RecordState.APPLYING or going_on:
             return record
-        return record.model_copy(update={"state": RecordState.APPLIED, "applied_at": self._context.clock.now()})
+        applied_at = record.applied_at or self._context.clock.now()
+        return record.model_copy(update={"state": RecordState.APPLIED, "applied_at": applied_at})
 
-    async def _runs(self, view: GuardianView) -> bool:
-        """Whether the pod that armed itself is Running, at this moment."""
-        task = self._context.task
-        query = {"labelSelector": f"batch.kubernetes.io/job-name={guardian_name(task.job)}"}
-        listed = await retry(
-            self._context.clock,
-            lambda: self._context.client.get(paths.pods(task.runner_namespace), query),
-            "looking for the guardian",
+
+def _all(planned: Planned, state: ChangeState) -> list[Change]:
+    """All changes, each with the key of its part."""
+    return [
+        change.model_copy(update={"step": part.key, "state": state}) for part, changes in planned for change in changes
+    ]
+
+
+def _touched(changes: Sequence[Change]) -> set[str]:
+    """What changes that are in place, or are to be, lay their hand on."""
+    return {thing for change in changes if change.state is not ChangeState.UNDONE for thing in touched(change)}
+
+
+def _fits(record: Record) -> Record:
+    """The record, if it fits; raises NotBegun."""
+    size = len(record.model_dump_json()) + _EVIDENCE_BYTES * len(record.changes)
+    if size > _RECORD_BYTES:
+        raise NotBegun(
+            "NotApplicable",
+            f"{len(record.changes)} changes take up to {size // 1024} KiB of record, and Kubernetes keeps "
+            f"{_RECORD_BYTES // 1024}: choose fewer targets, fewer repetitions, or smaller objects",
         )
-        return any(_is_running(pod) for pod in listed.get("items") or () if pod["metadata"]["uid"] == view.pod_uid)
-
-
-def _is_running(pod: Object) -> bool:
-    """Whether a pod and all its containers run; the phase alone stays Running while a container waits to restart."""
-    status = pod.get("status") or {}
-    containers = [item.get("state") or {} for item in status.get("containerStatuses") or ()]
-    return (
-        status.get("phase") == "Running"
-        and "deletionTimestamp" not in pod["metadata"]
-        and all("running" in state for state in containers)
-    )
+    return record
 
 
 def _skipped(change: Change) -> Change:

@@ -22,8 +22,11 @@ log = logging.getLogger(__name__)
 _RECORDS: Final = {"labelSelector": f"{meta.LABEL_MANAGED}=true,{meta.LABEL_ROLE}=record"}
 
 
-async def busy_with(context: RunContext) -> str:
+async def busy_with(context: RunContext, *, added: bool = False) -> str:
     """Which other run changes what this one is about to change, and what that is; empty where none does.
+
+    Who has ``added`` to a record that is in use comes later than every other, whoever was first to write a record: the
+    other may have looked before that.
 
     Raises ClusterError. A record that can not be read is somebody's whose fault nobody knows: it counts for nothing
     here, as it names nothing.
@@ -42,7 +45,7 @@ async def busy_with(context: RunContext) -> str:
         if each is own or record is None or record.state.settled:
             continue
         common = sorted(things & {thing for change in record.changes for thing in touched(change)})
-        if common and (record.state.begun or _order(each) < _order(own)):
+        if common and (added or record.state.begun or _order(each) < _order(own)):
             who = (each["metadata"].get("annotations") or {}).get(meta.ANNOTATION_RESOURCE, each["metadata"]["name"])
             return f"{who} (run {record.run_id}) changes {common[0]}"
     return ""

@@ -32,13 +32,13 @@ def presumed(last: Record, now: datetime) -> Record:
 
 
 def _presumed(change: Change, now: datetime) -> Change:
-    if change.state is not ChangeState.PLANNED:
+    if change.state not in (ChangeState.LISTED, ChangeState.PLANNED):
         return change
     match change:
         case TemplateReplaced():
             return change.model_copy(update={"state": ChangeState.APPLIED})
         case PodDeleted() | PacketsDropped() | ObjectEdited() | ObjectCreated() | ObjectDeleted():
-            update: dict[str, object] = {"not_after": now + _LATEST_START}
+            update: dict[str, object] = {"state": ChangeState.PLANNED, "not_after": now + _LATEST_START}
             if isinstance(change, PacketsDropped):
                 update["expires_at"] = None
             return change.model_copy(update=update)

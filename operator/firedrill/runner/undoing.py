@@ -128,21 +128,12 @@ class Undoing:
             return record
         if record.state is RecordState.PREPARED:
             return await self._store.finish(lambda found: self._settle(found, message, nothing_applied=True))
-        pending = [index for index, change in enumerate(record.changes) if _is_pending(change)]
-        looks = await asyncio.gather(*(self._look(record.changes[index]) for index in reversed(pending)))
-        seen = dict(zip(reversed(pending), looks, strict=True))
-        record = await self._store.update(lambda found: _note(found, seen))
-        if any(_is_pending(change) for change in record.changes):
+        pending = [index for index, change in enumerate(record.changes) if is_pending(change)]
+        seen = await look_at(self._context, self._table, record, pending)
+        record = await self._store.update(lambda found: note(found, seen))
+        if any(is_pending(change) for change in record.changes):
             return record
         return await self._store.finish(lambda found: self._settle(found, message, nothing_applied=False))
-
-    async def _look(self, change: Change) -> Seen:
-        undoer = self._table[type(change)]
-        try:
-            return await undoer.undo(self._context, change)
-        except ClusterError as error:
-            log.warning("%s of %s/%s is not undone yet: %s", change.type, change.namespace, change.name, error)
-            return Seen(change.model_copy(update={"evidence": f"not undone yet: {error}"[:1024]}))
 
     def _settle(self, record: Record, message: str, *, nothing_applied: bool) -> Record:
         changes: list[Change] = list(record.changes)
@@ -153,7 +144,7 @@ class Undoing:
                 change.model_copy(update={"state": ChangeState.UNDONE, "evidence": "was never carried out"})
                 for change in changes
             ]
-        elif any(_is_pending(change) for change in changes):
+        elif any(is_pending(change) for change in changes):
             return record
         kept = any(change.state is ChangeState.KEPT for change in changes)
         return record.model_copy(
@@ -167,22 +158,41 @@ class Undoing:
         )
 
 
-def _is_pending(change: Change) -> bool:
+async def look_at(context: UndoContext, table: UndoTable, record: Record, indices: Sequence[int]) -> Mapping[int, Seen]:
+    """One step towards undoing each of these changes, latest first, and what is seen of it."""
+
+    async def look(change: Change) -> Seen:
+        try:
+            return await table[type(change)].undo(context, change)
+        except ClusterError as error:
+            log.warning("%s of %s/%s is not undone yet: %s", change.type, change.namespace, change.name, error)
+            return Seen(change.model_copy(update={"evidence": f"not undone yet: {error}"[:1024]}))
+
+    latest_first = sorted(indices, reverse=True)
+    looks = await asyncio.gather(*(look(record.changes[index]) for index in latest_first))
+    return dict(zip(latest_first, looks, strict=True))
+
+
+def is_pending(change: Change) -> bool:
+    """Whether a change is not seen undone, nor kept."""
     return change.state not in (ChangeState.UNDONE, ChangeState.KEPT)
 
 
 def _begin(record: Record) -> Record:
     if record.state.settled or record.state is RecordState.PREPARED:
         return record
-    return record.model_copy(update={"state": RecordState.UNDOING})
+    # What was only listed can not be carried out any more: that takes a write which this one forestalls.
+    never = {"state": ChangeState.UNDONE, "evidence": "was never carried out"}
+    changes = [each.model_copy(update=never) if each.state is ChangeState.LISTED else each for each in record.changes]
+    return record.model_copy(update={"state": RecordState.UNDOING, "changes": changes})
 
 
-def _note(record: Record, seen: Mapping[int, Seen]) -> Record:
+def note(record: Record, seen: Mapping[int, Seen]) -> Record:
     """Write down what was seen; a change that somebody else has seen undone meanwhile stays so."""
     changes: list[Change] = list(record.changes)
     residues = list(record.residues)
     for index, look in seen.items():
-        if _is_pending(changes[index]):
+        if is_pending(changes[index]):
             changes[index] = look.change
         residues += [residue for residue in look.residues if residue not in residues]
     return record.model_copy(update={"changes": changes, "residues": residues})

@@ -7,7 +7,7 @@ from experiment_builders import pod, pods, spec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firedrill.api.chaosexperiment import PodTarget, TargetMode
+from firedrill.api.target import PodTarget, TargetMode
 from firedrill.engines.chaos import selection
 
 

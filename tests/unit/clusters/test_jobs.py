@@ -24,6 +24,13 @@ def pod(job: Object) -> Object:
     return dict(job["spec"]["template"]["spec"])
 
 
+def steps(*faults: Object) -> Object:
+    """Several faults instead of one."""
+    target = {"namespace": "payments", "matchLabels": {"app": "ledger"}}
+    named = [{"name": f"step-{number}", "target": target, "fault": fault} for number, fault in enumerate(faults)]
+    return {"steps": named, "target": None, "fault": None, "duration": None, "timeout": "5m"}
+
+
 def made(kind: RunKind) -> list[Object]:
     of = plan(kind)
     return [runner_job(of), *([guardian_job(of)] if kind.mutates else [])]
@@ -94,6 +101,8 @@ def test_a_guardian_goes_on_whatever_happens() -> None:
         (DRIFT_CHECK, {}, "firedrill-reader"),
         (CHAOS_EXPERIMENT, {}, "firedrill-chaos-workload"),
         (CHAOS_EXPERIMENT, {"fault": {"packetLoss": {"port": 80}}}, "firedrill-chaos-network"),
+        (CHAOS_EXPERIMENT, steps({"podKill": {}}, {"scale": {"replicas": 0}}), "firedrill-chaos-workload"),
+        (CHAOS_EXPERIMENT, steps({"podKill": {}}, {"packetLoss": {"port": 80}}), "firedrill-chaos-mixed"),
     ],
 )
 def test_each_family_of_changes_has_an_identity_of_its_own(kind: RunKind, spec: Object, account: str) -> None:

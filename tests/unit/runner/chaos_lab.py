@@ -3,7 +3,6 @@
 import asyncio
 import copy
 import random
-from datetime import timedelta
 from typing import Any
 
 from chaos_clock import T0, VirtualClock
@@ -11,7 +10,7 @@ from chaos_cluster import World
 from chaos_deployments import follow
 from chaos_process import Killed, Process
 
-from firedrill.api.base import format_time
+from firedrill.api.base import format_time, parse_duration
 from firedrill.api.faults.about import Family
 from firedrill.api.record import Control, Record
 from firedrill.api.task import Result, Task
@@ -19,6 +18,7 @@ from firedrill.clusters import paths
 from firedrill.runner import chaos
 from firedrill.runner.context import Identity, RunContext, Stop
 from firedrill.runner.guardian import Guardian, undo_table
+from firedrill.runner.panel import Make
 from firedrill.runner.record_store import RecordStore
 
 JOB = "cha-loss-0123456789ab"
@@ -61,6 +61,14 @@ def spec(fault: Object, **fields: Any) -> Object:
     }
 
 
+def steps_spec(*steps: Object, **fields: Any) -> Object:
+    """The spec of an experiment of several faults on the ledger; each step is named and has its fault."""
+    whole = spec({}, timeout="10m", **fields)
+    target = whole.pop("target")
+    del whole["fault"], whole["duration"]
+    return {**whole, "steps": [{"target": target, "duration": "5s", **step} for step in steps]}
+
+
 def task(raw_spec: Object, **fields: Any) -> Task:
     """A task of that spec; the policy allows all families."""
     policy = {"faultFamilies": [family.value for family in Family], "maxAffectedPercent": 100}
@@ -76,7 +84,7 @@ def task(raw_spec: Object, **fields: Any) -> Task:
             "job": JOB,
             "jobUid": "job-uid",
             "startedAt": format_time(T0),
-            "deadline": format_time(T0 + timedelta(minutes=3)),
+            "deadline": format_time(T0 + parse_duration(raw_spec.get("timeout", "3m"))),
             "image": "docker.io/firedrill/runner:dev",
             "policy": policy,
             "spec": raw_spec,
@@ -94,6 +102,8 @@ class Lab:
         self.task = run
         self.result: Result | None = None
         self.guardian_delay = 1.0
+        #: What asks the probes beside that of the steady state.
+        self.make: Make | None = None
         self._random = random.Random(3)
         self._guardians = 0
         self.world.put(paths.namespaces("payments"), {"metadata": {"labels": {"firedrill.dev/experiments": "enabled"}}})
@@ -129,7 +139,7 @@ class Lab:
         path = paths.pods("firedrill", pod_uid)
         body = self._pod(path, JOB, pod_uid)
         try:
-            result = await chaos.run(self._context(process, pod_uid), self.ask)
+            result = await chaos.run(self._context(process, pod_uid), self.ask, self.make)
             self.result = self.result or result
             phase = "Succeeded"
         except Killed:
@@ -159,7 +169,7 @@ class Lab:
     async def both(self, runner: Process, *guardians: Process) -> None:
         """Runner and guardian side by side, to the end of both."""
         await asyncio.gather(self.runner(runner), self.guardian(*guardians))
-        if "podKill" not in self.task.spec["fault"]:
+        if "podKill" not in str(self.task.spec):
             # Of a killed pod undone means that it is back; what else is undone, the system then recovers from.
             await self.clock.sleep(_RECOVERS_IN)
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 from aiohttp import web
 from chaos_clock import T0, VirtualClock
 
-from firedrill.api.chaosexperiment import HttpProbe
+from firedrill.api.probe import HttpProbe
 from firedrill.runner.asking import HttpAsk
 from firedrill.runner.prober import Prober
 

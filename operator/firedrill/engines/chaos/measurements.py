@@ -66,11 +66,20 @@ def measure(seen: Observation) -> list[Measurement]:
             name="targetsHit",
             value=float(seen.targets),
             unit="count",
-            detail=f"changes that were made: {seen.spec.fault.name}",
+            detail=f"changes that were made: {seen.what}",
+            weight=0.0,
+        ),
+        Measurement(
+            name="selfHealingTime",
+            value=seen.healing_seconds,
+            unit="s",
+            detail="from the injection until the steady state held for a whole window before anybody ended the fault"
+            if seen.healing_seconds is not None
+            else "it did not hold again, or was never lost, before the fault was ended",
             weight=0.0,
         ),
     ]
-    if isinstance(seen.spec.fault.chosen, FilterFault):
+    if any(isinstance(fault.chosen, FilterFault) for fault in seen.spec.faults):
         found.append(
             Measurement(
                 name="droppedPackets",
@@ -80,7 +89,7 @@ def measure(seen: Observation) -> list[Measurement]:
                 weight=0.0,
             )
         )
-    return found
+    return found + [each.measurement for each in seen.judged]
 
 
 def not_injected(reason: str, message: str) -> list[Finding]:
@@ -118,8 +127,9 @@ def _injected(seen: Observation) -> Finding:
         type="Injected",
         status=ConditionStatus.TRUE,
         reason="FaultObserved",
-        message=f"{seen.spec.fault.name} on {seen.targets} objects "
-        f"from {seen.fault_start:%H:%M:%S} to {seen.fault_end:%H:%M:%S} UTC",
+        message=f"{seen.what} on {seen.targets} objects "
+        f"from {seen.fault_start:%H:%M:%S} to {seen.fault_end:%H:%M:%S} UTC"
+        + (f"; without a proof of its own: {', '.join(seen.unproven)}" if seen.unproven else ""),
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.engines.chaos.judged import Judged
 from firedrill.engines.chaos.recovery import Recovery
 from firedrill.engines.chaos.samples import Share
 
@@ -15,7 +16,10 @@ class Observation:
     ``proven`` is the fault's own evidence that it took effect (packets counted, pods seen gone), apart from what
     the probe saw. ``undone`` is whether everything was seen undone. ``aborted`` is the operator's reason to stop
     early. ``reverted`` names targets whose fault somebody else took away before its time. ``cut_short`` says
-    that the run's own deadline came before the recovery timeout.
+    that the run's own deadline came before the recovery timeout. ``broken`` is reason and sentence of a fault that
+    could not be put in place after others had been. ``abort_met`` tells of the condition that ended the run. ``judged``
+    are measurements beside those of the steady state. ``unproven`` names steps that had no proof of their own.
+    Of an experiment that is repeated, times are those of the last repetition, and ``during`` is all of them.
     """
 
     spec: ChaosExperimentSpec
@@ -34,6 +38,11 @@ class Observation:
     reverted: tuple[str, ...] = ()
     cut_short: bool = False
     dropped_packets: int | None = None
+    broken: tuple[str, str] | None = None
+    abort_met: str = ""
+    judged: tuple[Judged, ...] = ()
+    unproven: tuple[str, ...] = ()
+    healing_seconds: float | None = None
 
     @property
     def recovery_seconds(self) -> float | None:
@@ -61,4 +70,14 @@ class Observation:
     @property
     def instant(self) -> bool:
         """Whether the fault is an event rather than a state: a killed pod is not killed for ten seconds."""
-        return self.spec.fault.about.instant
+        return all(fault.about.instant for fault in self.spec.faults)
+
+    @property
+    def what(self) -> str:
+        """The faults by name."""
+        return ", ".join(dict.fromkeys(fault.name for fault in self.spec.faults))
+
+    @property
+    def proof(self) -> str:
+        """What would prove the faults."""
+        return "; ".join(dict.fromkeys(fault.about.proven for fault in self.spec.faults))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from firedrill.api.chaosexperiment import MIN_REQUESTS
+from firedrill.api.asked import MIN_REQUESTS
 
 #: Standard score of a two-sided interval of 95 %.
 _Z = 1.959963984540054
@@ -56,17 +56,28 @@ class Share:
 
     def interval(self) -> tuple[float, float]:
         """Wilson's interval of 95 % for the share; (0, 1) without any sample."""
-        if self.count == 0:
-            return 0.0, 1.0
-        n, p, z2 = self.count, self.rate, _Z * _Z
-        centre = (p + z2 / (2 * n)) / (1 + z2 / n)
-        half = _Z / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-        return max(0.0, centre - half), min(1.0, centre + half)
+        return wilson(self, _Z)
 
     def describe(self) -> str:
         """Sample size and interval, for a measurement's detail."""
         low, high = self.interval()
         return f"{self.good} of {self.count} requests, 95 % interval {low:.3f} to {high:.3f} (Wilson)"
+
+
+def wilson(share: Share, z: float) -> tuple[float, float]:
+    """Wilson's score interval for a share, ``z`` standard scores wide on each side; (0, 1) without any sample."""
+    if share.count == 0:
+        return 0.0, 1.0
+    n, p, z2 = share.count, share.rate, z * z
+    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = z / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def joined(shares: Iterable[Share]) -> Share:
+    """Several shares as one."""
+    found = list(shares)
+    return Share(sum(each.count for each in found), sum(each.good for each in found))
 
 
 def between(samples: Iterable[Sample], start: datetime, end: datetime) -> list[Sample]:

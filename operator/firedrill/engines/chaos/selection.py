@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 
-from firedrill.api.chaosexperiment import PodTarget, TargetMode
+from firedrill.api.target import PodTarget, TargetMode
 from firedrill.engines.chaos.views import PodView
 
 

@@ -17,6 +17,7 @@ from firedrill.api.record import (
     PodDeleted,
 )
 from firedrill.api.verdict import Verdict
+from firedrill.engines.chaos import aborting
 from firedrill.engines.chaos.editing import told
 from firedrill.engines.chaos.observation import Observation
 from firedrill.engines.chaos.samples import MIN_SAMPLES, Share
@@ -130,6 +131,32 @@ def _aborted(seen: Observation) -> Ruling | None:
     return aborted(seen.aborted, f"the fault was ended after {seen.fault_seconds:.1f} s")
 
 
+def _abort_condition(seen: Observation) -> Ruling | None:
+    if not seen.abort_met:
+        return None
+    return Ruling(
+        Verdict.FAILED, aborting.MET, f"{seen.abort_met}; the fault was ended after {seen.fault_seconds:.1f} s"
+    )
+
+
+def _broken(seen: Observation) -> Ruling | None:
+    return Ruling(Verdict.INCONCLUSIVE, *seen.broken) if seen.broken else None
+
+
+def _failed_beside(seen: Observation) -> Ruling | None:
+    for each in seen.judged:
+        if each.measurement.weight and each.measurement.passed is False:
+            return Ruling(Verdict.FAILED, each.failed, each.sentence)
+    return None
+
+
+def _undecided_beside(seen: Observation) -> Ruling | None:
+    for each in seen.judged:
+        if each.measurement.weight and each.measurement.passed is None:
+            return Ruling(Verdict.INCONCLUSIVE, each.undecided, each.sentence)
+    return None
+
+
 def _reverted(seen: Observation) -> Ruling | None:
     if not seen.reverted:
         return None
@@ -147,8 +174,8 @@ def _not_observed(seen: Observation) -> Ruling | None:
     return Ruling(
         Verdict.INCONCLUSIVE,
         "FaultNotObserved",
-        f"the fault {seen.spec.fault.name} was put in place, but nothing was seen to suffer by it (its proof: "
-        f"{seen.spec.fault.about.proven}), and the answers were not clearly worse than before: "
+        f"the fault {seen.what} was put in place, but nothing was seen to suffer by it (its proof: "
+        f"{seen.proof}), and the answers were not clearly worse than before: "
         f"{seen.during.describe()}; does the probe go through what is hit?",
     )
 
@@ -219,11 +246,15 @@ def _held(seen: Observation) -> Ruling:
 #: In this order: what makes the observation worthless first, then failures.
 POLICIES: Final[tuple[Policy, ...]] = (
     _not_undone,
+    _abort_condition,
     _aborted,
     _reverted,
     _not_observed,
     _too_few_during,
     _violated,
+    _failed_beside,
     _cut_short,
     _not_recovered,
+    _broken,
+    _undecided_beside,
 )

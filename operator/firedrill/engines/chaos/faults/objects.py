@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from firedrill.api.chaosexperiment import PodTarget
 from firedrill.api.faults import controlplane, network
 from firedrill.api.faults.about import FaultModel
+from firedrill.api.target import PodTarget
 from firedrill.engines.chaos.faults.fields import Kind
 
 Object = dict[str, Any]

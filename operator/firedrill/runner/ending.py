@@ -1,0 +1,52 @@
+"""Undoing one step of a run whose record goes on."""
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+from firedrill.api.record import Record, RecordState
+from firedrill.clusters.errors import ClusterError
+from firedrill.runner.record_store import RecordLost, RecordStore
+from firedrill.runner.undoing import Seen, UndoContext, UndoTable, is_pending, look_at, note
+
+log = logging.getLogger(__name__)
+
+_WAIT_SECONDS: Final = 0.5
+
+
+async def undo_step(
+    context: UndoContext, store: RecordStore, table: UndoTable, key: str, give_up: Callable[[], bool]
+) -> tuple[Record | None, bool]:
+    """Undo the changes of a step until all are seen undone, or until ``give_up`` says so between two rounds.
+
+    The record as it was last seen, and whether all of the step is undone. The state of the record is left as it is: it
+    still lists what is in place. Where somebody undoes the whole run, that is left to them.
+    """
+    record: Record | None = None
+    while True:
+        try:
+            record, _control = await store.read()
+            if record is None:
+                raise RecordLost("the record is gone")
+            if record.state is RecordState.UNDOING or record.state.settled:
+                return record, False
+            pending = _pending(record, key)
+            if pending:
+                seen = await look_at(context, table, record, pending)
+                record = await store.update(partial(_noted, seen))
+            if not _pending(record, key):
+                return record, True
+        except ClusterError as error:
+            log.warning("undoing the step goes on after an error: %s", error)
+        if give_up():
+            return record, False
+        await context.clock.sleep(_WAIT_SECONDS)
+
+
+def _noted(seen: Mapping[int, Seen], found: Record) -> Record:
+    return note(found, seen)
+
+
+def _pending(record: Record, key: str) -> list[int]:
+    return [index for index, change in enumerate(record.changes) if change.step == key and is_pending(change)]

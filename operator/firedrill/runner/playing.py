@@ -1,0 +1,268 @@
+"""The stages of an experiment, each at its time: put in place, left on, looked at, undone.
+
+Those that wait for nobody begin together, the others when those before them have been seen undone. What ends last is
+left to the undoing of the whole run: an experiment with one fault has nothing else to undo.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from firedrill.api.record import Change, Record
+from firedrill.clusters.errors import ClusterError
+from firedrill.engines.chaos.permission import Refusal
+from firedrill.engines.chaos.shares import check_together
+from firedrill.engines.chaos.stages import Stage
+from firedrill.runner.abort_watch import AbortWatch
+from firedrill.runner.arming import GUARDIAN_WAIT, NotBegun
+from firedrill.runner.context import RunContext, Stop
+from firedrill.runner.ending import undo_step
+from firedrill.runner.evidence import Evidence
+from firedrill.runner.faults.driver import NotInjected
+from firedrill.runner.faults.table import UNDO, fault_of
+from firedrill.runner.injecting import ClaimedByAnother, Injecting, Part
+from firedrill.runner.precheck import Targets, find_targets
+from firedrill.runner.record_store import Aborted
+from firedrill.runner.undoing import UndoContext
+
+log = logging.getLogger(__name__)
+
+#: The runner tries so long to undo a fault that does not undo itself.
+UNDO_LIMIT: Final = timedelta(seconds=60)
+#: From the end of a stage until the next one is in the record, beside what it waits for by itself.
+_PLANNING: Final = timedelta(seconds=30)
+
+
+class Playing:
+    """Plays the stages, once or again and again. ``stop`` is asked where the fault is to end before its time."""
+
+    def __init__(
+        self, context: RunContext, stages: Sequence[Stage], evidence: Evidence, aborts: AbortWatch, stop: Stop
+    ) -> None:
+        self._context = context
+        self._stages = stages
+        self._evidence = evidence
+        self._aborts = aborts
+        self._stop = stop
+        self._injecting = Injecting(context, stop)
+        self._turn = asyncio.Lock()
+        self._hit: dict[str, Targets] = {}
+        self._found: Mapping[str, Targets] = {}
+        self._unfinished: set[str] = set()
+        #: Whether there may be a record.
+        self.claimed = False
+        self.hold_end: datetime | None = None
+
+    def part(self, stage: Stage, number: int) -> Part:
+        """A stage in a repetition. What it leaves in the target has a name that no other has."""
+        index = (number - 1) * len(self._stages) + self._stages.index(stage)
+        task = self._context.task
+        own = task if index == 0 else task.model_copy(update={"run_id": f"{task.run_id}-{index}"})
+        spec = stage.spec
+        instant = spec.fault.about.instant
+        return Part(
+            key=stage.name if number == 1 else f"{number}/{stage.name or 'fault'}",
+            fault=fault_of(replace(self._context, task=own), spec),
+            duration=spec.duration,
+            hold=max(spec.duration, spec.recovery_timeout) if instant else spec.duration,
+        )
+
+    async def find(self) -> Mapping[str, Targets] | Refusal:
+        """The targets of all stages, if everything permits to hit them; changes nothing."""
+        found: dict[str, Targets] = {}
+        for stage in self._stages:
+            targets = await self._targets(stage, self.part(stage, 1))
+            if isinstance(targets, Refusal):
+                named = f"step {stage.name}: " if stage.name else ""
+                return Refusal(targets.reason, f"{named}{targets.message}")
+            found[stage.name] = targets
+        self._found = found
+        return self._too_many(found) or found
+
+    async def rehearse(self) -> list[Change]:
+        """What would be changed, as things are now; raises NotInjected."""
+        now = self._context.clock.now()
+        return [
+            change
+            for stage in self._stages
+            for change in await self.part(stage, 1).fault.plan(self._found[stage.name].selected, now)
+        ]
+
+    async def play(self, number: int, *, last: bool, then: timedelta) -> None:
+        """All stages, once. ``then`` is how long it may take until the next repetition begins.
+
+        Raises NotBegun, NotInjected, Aborted or ClaimedByAnother where a stage could not be put in place.
+        """
+        self._unfinished = {stage.name for stage in self._stages}
+        over = {stage.name: asyncio.Event() for stage in self._stages}
+        first = [stage for stage in self._stages if stage.at_once]
+        later = [stage for stage in self._stages if not stage.at_once]
+        ready = asyncio.Event()
+
+        async def together() -> None:
+            parts = {stage.name: self.part(stage, number) for stage in first}
+            try:
+                record = await self._begin([(stage, parts[stage.name]) for stage in first], fresh=number > 1)
+            finally:
+                ready.set()
+            await asyncio.gather(
+                *(self._carry(stage, parts[stage.name], record, over, last=last, then=then) for stage in first)
+            )
+
+        async def alone(stage: Stage) -> None:
+            for name in stage.after:
+                await self._stop_or(over[name])
+            if first and not stage.after:
+                await self._stop_or(ready)
+            await self._stop.sleep(self._context.clock, stage.delay.total_seconds())
+            if self._stop.asked:
+                return
+            part = self.part(stage, number)
+            record = await self._begin([(stage, part)], fresh=True)
+            await self._carry(stage, part, record, over, last=last, then=then)
+
+        works = [*([together()] if first else []), *(alone(stage) for stage in later)]
+        outcomes = await asyncio.gather(*(self._guarded(work) for work in works), return_exceptions=True)
+        self._aborts.fault_is_off()
+        self.hold_end = self.hold_end or self._context.clock.now()
+        failures = [each for each in outcomes if isinstance(each, BaseException)]
+        if failures:
+            raise min(failures, key=_weight)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have all others end when one has failed."""
+        try:
+            await work
+        except BaseException as error:
+            self._stop.ask(f"StepFailed: {error}")
+            raise
+
+    async def _begin(self, wave: Sequence[tuple[Stage, Part]], *, fresh: bool) -> Record | None:
+        """Put stages in place that begin together; None where there is nothing left to hit.
+
+        With ``fresh``, their targets are chosen anew.
+        """
+        planned: list[tuple[Part, Sequence[Change]]] = []
+        async with self._turn:
+            for stage, part in wave:
+                targets = await self._chosen(stage, part) if fresh else self._found[stage.name]
+                self._hit[stage.name] = targets
+                planned.append((part, await part.fault.plan(targets.selected, self._context.clock.now())))
+            parts = [part for part, _ in planned]
+            if not any(changes for _, changes in planned):
+                return None
+            if self.claimed:
+                await self._injecting.add(planned)
+            else:
+                await self._injecting.claim(planned)
+                self.claimed = True
+                await self._injecting.first()
+            self._evidence.begins(parts)
+            record = await self._injecting.enter(parts)
+        self._aborts.fault_is_on(self._context.clock.now())
+        record = await self._injecting.apply(parts, record)
+        self._evidence.applied(record, parts)
+        return record
+
+    async def _carry(
+        self,
+        stage: Stage,
+        part: Part,
+        record: Record | None,
+        over: Mapping[str, asyncio.Event],
+        *,
+        last: bool,
+        then: timedelta,
+    ) -> None:
+        """Leave a stage on for its time and undo it, unless the whole run is undone now."""
+        own = [change for change in record.changes if change.step == part.key] if record else []
+        times = [change.applied_at for change in own if change.applied_at]
+        if times:
+            end = max(times) + part.duration
+            await self._stop.sleep(self._context.clock, (end - self._context.clock.now()).total_seconds())
+            why = self._stop.reason or "its duration is over"
+            self._evidence.note(f"{f'step {part.key}: ' if part.key else ''}the fault is to end: {why}")
+            self.hold_end = self._context.clock.now()
+            self._evidence.ends(self.hold_end)
+            self._evidence.reverted(await self._look(part, own))
+        if self._stop.asked:
+            return
+        if not (last and self._unfinished == {stage.name}):
+            await self._end(stage, part, max(times, default=self._context.clock.now()), then)
+        self._unfinished.discard(stage.name)
+        self._hit.pop(stage.name, None)
+        over[stage.name].set()
+
+    async def _look(self, part: Part, changes: Sequence[Change]) -> list[str]:
+        """What is seen of the fault before we end it; targets where it ended before, as far as that can be seen."""
+        found = []
+        try:
+            for change in changes:
+                look = await part.fault.look(change)
+                if look.effect:
+                    self._evidence.note(f"{change.name}: {look.effect}")
+                if look.reverted:
+                    found.append(change.key)
+        except ClusterError as error:
+            # Ending the fault must not wait for this; what the probe and the kernel saw counts all the same.
+            log.warning("whether somebody else ended the fault is not known: %s", error)
+            self._evidence.note(f"whether somebody else ended the fault is not known: {error}")
+        return found
+
+    async def _end(self, stage: Stage, part: Part, last_applied: datetime, then: timedelta) -> None:
+        """Undo a stage while the record goes on, and see it undone; raises NotBegun where it is not."""
+        clock = self._context.clock
+        limit = clock.now() + UNDO_LIMIT
+        if stage.spec.fault.about.instant:
+            limit = max(clock.now(), last_applied + stage.spec.recovery_timeout)
+        context = UndoContext(self._context.client, self._context.task, clock)
+        record, undone = await undo_step(
+            context, self._context.store, UNDO, part.key, lambda: self._stop.asked or clock.now() >= limit
+        )
+        if record is None or not undone:
+            if self._stop.asked:
+                return
+            raise NotBegun("StepNotUndone", f"step {part.key} was not seen undone in time, so nothing more was begun")
+        self._evidence.step_undone(record, part)
+        waiting = [each.delay for each in self._stages if each.name in self._unfinished and each is not stage]
+        await self._injecting.ended(part, max(waiting, default=then) + GUARDIAN_WAIT + _PLANNING)
+        if not self._injecting.in_place:
+            self._aborts.fault_is_off()
+
+    async def _chosen(self, stage: Stage, part: Part) -> Targets:
+        """The targets as they are now, without those that other stages of the same ramp hit already."""
+        targets = await self._targets(stage, part)
+        if isinstance(targets, Refusal):
+            raise NotBegun(targets.reason, f"step {part.key}: {targets.message}")
+        beside = {each.name for each in self._stages if stage.ramp and each.ramp == stage.ramp} & self._hit.keys()
+        taken = {pod.uid for name in beside for pod in self._hit[name].selected}
+        left = Targets(targets.matching, [pod for pod in targets.selected if pod.uid not in taken])
+        refusal = self._too_many({**self._hit, stage.name: left})
+        if refusal:
+            raise NotBegun(refusal.reason, refusal.message)
+        return left
+
+    async def _targets(self, stage: Stage, part: Part) -> Targets | Refusal:
+        context = self._context
+        return await find_targets(context.client, context.clock, context.task, stage.spec, part.fault)
+
+    def _too_many(self, found: Mapping[str, Targets]) -> Refusal | None:
+        pods = {name: (targets.matching, targets.selected) for name, targets in found.items()}
+        if len(self._stages) == 1:
+            return None  # the share of one was looked at with its target
+        return check_together(self._stages, pods, self._context.task.policy.max_affected_percent)
+
+    async def _stop_or(self, event: asyncio.Event) -> None:
+        """Wait for an event, but not past a wish to stop."""
+        while not event.is_set() and not self._stop.asked:
+            await self._stop.sleep(self._context.clock, 0.1)
+
+
+def _weight(error: BaseException) -> int:
+    """What tells most of a run that broke off comes first; others ended because of it."""
+    order = (ClaimedByAnother, NotBegun, NotInjected, Aborted)
+    expected = next((index for index, kind in enumerate(order) if isinstance(error, kind)), None)
+    return 1 if expected is None else (0 if expected == 0 else expected + 1)
