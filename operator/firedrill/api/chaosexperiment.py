@@ -8,11 +8,13 @@ from pydantic import Field, field_validator, model_validator
 from firedrill.api.base import Duration, Model, parse_duration
 from firedrill.api.faults.union import Fault
 from firedrill.api.probe import HttpProbe, Probe, PrometheusProbe, TcpProbe
+from firedrill.api.probe_cluster import CommandProbe, KubernetesProbe
+from firedrill.api.probe_services import GrpcProbe, KafkaProbe, RedisProbe, SqlProbe
 from firedrill.api.run import Labels, Name, RunSpec
 
 #: With fewer requests in a window its success rate says nothing.
 MIN_REQUESTS = 5
-PROBES = ("http", "tcp", "prometheus")
+PROBES = ("http", "tcp", "prometheus", "kubernetes", "grpc", "sql", "kafka", "redis", "command")
 
 
 class SteadyState(Model):
@@ -21,6 +23,12 @@ class SteadyState(Model):
     http: HttpProbe | None = Field(default=None, description="A request that must be answered.")
     tcp: TcpProbe | None = Field(default=None, description="A connection that must be accepted.")
     prometheus: PrometheusProbe | None = Field(default=None, description="A query whose value must be within bounds.")
+    kubernetes: KubernetesProbe | None = Field(default=None, description="Objects that must be as expected.")
+    grpc: GrpcProbe | None = Field(default=None, description="A gRPC service that must be serving.")
+    sql: SqlProbe | None = Field(default=None, description="A query of a Postgres with an expected value.")
+    kafka: KafkaProbe | None = Field(default=None, description="A consumer group that must keep up.")
+    redis: RedisProbe | None = Field(default=None, description="A Redis that must answer.")
+    command: CommandProbe | None = Field(default=None, description="A program that must end well.")
     min_success_rate: float = Field(
         default=0.95, gt=0, le=1, description="Least share of requests that succeed, before and after."
     )

@@ -18,7 +18,7 @@ from firedrill.engines.chaos import verdict
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.samples import Share
 from firedrill.engines.chaos.verdict import Ruling
-from firedrill.runner.asking import asking
+from firedrill.runner.asking import Asking, asking
 from firedrill.runner.context import RunContext
 from firedrill.runner.evidence import Evidence
 from firedrill.runner.faults.driver import NotInjected
@@ -48,9 +48,9 @@ async def run(context: RunContext, ask: Ask | None = None) -> Result | None:
     the cluster let us.
     """
     spec = parse_spec(ChaosExperimentSpec, context.task.spec)
-    question = asking(spec.steady_state.probe)
+    question = asking(spec.steady_state.probe, context)
     try:
-        return await _Experiment(context, spec, ask or question).run()
+        return await _Experiment(context, spec, question, ask or question).run()
     except ClaimedByAnother as error:
         log.warning("leaving everything to another pod: %s", error)
         return None
@@ -59,8 +59,9 @@ async def run(context: RunContext, ask: Ask | None = None) -> Result | None:
 
 
 class _Experiment:
-    def __init__(self, context: RunContext, spec: ChaosExperimentSpec, ask: Ask) -> None:
+    def __init__(self, context: RunContext, spec: ChaosExperimentSpec, question: Asking, ask: Ask) -> None:
         self._context = context
+        self._question = question
         self._spec = spec
         self._fault = fault_of(context, spec)
         self._prober = Prober(context.clock, spec.steady_state.probe.interval, ask)
@@ -74,6 +75,9 @@ class _Experiment:
         if isinstance(found, Refusal):
             return self._evidence.not_begun(verdict.inconclusive(found.reason, found.message))
         self._evidence.targets(found)
+        refusal = await self._question.ready()
+        if refusal:
+            return self._evidence.not_begun(verdict.inconclusive(refusal.reason, refusal.message))
         if spec.dry_run:
             return await self._rehearsed(found)
         self._prober.start()

@@ -10,6 +10,7 @@ from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.faults.about import Family, Hits
 from firedrill.api.faults.network import FilterFault
 from firedrill.api.faults.pods import PodEvict, PodKill
+from firedrill.api.probe_cluster import CommandProbe
 from firedrill.api.task import Task
 from firedrill.engines.chaos import selection
 from firedrill.engines.chaos.views import REPLACING_KINDS, PodView
@@ -123,6 +124,17 @@ def _duration(request: Request) -> Refusal | None:
     )
 
 
+def _probe_command(request: Request) -> Refusal | None:
+    probe, allowed = request.spec.steady_state.probe, request.task.policy.probe_commands
+    # No wildcard: what is run is foreign code with the runner's rights.
+    if not isinstance(probe, CommandProbe) or probe.command[0] in allowed:
+        return None
+    return _not_permitted(
+        f"a probe may not start {probe.command[0]} in {request.task.cluster}; policy.probeCommands allows "
+        f"{', '.join(allowed) or 'none'}"
+    )
+
+
 def _namespace_exists(request: Request) -> Refusal | None:
     if request.namespace_labels is not None:
         return None
@@ -190,6 +202,7 @@ _POLICY_RULES: Final[tuple[Rule, ...]] = (
     _system_namespace,
     _target_namespace,
     _duration,
+    _probe_command,
 )
 _TARGET_RULES: Final[tuple[Rule, ...]] = (
     _namespace_exists,
