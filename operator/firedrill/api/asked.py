@@ -6,10 +6,12 @@ from pydantic import Field, model_validator
 
 from firedrill.api.base import Model
 from firedrill.api.probe import HttpProbe, Probe, PrometheusProbe, TcpProbe
+from firedrill.api.probe_cluster import CommandProbe, KubernetesProbe
+from firedrill.api.probe_services import GrpcProbe, KafkaProbe, RedisProbe, SqlProbe
 
 #: With fewer requests in a window its success rate says nothing.
 MIN_REQUESTS: Final = 5
-PROBES: Final = ("http", "tcp", "prometheus")
+PROBES: Final = ("http", "tcp", "prometheus", "kubernetes", "grpc", "sql", "kafka", "redis", "command")
 
 
 class Probed(Model):
@@ -18,6 +20,12 @@ class Probed(Model):
     http: HttpProbe | None = Field(default=None, description="A request that must be answered.")
     tcp: TcpProbe | None = Field(default=None, description="A connection that must be accepted.")
     prometheus: PrometheusProbe | None = Field(default=None, description="A query whose value must be within bounds.")
+    kubernetes: KubernetesProbe | None = Field(default=None, description="Objects that must be as expected.")
+    grpc: GrpcProbe | None = Field(default=None, description="A gRPC service that must be serving.")
+    sql: SqlProbe | None = Field(default=None, description="A query of a Postgres with an expected value.")
+    kafka: KafkaProbe | None = Field(default=None, description="A consumer group that must keep up.")
+    redis: RedisProbe | None = Field(default=None, description="A Redis that must answer.")
+    command: CommandProbe | None = Field(default=None, description="A program that must end well.")
 
     @model_validator(mode="after")
     def _at_most_one_probe(self) -> "Probed":

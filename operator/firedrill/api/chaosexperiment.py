@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from firedrill.api.asked import MIN_REQUESTS, Asked
 from firedrill.api.base import Duration, parse_duration
 from firedrill.api.faults.union import Fault
+from firedrill.api.probe import Probe
 from firedrill.api.run import RunSpec
 from firedrill.api.shape import MAX_STEPS, AbortCondition, Compare, ExtraProbe, Ramp, Repeat, Step, check_ramp
 from firedrill.api.target import PodTarget
@@ -132,6 +133,12 @@ class ChaosExperimentSpec(RunSpec):
     def faults(self) -> list[Fault]:
         """All faults, in the order in which they are given."""
         return [step.fault for step in self.steps] or [self.fault]
+
+    @property
+    def all_probes(self) -> list[Probe]:
+        """All that is asked: for the steady state, beside it, and for conditions of abort."""
+        own = [each.own_probe for each in self.abort if each.own_probe]
+        return [self.steady_state.probe, *(each.probe for each in self.probes), *own]
 
     @property
     def longest(self) -> timedelta:

@@ -49,6 +49,11 @@ class TargetPolicy(Model):
         le=100,
         description="Largest share of the pods that a selector matches; a single pod is always allowed.",
     )
+    probe_commands: list[Listed] = Field(
+        default_factory=list,
+        max_length=64,
+        description="Programs that a command probe may start in the runner's pod, by name; none when absent.",
+    )
 
 
 class TargetClusterSpec(Model):

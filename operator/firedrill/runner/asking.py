@@ -8,6 +8,10 @@ import aiohttp
 import httpx
 
 from firedrill.api.probe import HttpProbe, Probe, PrometheusProbe, TcpProbe
+from firedrill.api.probe_cluster import CommandProbe, KubernetesProbe
+from firedrill.api.probe_services import GrpcProbe, KafkaProbe, RedisProbe, SqlProbe
+from firedrill.engines.chaos.permission import Refusal
+from firedrill.runner.context import RunContext
 from firedrill.sources.errors import SourceError
 from firedrill.sources.prometheus import Prometheus
 
@@ -16,6 +20,10 @@ _BODY_LIMIT = 64 * 1024
 
 class Asking(Protocol):
     """A question that can be asked again and again, several at a time."""
+
+    async def ready(self) -> Refusal | None:
+        """Why it can not be asked at all; to be called once, before the first question. Raises ClusterError."""
+        ...
 
     async def __call__(self) -> tuple[bool | None, str]:
         """Whether the answer was good, or None where there was nobody to tell, and what was wrong with it."""
@@ -26,8 +34,8 @@ class Asking(Protocol):
         ...
 
 
-def asking(probe: Probe) -> Asking:
-    """What asks the question of a probe."""
+def asking(probe: Probe, context: RunContext) -> Asking:
+    """What asks the question of a probe. Imports are late: a run pays for its own clients alone."""
     match probe:
         case HttpProbe():
             return HttpAsk(probe)
@@ -35,6 +43,30 @@ def asking(probe: Probe) -> Asking:
             return TcpAsk(probe)
         case PrometheusProbe():
             return PrometheusAsk(probe)
+        case KubernetesProbe():
+            from firedrill.runner.probes.kubernetes import KubernetesAsk
+
+            return KubernetesAsk(probe, context)
+        case GrpcProbe():
+            from firedrill.runner.probes.grpc import GrpcAsk
+
+            return GrpcAsk(probe, context)
+        case SqlProbe():
+            from firedrill.runner.probes.sql import SqlAsk
+
+            return SqlAsk(probe, context)
+        case KafkaProbe():
+            from firedrill.runner.probes.kafka import KafkaAsk
+
+            return KafkaAsk(probe, context)
+        case RedisProbe():
+            from firedrill.runner.probes.redis import RedisAsk
+
+            return RedisAsk(probe, context)
+        case CommandProbe():
+            from firedrill.runner.probes.command import CommandAsk
+
+            return CommandAsk(probe)
     raise AssertionError(f"nothing asks {type(probe).__name__}")
 
 
@@ -44,6 +76,10 @@ class HttpAsk:
     def __init__(self, probe: HttpProbe) -> None:
         self._probe = probe
         self._session: aiohttp.ClientSession | None = None
+
+    async def ready(self) -> Refusal | None:
+        """It can always be asked."""
+        return None
 
     async def __call__(self) -> tuple[bool | None, str]:
         """Whether the expected status came in time, body included."""
@@ -80,6 +116,10 @@ class TcpAsk:
     def __init__(self, probe: TcpProbe) -> None:
         self._probe = probe
 
+    async def ready(self) -> Refusal | None:
+        """It can always be asked."""
+        return None
+
     async def __call__(self) -> tuple[bool | None, str]:
         """Whether the connection was accepted in time."""
         opening = asyncio.open_connection(self._probe.host, self._probe.port)
@@ -105,6 +145,10 @@ class PrometheusAsk:
         self._probe = probe
         self._client = httpx.AsyncClient(trust_env=False)
         self._server = Prometheus(self._client, probe.url)
+
+    async def ready(self) -> Refusal | None:
+        """It can always be asked."""
+        return None
 
     async def __call__(self) -> tuple[bool | None, str]:
         """Whether the value is within its bounds; None where the server does not answer or refuses the query."""

@@ -49,7 +49,7 @@ async def run(context: RunContext, ask: Ask | None = None, make: Make | None = N
     a spec that does not parse. Whatever else is raised, faults were undone first as far as the cluster let us.
     """
     spec = parse_spec(ChaosExperimentSpec, context.task.spec)
-    panel = Panel(context.clock, spec, ask, make)
+    panel = Panel(context, spec, ask, make)
     try:
         return await _Experiment(context, spec, panel).run()
     except ClaimedByAnother as error:
@@ -77,6 +77,9 @@ class _Experiment:
         if isinstance(found, Refusal):
             return self._evidence.not_begun(verdict.inconclusive(found.reason, found.message))
         self._evidence.targets(found)
+        refusal = await self._panel.ready()
+        if refusal:
+            return self._evidence.not_begun(verdict.inconclusive(refusal.reason, refusal.message))
         if self._spec.dry_run:
             return await self._rehearsed()
         self._panel.start()

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.probe import Probe
+from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.samples import Sample, Share, between, share
 from firedrill.runner.asking import Asking, asking
-from firedrill.runner.ports import Clock
+from firedrill.runner.context import RunContext
 from firedrill.runner.prober import Ask, Prober
 
 Make = Callable[[Probe], Asking]
@@ -17,16 +19,24 @@ class Panel:
     """Asks all of them from :meth:`start` to :meth:`stop`. ``ask`` asks for the steady state where it is given."""
 
     def __init__(
-        self, clock: Clock, spec: ChaosExperimentSpec, ask: Ask | None = None, make: Make | None = None
+        self, context: RunContext, spec: ChaosExperimentSpec, ask: Ask | None = None, make: Make | None = None
     ) -> None:
-        self._clock = clock
-        self._make = make or asking
+        self._clock = context.clock
+        self._make = make or partial(asking, context=context)
         self._questions: list[Asking] = []
         self.steady = self._prober(spec.steady_state.probe, ask)
         self.probes: Mapping[str, Prober] = {each.name: self._prober(each.probe) for each in spec.probes}
         self.conditions: Mapping[str, Prober] = {
             each.name: self._prober(each.own_probe) if each.own_probe else self.steady for each in spec.abort
         }
+
+    async def ready(self) -> Refusal | None:
+        """Why one of them can not be asked at all; to be called once, before the first question."""
+        for question in self._questions:
+            refusal = await question.ready()
+            if refusal:
+                return refusal
+        return None
 
     def start(self) -> None:
         """Begin to ask."""

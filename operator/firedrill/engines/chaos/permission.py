@@ -10,6 +10,7 @@ from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.faults.about import Family, Hits
 from firedrill.api.faults.network import FilterFault
 from firedrill.api.faults.pods import PodEvict, PodKill
+from firedrill.api.probe_cluster import CommandProbe
 from firedrill.api.task import Task
 from firedrill.engines.chaos import selection
 from firedrill.engines.chaos.views import REPLACING_KINDS, PodView
@@ -123,6 +124,19 @@ def _duration(request: Request) -> Refusal | None:
     )
 
 
+def _probe_command(request: Request) -> Refusal | None:
+    allowed = request.task.policy.probe_commands
+    # No wildcard: what is run is foreign code with the runner's rights.
+    programs = [probe.command[0] for probe in request.spec.all_probes if isinstance(probe, CommandProbe)]
+    refused = next((program for program in programs if program not in allowed), None)
+    if refused is None:
+        return None
+    return _not_permitted(
+        f"a probe may not start {refused} in {request.task.cluster}; policy.probeCommands allows "
+        f"{', '.join(allowed) or 'none'}"
+    )
+
+
 def _namespace_exists(request: Request) -> Refusal | None:
     if request.namespace_labels is not None:
         return None
@@ -190,6 +204,7 @@ _POLICY_RULES: Final[tuple[Rule, ...]] = (
     _system_namespace,
     _target_namespace,
     _duration,
+    _probe_command,
 )
 _TARGET_RULES: Final[tuple[Rule, ...]] = (
     _namespace_exists,

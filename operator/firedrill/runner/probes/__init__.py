@@ -1,0 +1,1 @@
+"""How probes ask that do not speak HTTP."""
