@@ -51,6 +51,14 @@ class ChangeState(StrEnum):
     KEPT = "Kept"
 
 
+class VaultRef(LenientModel):
+    """Where a value is kept that a record must not hold: a key of a Secret in Firedrill's namespace."""
+
+    namespace: str
+    secret: str
+    key: str
+
+
 class ChangeBase(LenientModel):
     """One object that a run changes, with what is needed to change it back."""
 
@@ -59,6 +67,9 @@ class ChangeBase(LenientModel):
     name: str
     uid: str = ""
     applied_at: Time | None = Field(default=None, description="When the change took effect.")
+    kept_in: VaultRef | None = Field(
+        default=None, description="Where the values are that this change leaves out: what it held and is to hold."
+    )
     evidence: Annotated[str, _clipped(1024)] = Field(default="", description="How the last state was seen.")
 
     @property

@@ -12,6 +12,7 @@ from typing import Final
 
 from firedrill.api.record import Change, ChangeState, GuardianView, Record, RecordState
 from firedrill.clusters import paths
+from firedrill.clusters.errors import ClusterError
 from firedrill.core.naming import guardian_name
 from firedrill.runner.context import RunContext
 from firedrill.runner.faults.driver import Fault, NotInjected
@@ -81,13 +82,25 @@ class Injecting:
                 f"{len(changes)} changes take up to {size // 1024} KiB of record, and Kubernetes keeps "
                 f"{_RECORD_BYTES // 1024}: choose fewer targets, or smaller objects",
             )
+        try:
+            await self._context.vault.commit()
+        except ClusterError as error:
+            raise NotBegun("VaultUnavailable", f"what is to be put back can not be kept: {error}") from error
         answer = await self._context.store.claim(record)
         if isinstance(answer, Refused):
+            await self._forget()
             if answer.claim and answer.claim != record.claim:
                 raise ClaimedByAnother(f"pod {answer.claim} has claimed the run")
             raise NotBegun("Cancelled", answer.abort or "the run was cancelled before it began")
         log.info("claimed the record with %d planned changes", len(changes))
         return answer.record
+
+    async def _forget(self) -> None:
+        """What was kept for a run that is not ours."""
+        try:
+            await self._context.vault.forget_own()
+        except ClusterError as error:
+            log.warning("what was kept is left to the guardian, which takes it away: %s", error)
 
     async def await_guardian(self) -> GuardianView:
         """Wait until the guardian is armed and runs; raises NotBegun."""

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from firedrill.api.record import Change, ChangeBase, ChangeState, Record, RecordState
@@ -14,6 +15,7 @@ from firedrill.api.task import Task
 from firedrill.clusters.errors import ClusterError
 from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.record_store import RecordStore
+from firedrill.runner.vault import Vault
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,13 @@ class UndoContext:
     client: Cluster
     task: Task
     clock: Clock
+    #: That of the process, which may have seen what is gone by now.
+    own_vault: Vault | None = None
+
+    @cached_property
+    def vault(self) -> Vault:
+        """Where originals are that the record does not hold."""
+        return self.own_vault or Vault(self.client, self.clock, self.task, "")
 
 
 @dataclass(frozen=True)
@@ -108,6 +117,7 @@ class Undoing:
             try:
                 record = await self._round(message)
                 if record.state.settled:
+                    await self._context.vault.forget(vaults_of(record))
                     return record
             except ClusterError as error:
                 log.warning("undoing goes on after an error: %s", error)
@@ -165,6 +175,11 @@ class Undoing:
                 "message": message or record.message,
             }
         )
+
+
+def vaults_of(record: Record | None) -> set[str]:
+    """The Secrets in which originals of a record are."""
+    return {change.kept_in.secret for change in (record.changes if record else ()) if change.kept_in}
 
 
 def _is_pending(change: Change) -> bool:

@@ -1,5 +1,6 @@
 """What each fault sets, where, and what it refuses to be applied to."""
 
+import base64
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,10 @@ Object = dict[str, Any]
 SETTING = Setting("run1", "firedrill/runner:1")
 MARK = "spec.template.metadata.annotations.firedrill.dev/run"
 APP = "spec.template.spec.containers[name=app]"
+
+
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def deployment(**spec: Any) -> Object:
@@ -53,8 +58,20 @@ class Row:
     refused: str = ""
 
 
+SECRET = other(kind="Secret", type="Opaque", data={"password": encoded("aB3-aB3-aB3")})
 INIT = "spec.template.spec.initContainers[name=firedrill-run1]"
 ROWS = [
+    Row({"secretRotate": {"name": "a", "key": "token"}}, on=SECRET,
+        refused="it holds nothing at token: there is password"),
+    Row({"secretRotate": {"name": "a", "key": "password"}}, on={**SECRET, "immutable": True},
+        refused="it is immutable"),
+    Row({"secretRotate": {"name": "a", "key": "password"}},
+        on={**SECRET, "type": "kubernetes.io/service-account-token"}, refused="the control plane would make anew"),
+    Row({"secretRotate": {"name": "a", "key": "lines"}}, on=other(kind="Secret", data={"lines": encoded("-- --")}),
+        refused="no letter and no digit"),
+    Row({"certificateSecretExpired": {"name": "a"}}, on=SECRET, refused="it is of type Opaque"),
+    Row({"certificateSecretExpired": {"name": "a"}}, on=other(kind="Secret", type="kubernetes.io/tls",
+        data={"tls.crt": encoded("none"), "tls.key": encoded("none")}), refused="tls.crt is no certificate in PEM"),
     Row({"scale": {"replicas": 0}}, {"spec.replicas": 0}),
     Row({"scale": {"replicas": 3}}, refused="it is to have 3 pods already"),
     Row({"scale": {}}, on=other(kind="DaemonSet", spec={}), refused="the node count decides"),

@@ -21,6 +21,7 @@ from firedrill.api.faults.controlplane import LimitRangeBlock, PdbBlock, QuotaEx
 from firedrill.api.faults.network import ConnectionReset, DnsFailure, NetworkDeny, NetworkPartition, PacketLoss
 from firedrill.api.faults.node import NodeCordon, NodeTaint
 from firedrill.api.faults.pods import PodEvict, PodFailure, PodKill
+from firedrill.api.faults.secrets import CertificateSecretExpired, SecretDelete, SecretRotate
 from firedrill.api.faults.workload import (
     CommandBreak,
     CrashLoop,
@@ -70,6 +71,11 @@ class Fault(Model):
     wrong_selector: WrongSelector | None = Field(default=None, description="A Service that selects no pod.")
     service_delete: ServiceDelete | None = Field(default=None, description="A Service that is gone.")
     config_map_delete: ConfigMapDelete | None = Field(default=None, description="A ConfigMap that is gone.")
+    secret_delete: SecretDelete | None = Field(default=None, description="A Secret that is gone.")
+    secret_rotate: SecretRotate | None = Field(default=None, description="A wrong value in a Secret.")
+    certificate_secret_expired: CertificateSecretExpired | None = Field(
+        default=None, description="A certificate that no client should accept."
+    )
     hpa_squeeze: HpaSqueeze | None = Field(default=None, description="An autoscaler that may not scale.")
     simulation_flag: SimulationFlag | None = Field(default=None, description="A flag of a Simulation.")
     packet_loss: PacketLoss | None = Field(default=None, description="Drop packets.")

@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from firedrill.api.faults import config, node, pods, workload
+from firedrill.api.faults import config, node, pods, secrets, workload
 from firedrill.api.faults.about import FaultModel
 from firedrill.api.flag import FLAGS_CONFIGMAP, FLAGS_KEY
 from firedrill.engines.chaos.editing import ABSENT, Path, Wish, read
+from firedrill.engines.chaos.faults.secrets import flawed, rotated
 from firedrill.engines.chaos.faults.template import NO_IMAGE, NotApplicable, Setting, is_template_fault, template_wishes
 
 Object = dict[str, Any]
@@ -30,6 +31,7 @@ POD: Final = Kind("v1", "pods", "Pod")
 NODE: Final = Kind("v1", "nodes", "Node")
 _WHEN_SCALED: Final[Path] = ("spec", "persistentVolumeClaimRetentionPolicy", "whenScaled")
 SERVICE: Final = Kind("v1", "services", "Service")
+_SECRET: Final = Kind("v1", "secrets", "Secret")
 _CONFIG_MAP: Final = Kind("v1", "configmaps", "ConfigMap")
 _AUTOSCALER: Final = Kind("autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 
@@ -39,6 +41,8 @@ def named(fault: FaultModel) -> tuple[Kind, str] | None:
     match fault:
         case config.ConfigDrift() | config.ConfigMapDelete():
             return _CONFIG_MAP, fault.name
+        case secrets.SecretDelete() | secrets.SecretRotate() | secrets.CertificateSecretExpired():
+            return _SECRET, fault.name
         case config.SimulationFlag():
             return _CONFIG_MAP, FLAGS_CONFIGMAP
         case config.WrongPort() | config.WrongSelector() | config.ServiceDelete():
@@ -136,6 +140,8 @@ FIELD_FAULTS: Final[Mapping[type[FaultModel], Callable[[Any, Object, Setting], l
     config.SimulationFlag: _flag,
     config.WrongPort: _port,
     config.WrongSelector: _selector,
+    secrets.SecretRotate: rotated,
+    secrets.CertificateSecretExpired: flawed,
     config.HpaSqueeze: _bounds,
     node.NodeCordon: _cordon,
     node.NodeTaint: _taint,
