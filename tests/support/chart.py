@@ -41,7 +41,8 @@ def hub(namespace: str) -> list[Object]:
         namespace,
         target__enabled="true",
         target__faultFamilies="{workload,config,network,node,controlplane,secret}",
-        target__secrets__names="{shop,shop-tls,shop-fixed}",
+        target__secrets__names="{shop,shop-tls}",
+        target__bindableRoles="{shop}",
         target__simulation__enabled="true",
     )
 
@@ -54,6 +55,7 @@ def remote(namespace: str) -> list[Object]:
         crds__enabled="false",
         target__enabled="true",
         target__faultFamilies="{workload,config,network,node,controlplane,secret}",
-        target__secrets__names="{shop,shop-tls,shop-fixed}",
+        target__secrets__names="{shop,shop-tls}",
+        target__bindableRoles="{shop}",
         target__simulation__enabled="true",
     )

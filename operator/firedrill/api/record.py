@@ -143,6 +143,8 @@ class ObjectEdited(ChangeBase):
     plural: str
     kind: str
     edits: list[Edit]
+    subresource: str = Field(default="", description="Where the fields are written, if not in the object itself.")
+    binds: str = Field(default="", description="The role that changing a binding hands out, such as roles/shop.")
     ready_before: int | None = Field(default=None, description="Ready pods of a workload before the change.")
     marked: bool = Field(default=False, description="Whether pods of the changed template carry the run's mark.")
     not_after: Time | None = Field(default=None, description="The change is not asked for later than this.")

@@ -1,14 +1,13 @@
 """What is wrong with a Secret under fault: of the form that it had, so that only its meaning is another."""
 
 import base64
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import serialization
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from firedrill.api.record import ObjectDeleted, ObjectEdited, VaultRef
 from firedrill.engines.chaos import editing, sealing
 from firedrill.engines.chaos.faults.fields import wishes
 from firedrill.engines.chaos.faults.template import Setting
+from support.certificates import self_signed
 
 Object = dict[str, Any]
 REF = VaultRef(namespace="firedrill", secret="firedrill-vault-secret", key="k")
@@ -58,7 +58,7 @@ def test_a_rotated_value_keeps_its_form() -> None:
 )
 def test_a_flawed_certificate_is_wrong_in_one_thing(flaw: str, expired: bool, names: Any) -> None:
     now = datetime.now(UTC)
-    body = secret("kubernetes.io/tls", **dict(zip(("tls_crt", "tls_key"), pair("shop.example", now), strict=True)))
+    body = secret("kubernetes.io/tls", **dict(zip(("tls_crt", "tls_key"), self_signed("shop.example"), strict=True)))
     found = set_by({"certificateSecretExpired": {"name": "a", "flaw": flaw}}, body)
     certificate = x509.load_pem_x509_certificate(found["tls.crt"])
     assert (certificate.not_valid_after_utc < now) == expired
@@ -67,17 +67,6 @@ def test_a_flawed_certificate_is_wrong_in_one_thing(flaw: str, expired: bool, na
     assert hosts == names if names else "shop.example" not in hosts
     key = serialization.load_pem_private_key(found["tls.key"], password=None)
     assert key.public_key() == certificate.public_key(), "a server starts with it"
-
-
-def pair(host: str, now: datetime) -> tuple[bytes, bytes]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, host)])
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=9))
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    certificate = builder.sign(key, hashes.SHA256()).public_bytes(pem)
-    return certificate, key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
 
 
 @pytest.mark.parametrize(

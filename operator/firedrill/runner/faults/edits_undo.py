@@ -86,7 +86,10 @@ def object_edited_needs(change: ObjectEdited) -> list[Access]:
     """What undoing takes."""
     group = change.api.rpartition("/")[0]
     namespace = "" if change.kind == NODE.kind else change.namespace
-    needs = [Access(verb, change.plural, namespace, group) for verb in ("get", "patch")]
+    needs = [Access(verb, change.plural, namespace, group, change.subresource) for verb in ("get", "patch")]
+    if change.binds:
+        plural, _, name = change.binds.partition("/")
+        needs.append(Access("bind", plural, namespace, group, name=name))
     if change.marked:
         needs += [Access(verb, "pods", namespace) for verb in ("list", "delete")]
         needs += [

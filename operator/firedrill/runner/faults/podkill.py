@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from firedrill.api.faults.node import NodeDrain
 from firedrill.api.faults.pods import PodEvict, PodKill
 from firedrill.api.record import Change, ChangeState, PodDeleted
 from firedrill.clusters import paths
@@ -45,7 +46,7 @@ class Readiness:
 class PodKillFault:
     """Deletes each pod under the precondition that it is still the same pod."""
 
-    def __init__(self, client: Cluster, clock: Clock, fault: PodKill | PodEvict) -> None:
+    def __init__(self, client: Cluster, clock: Clock, fault: PodKill | PodEvict | NodeDrain) -> None:
         self._client = client
         self._clock = clock
         self._fault = fault
@@ -105,7 +106,7 @@ class PodKillFault:
                 lost_answer = True
                 raise
             except Throttled as error:
-                if isinstance(self._fault, PodEvict) and "budget" in error.message:
+                if not isinstance(self._fault, PodKill) and "budget" in error.message:
                     raise NotInjected(f"pod {change.key} may not be evicted: {error.message}") from error
                 raise
             except (NotFound, Conflict) as error:
@@ -120,7 +121,7 @@ class PodKillFault:
 
     async def _ask(self, path: str, change: PodDeleted) -> None:
         grace = self._fault.grace_period_seconds
-        if not isinstance(self._fault, PodEvict):
+        if isinstance(self._fault, PodKill):
             await self._client.delete(path, uid=change.uid, grace_seconds=grace)
             return
         options: Object = {"preconditions": {"uid": change.uid}}

@@ -6,6 +6,7 @@ from typing import Final
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.errors import InvalidInput
 from firedrill.api.faults.network import FilterFault
+from firedrill.api.faults.node import NodeDrain
 from firedrill.api.faults.pods import PodEvict, PodKill
 from firedrill.api.faults.secrets import CertificateSecretExpired, SecretDelete, SecretRotate
 from firedrill.api.faults.workload import EnvDrift
@@ -18,6 +19,7 @@ from firedrill.engines.chaos.faults.objects import is_object_fault
 from firedrill.runner.context import RunContext
 from firedrill.runner.faults.creations import CreateFault, object_created_needs, undo_object_created
 from firedrill.runner.faults.deletions import DeleteFault, object_deleted_needs, undo_object_deleted
+from firedrill.runner.faults.drain import DrainFault
 from firedrill.runner.faults.driver import Fault
 from firedrill.runner.faults.edits import EditFault
 from firedrill.runner.faults.edits_undo import object_edited_needs, undo_object_edited
@@ -64,6 +66,8 @@ def _open_fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
     match chosen:
         case PodKill() | PodEvict():
             return PodKillFault(context.client, context.clock, chosen)
+        case NodeDrain():
+            return DrainFault(context, spec)
         case FilterFault():
             return FilteringFault(context.client, context.clock, context.task, chosen, spec.duration)
     if isinstance(chosen, DELETE_FAULTS):

@@ -12,6 +12,7 @@ from firedrill.engines.chaos.views import Owner, PodView, parse_pod
 from firedrill.runner.faults.driver import NotInjected
 from firedrill.runner.ports import Cluster, Object
 
+_FINALIZERS: Final = ["metadata", "finalizers"]
 _REPLICA_SETS: Final = ("apps/v1", "replicasets")
 
 
@@ -74,6 +75,8 @@ def mark_of(change: ObjectEdited) -> str:
 
 async def describe(client: Cluster, change: ObjectEdited, body: Object) -> str:
     """What can be seen of a fault in pods, apart from our own values; empty where nothing can."""
+    if change.kind == POD.kind and any(each.path[:2] == _FINALIZERS for each in change.edits):
+        return "it was deleted, and does not go" if "deletionTimestamp" in body["metadata"] else ""
     if change.kind == POD.kind:
         return _not_ready([body])
     if change.kind not in WORKLOADS:
