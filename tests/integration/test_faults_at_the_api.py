@@ -143,7 +143,8 @@ class Shop:
         found["node"] = (node.get("unschedulable", False), taints)
         found["devices"] = [body["status"][part].get("firedrill.dev/gpu") for part in ("capacity", "allocatable")]
         for pod in self.cluster.get(paths.pods(self.namespace))["items"]:
-            found[f"finalizers of {pod['metadata']['name']}"] = pod["metadata"].get("finalizers")
+            if pod["metadata"].get("finalizers"):
+                found[f"finalizers of {pod['metadata']['name']}"] = pod["metadata"]["finalizers"]
         return found
 
 

@@ -25,7 +25,7 @@ from firedrill.clusters.errors import ClusterError, Forbidden, NotFound
 from firedrill.runner import logs
 from firedrill.runner.context import RunContext, Stop, read_identity, read_task
 from firedrill.runner.guarding import Act, Arm, Leave, RunnerView, Situation, decide
-from firedrill.runner.ports import SystemClock
+from firedrill.runner.ports import REQUESTS_PER_SECOND, SystemClock
 from firedrill.runner.record_store import RecordLost, RecordStore
 from firedrill.runner.restoring import presumed
 from firedrill.runner.retry import retry
@@ -204,7 +204,7 @@ class Guardian:
 
 async def guard(task: Task) -> None:
     """Guard a run from inside its target."""
-    client = KubeClient(await api_from_environment(), task.cluster)
+    client = KubeClient(await api_from_environment(), task.cluster, requests_per_second=REQUESTS_PER_SECOND)
     clock = SystemClock()
     try:
         context = RunContext(task, client, RecordStore(client, task, clock), clock, read_identity(), Stop())

@@ -6,16 +6,18 @@ undo them, and the state Applying was entered by a compare-and-swap that an abor
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
 from firedrill.api.record import Change, ChangeState, GuardianView, Record, RecordState
+from firedrill.api.record_text import LARGEST_BYTES, room_needed
 from firedrill.clusters import paths
 from firedrill.clusters.errors import ClusterError
 from firedrill.core.naming import guardian_name
 from firedrill.runner.context import RunContext
 from firedrill.runner.faults.driver import Fault, NotInjected
+from firedrill.runner.marking import Marks
 from firedrill.runner.overlap import busy_with
 from firedrill.runner.ports import Object
 from firedrill.runner.record_store import Aborted, Refused
@@ -32,10 +34,9 @@ UNDO_SLACK: Final = timedelta(seconds=30)
 #: With less than this left beyond the fault's duration, injecting is not begun.
 LEAST_SLACK: Final = timedelta(seconds=10)
 _POLL_SECONDS: Final = 0.5
-#: What a ConfigMap may hold, with room for its metadata, and how much evidence is written to a change.
-_RECORD_BYTES: Final = 900 * 1024
-_EVIDENCE_BYTES: Final = 1100
 _AT_ONCE: Final = 8
+#: With many changes it takes longer until the last one is asked for: so many are at least in a second.
+_LEAST_RATE: Final = 25
 
 
 class NotBegun(Exception):
@@ -59,6 +60,7 @@ class Injecting:
         self._duration = duration
         self._hold = hold
         self._broken = False
+        self._marks = Marks(context.store)
 
     async def claim(self, changes: Sequence[Change]) -> Record:
         """Write the record with all that is planned; raises NotBegun, ClaimedByAnother."""
@@ -72,15 +74,15 @@ class Injecting:
             cluster=task.cluster,
             kind=task.kind,
             claim=self._context.identity.uid,
-            deadline=min(last, now + GUARDIAN_WAIT + self._hold + UNDO_SLACK),
+            deadline=min(last, now + GUARDIAN_WAIT + self._hold + UNDO_SLACK + _spread(changes)),
             changes=list(changes),
         )
-        size = len(record.model_dump_json()) + _EVIDENCE_BYTES * len(changes)
-        if size > _RECORD_BYTES:
+        size = room_needed(record)
+        if size > LARGEST_BYTES:
             raise NotBegun(
                 "NotApplicable",
                 f"{len(changes)} changes take up to {size // 1024} KiB of record, and Kubernetes keeps "
-                f"{_RECORD_BYTES // 1024}: choose fewer targets, or smaller objects",
+                f"{LARGEST_BYTES // 1024}: choose fewer targets, or smaller objects",
             )
         try:
             await self._context.vault.commit()
@@ -158,7 +160,8 @@ class Injecting:
             return record  # an earlier try, whose answer was lost
         if record.state is not RecordState.PREPARED:
             raise Aborted(f"GuardianActed: the record is {record.state} already")
-        now = self._context.clock.now()
+        spread = _spread(record.changes)
+        now = self._context.clock.now() + spread
         deadline = min(self._context.task.deadline - RESULT_MARGIN, now + self._hold + UNDO_SLACK)
         if now + self._duration + LEAST_SLACK > deadline:
             raise NotBegun("Timeout", "too little of the run's time is left to inject the fault and to undo it")
@@ -174,7 +177,7 @@ class Injecting:
         async with slots:
             if self._context.stop.asked or self._broken:
                 log.info("not carried out any more: %s of %s", change.type, change.name)
-                await self._mark(index, _skipped)
+                await self._marks.put(index, _skipped)
                 return
             try:
                 applied = await self._fault.apply(change)
@@ -183,17 +186,7 @@ class Injecting:
                 self._broken = True  # the others need not be begun; what was begun is undone
                 raise
             log.info("applied %s to %s/%s", change.type, change.namespace, change.name)
-            await self._mark(index, lambda _found: applied)
-
-    async def _mark(self, index: int, mutate: Callable[[Change], Change]) -> None:
-        def write(record: Record) -> Record:
-            changes: list[Change] = list(record.changes)
-            if changes[index].state is not ChangeState.PLANNED:
-                return record  # the guardian has undone it already
-            changes[index] = mutate(changes[index])
-            return record.model_copy(update={"changes": changes})
-
-        await self._context.store.update(write)
+        await self._marks.put(index, lambda _found: applied)
 
     def _leave(self, record: Record) -> Record:
         if record.state is not RecordState.APPLYING:
@@ -210,6 +203,11 @@ class Injecting:
             "looking for the guardian",
         )
         return any(_is_running(pod) for pod in listed.get("items") or () if pod["metadata"]["uid"] == view.pod_uid)
+
+
+def _spread(changes: Sequence[Change]) -> timedelta:
+    """How much longer than one change so many may take to be asked for."""
+    return timedelta(seconds=len(changes) / _LEAST_RATE)
 
 
 def _is_running(pod: Object) -> bool:

@@ -5,10 +5,10 @@ Runner and guardian share both, so that it does not matter which of them does it
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from firedrill.api.record import Change, ChangeBase, ChangeState, Record, RecordState
 from firedrill.api.task import Task
@@ -17,6 +17,7 @@ from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.record_store import RecordStore
 from firedrill.runner.vault import Vault
 
+Asked = TypeVar("Asked")
 log = logging.getLogger(__name__)
 
 FIRST_WAIT_SECONDS: Final = 0.5
@@ -34,11 +35,23 @@ class UndoContext:
     clock: Clock
     #: That of the process, which may have seen what is gone by now.
     own_vault: Vault | None = None
+    #: How many changes are looked at in the same round, and what these have asked for alike.
+    pending: int = 1
+    shared: dict[Hashable, asyncio.Future[Any]] | None = None
 
     @cached_property
     def vault(self) -> Vault:
         """Where originals are that the record does not hold."""
         return self.own_vault or Vault(self.client, self.clock, self.task, "")
+
+    async def once(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Asked]]) -> Asked:
+        """The answer to a question that many changes ask in the same round; it must not be changed."""
+        if self.shared is None:
+            return await ask()
+        if key not in self.shared:
+            self.shared[key] = asyncio.ensure_future(ask())
+        answer: Asked = await asyncio.shield(self.shared[key])
+        return answer
 
 
 @dataclass(frozen=True)
@@ -139,17 +152,18 @@ class Undoing:
         if record.state is RecordState.PREPARED:
             return await self._store.finish(lambda found: self._settle(found, message, nothing_applied=True))
         pending = [index for index, change in enumerate(record.changes) if _is_pending(change)]
-        looks = await asyncio.gather(*(self._look(record.changes[index]) for index in reversed(pending)))
+        context = replace(self._context, pending=len(pending), shared={})
+        looks = await asyncio.gather(*(self._look(context, record.changes[index]) for index in reversed(pending)))
         seen = dict(zip(reversed(pending), looks, strict=True))
         record = await self._store.update(lambda found: _note(found, seen))
         if any(_is_pending(change) for change in record.changes):
             return record
         return await self._store.finish(lambda found: self._settle(found, message, nothing_applied=False))
 
-    async def _look(self, change: Change) -> Seen:
+    async def _look(self, context: UndoContext, change: Change) -> Seen:
         undoer = self._table[type(change)]
         try:
-            return await undoer.undo(self._context, change)
+            return await undoer.undo(context, change)
         except ClusterError as error:
             log.warning("%s of %s/%s is not undone yet: %s", change.type, change.namespace, change.name, error)
             return Seen(change.model_copy(update={"evidence": f"not undone yet: {error}"[:1024]}))

@@ -15,6 +15,7 @@ from chaos_process import Killed, Process
 from firedrill.api.base import format_time
 from firedrill.api.faults.about import Family
 from firedrill.api.record import Control, Record
+from firedrill.api.record_text import from_text
 from firedrill.api.task import Result, Task
 from firedrill.clusters import paths
 from firedrill.runner import chaos
@@ -209,7 +210,7 @@ class Lab:
         """The record as it is stored."""
         body = self.world.objects.get(RECORD_PATH)
         raw = body["data"].get("record.json") if body else None
-        return Record.model_validate_json(raw) if raw else None
+        return from_text(raw) if raw else None
 
     def kept(self, vault: str) -> Object:
         """What a vault holds."""

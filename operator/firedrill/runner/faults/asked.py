@@ -54,6 +54,11 @@ def path_of(change: Named) -> str:
     return paths.path(change.api, change.plural, change.namespace or None, change.name, subresource or None)
 
 
+def asked_by_name(change: Named) -> str:
+    """The name by which rights to an object are asked for: the chart may give those to Secrets by name alone."""
+    return change.name if change.plural == "secrets" else ""
+
+
 def collection_of(change: Named) -> str:
     """Where objects of its kind are created."""
     return paths.path(change.api, change.plural, change.namespace or None)
