@@ -11,7 +11,10 @@ from firedrill.clusters.errors import Conflict, NotFound
 from firedrill.engines.chaos.views import PodView, parse_pod
 
 Object = dict[str, Any]
+PASSWORD = "Correct-horse-0815"  # noqa: S105 - of a system that does not exist
 _LABELS = {"app": "shop"}
+#: The only one that could be pulled.
+_IMAGE = "shop:1"
 _QUERY = {"labelSelector": "app=shop"}
 
 
@@ -23,9 +26,10 @@ def _ready(pod: Object) -> bool:
 class Crowd:
     """So many pods in a namespace of their own, with a Service, a ConfigMap and a Secret."""
 
-    def __init__(self, client: KubeClient, count: int) -> None:
+    def __init__(self, client: KubeClient, count: int, *, every: float = 0.1) -> None:
         self._client = client
         self.count = count
+        self._every = every
         self.namespace = f"crowd-{count}-{uuid.uuid4().hex[:5]}"
         self._kubelet: asyncio.Task[None] | None = None
 
@@ -76,13 +80,14 @@ class Crowd:
                     return  # it was deleted meanwhile
 
         while True:
-            waiting = [pod["metadata"]["name"] for pod in await self.pods() if not _ready(pod)]
+            runnable = [pod for pod in await self.pods() if pod["spec"]["containers"][0]["image"] == _IMAGE]
+            waiting = [pod["metadata"]["name"] for pod in runnable if not _ready(pod)]
             await asyncio.gather(*map(make_ready, waiting))
-            await asyncio.sleep(0.1 + self.count / 3000)
+            await asyncio.sleep(self._every + self.count / 3000)
 
     def _objects(self) -> list[Object]:
         meta = {"name": "shop", "namespace": self.namespace}
-        containers = [{"name": "app", "image": "shop:1"}]
+        containers = [{"name": "app", "image": _IMAGE}]
         template = {"metadata": {"labels": _LABELS}, "spec": {"containers": containers}}
         spec = {"replicas": self.count, "selector": {"matchLabels": _LABELS}, "template": template}
         marks = {"firedrill.dev/experiments": "enabled"}
@@ -90,7 +95,7 @@ class Crowd:
         return [
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace, "labels": marks}},
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"mode": "ok"}},
-            {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"password": "Wrong-horse-0815"}},
+            {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"password": PASSWORD}},
             {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": service},
             {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec},
         ]

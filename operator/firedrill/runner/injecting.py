@@ -36,7 +36,7 @@ LEAST_SLACK: Final = timedelta(seconds=10)
 _POLL_SECONDS: Final = 0.5
 _AT_ONCE: Final = 8
 #: With many changes it takes longer until the last one is asked for: so many are at least in a second.
-_LEAST_RATE: Final = 25
+_LEAST_RATE: Final = 10
 
 
 class NotBegun(Exception):
