@@ -23,7 +23,7 @@ from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView
 from firedrill.runner.faults.asked import path_of, soon, too_late
 from firedrill.runner.faults.driver import Look, NotInjected
-from firedrill.runner.faults.workloads import describe, ready_pods, top_owner
+from firedrill.runner.faults.workloads import describe, ready_pods, top_owners
 from firedrill.runner.ports import Clock, Cluster, Object
 from firedrill.runner.retry import retry
 
@@ -71,9 +71,8 @@ class EditFault:
                 return [(NODE, node) for node in sorted({pod.node for pod in pods})]
             case Hits.PODS:
                 return [(POD, pod.name) for pod in pods]
-        owners = {await top_owner(self._client, pod) for pod in pods}
         found = []
-        for owner in sorted(owners, key=str):
+        for _, owner in sorted(await top_owners(self._client, pods), key=str):
             if owner.kind not in WORKLOADS:
                 raise NotInjected(
                     f"{owner.kind} {owner.name} is no Deployment, StatefulSet or DaemonSet, which this fault changes"
