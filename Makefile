@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 PYTHON = $$(tools/setup)
 PYTEST = "$(PYTHON)" -m pytest -p no:cacheprovider
 
-.PHONY: help setup demo demo-down test unit simulator integration e2e e2e-simulations e2e-faults e2e-scenarios generate lint bench bench-drift chaos-full build
+.PHONY: help setup demo demo-down test unit simulator integration e2e e2e-simulations e2e-faults e2e-scenarios generate lint bench bench-faults bench-many bench-drift chaos-full build
 
 help:            ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -59,6 +59,12 @@ lint:            ## ruff, mypy, import-linter, and nothing generated is stale
 	@"$(PYTHON)" -m mypy operator/firedrill
 	@"$$(dirname "$$(tools/setup)")/lint-imports" --no-cache
 	@"$(PYTHON)" tools/generate.py && git diff --exit-code -- crds helm docs/reference
+
+bench-faults:    ## How long faults take on 1, 10, 100 and 1,000 pods: in place, and seen undone
+	@"$(PYTHON)" tools/bench_faults.py --pods 1,10,100,1000
+
+bench-many:      ## Twenty experiments at once over three targets
+	@"$(PYTHON)" tools/bench_many.py
 
 bench:           ## Times by phase: cold and warm demo, drift engine
 	@"$(PYTHON)" tools/bench.py

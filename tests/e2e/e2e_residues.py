@@ -13,8 +13,9 @@ Object = dict[str, Any]
 _VOLATILE = {"resourceVersion", "managedFields", "generation", "uid", "creationTimestamp", "selfLink"}
 #: A rollout and its reverse count the revision on; nobody can turn that back.
 _COUNTED = {"deployment.kubernetes.io/revision", "deployment.kubernetes.io/revision-history"}
+_WORKLOADS = "deployments,statefulsets"
 _KINDS = (
-    "deployments,replicasets,services,configmaps,secrets,serviceaccounts,networkpolicies,roles,rolebindings,"
+    "statefulsets,controllerrevisions,deployments,replicasets,services,configmaps,secrets,serviceaccounts,networkpolicies,roles,rolebindings,"
     "persistentvolumeclaims,poddisruptionbudgets,resourcequotas,limitranges,horizontalpodautoscalers"
 )
 
@@ -27,17 +28,8 @@ def residues(lab: Demo, cluster: str, namespace: str) -> Object:
     what each kernel holds.
     """
     context = f"firedrill-{cluster}"
-    lab.kubectl(
-        context,
-        "-n",
-        namespace,
-        "wait",
-        "--for=condition=Available",
-        "deployments",
-        "--all",
-        "--timeout=120s",
-        capture=True,
-    )
+    for workload in lab.kubectl(context, "-n", namespace, "get", _WORKLOADS, "-o", "name", capture=True).split():
+        lab.kubectl(context, "-n", namespace, "rollout", "status", workload, "--timeout=120s", capture=True)
     listed = json.loads(lab.kubectl(context, "-n", namespace, "get", _KINDS, "-o", "json", capture=True))
     objects = {f"{o['kind']}/{o['metadata']['name']}": _stable(o) for o in listed["items"]}
     pods = json.loads(lab.kubectl(context, "-n", namespace, "get", "pods", "-o", "json", capture=True))["items"]

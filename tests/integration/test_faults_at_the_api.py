@@ -5,9 +5,8 @@ and put back must be right in spite of that. There are no nodes: what comes of a
 """
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,9 +21,12 @@ from firedrill.clusters.client import KubeClient
 from firedrill.clusters.credentials import api_from_secret
 from firedrill.engines.chaos.faults.filters import FILTER_FAULTS
 from firedrill.engines.chaos.views import PodView, parse_pod
+from firedrill.runner.context import Identity, RunContext, Stop
 from firedrill.runner.faults.table import UNDO, fault_of
 from firedrill.runner.ports import SystemClock
+from firedrill.runner.record_store import RecordStore
 from firedrill.runner.undoing import UndoContext
+from support.certificates import self_signed
 from support.encoded import encoded
 from support.eventually import eventually
 from support.kube import Cluster, Object
@@ -33,6 +35,7 @@ from support.world import HUB_NAMESPACE, World
 pytestmark = pytest.mark.integration
 
 NODE = "practised-on"
+PASSWORD = "Tr0ub4dor-correct-horse-0815"
 RUN = "abc1234567"
 CASES: list[Object] = [
     {"scale": {"replicas": 0}},
@@ -72,6 +75,14 @@ CASES: list[Object] = [
     {"limitRangeBlock": {}},
     {"pdbBlock": {}},
     {"webhookFailure": {}},
+    {"webhookSlow": {"seconds": 10}},
+    {"rbacRevoked": {"roleBinding": "shop"}},
+    {"finalizerBlock": {}},
+    {"secretDelete": {"name": "shop"}},
+    {"secretRotate": {"name": "shop", "key": "password"}},
+    {"certificateSecretExpired": {"name": "shop-tls"}},
+    {"certificateSecretExpired": {"name": "shop-tls", "flaw": "WrongHost"}},
+    {"extendedResourceLoss": {"resource": "firedrill.dev/gpu"}},
     {"nodeCordon": {}},
     {"nodeTaint": {}},
 ]
@@ -83,6 +94,7 @@ _KEPT = (
     ("apps/v1", "controllerrevisions"),
     ("v1", "services"),
     ("v1", "configmaps"),
+    ("v1", "secrets"),
     ("v1", "resourcequotas"),
     ("v1", "limitranges"),
     ("policy/v1", "poddisruptionbudgets"),
@@ -103,6 +115,17 @@ class Shop:
     namespace: str
     pods: list[PodView]
 
+    def secrets_in(self, changes: Sequence[Change]) -> list[str]:
+        """Values of the namespace's Secrets that changes tell, now or as they were made."""
+        text = json.dumps([change.model_dump(mode="json") for change in changes])
+        found = self.cluster.get(paths.path("v1", "secrets", self.namespace))["items"]
+        values = {
+            PASSWORD,
+            *encoded({"password": PASSWORD}).values(),
+            *(value for each in found for value in each.get("data", {}).values()),
+        }
+        return [value for value in values if value in text]
+
     def dump(self) -> Object:
         """All of it, but for what counts on by itself."""
         found: Object = {}
@@ -113,10 +136,15 @@ class Shop:
             "items"
         ]
         found["webhooks"] = sorted(hook["metadata"]["name"] for hook in hooks)
-        node = self.cluster.get(paths.path("v1", "nodes", name=NODE))["spec"]
+        body = self.cluster.get(paths.path("v1", "nodes", name=NODE))
+        node = body["spec"]
         # A node that nobody runs is tainted by the control plane, sooner or later.
         taints = [each for each in node.get("taints", []) if "node.kubernetes.io" not in each["key"]]
         found["node"] = (node.get("unschedulable", False), taints)
+        found["devices"] = [body["status"][part].get("firedrill.dev/gpu") for part in ("capacity", "allocatable")]
+        for pod in self.cluster.get(paths.pods(self.namespace))["items"]:
+            if pod["metadata"].get("finalizers"):
+                found[f"finalizers of {pod['metadata']['name']}"] = pod["metadata"]["finalizers"]
         return found
 
 
@@ -133,6 +161,8 @@ def shop(world: World) -> Shop:
     cluster.namespace(namespace, {"firedrill.dev/experiments": "enabled"})
     for each in _objects(namespace):
         cluster.apply(each)
+    device = {"status": {part: {"firedrill.dev/gpu": "2"} for part in ("capacity", "allocatable")}}
+    cluster.merge(paths.path("v1", "nodes", name=NODE, subresource="status"), device)
     listed = eventually(lambda: _pods(cluster, namespace, 3), "the controllers have made three pods")
     # Of a namespace without nodes, pods wait; for the faults of nodes one is said to have them.
     return Shop(cluster, namespace, [parse_pod({**pod, "spec": {**pod["spec"], "nodeName": NODE}}) for pod in listed])
@@ -167,6 +197,14 @@ def _objects(namespace: str) -> list[Object]:
             "spec": {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}]},
         },
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"mode": "ok"}},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": encoded({"password": PASSWORD})},
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "kubernetes.io/tls",
+            "metadata": {**meta, "name": "shop-tls"},
+            "data": encoded(dict(zip(("tls.crt", "tls.key"), map(bytes.decode, self_signed("shop")), strict=True))),
+        },
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -191,11 +229,11 @@ def _objects(namespace: str) -> list[Object]:
     ]
 
 
-Identity = Callable[[str], Awaitable[KubeClient]]
+Clients = Callable[[str], Awaitable[KubeClient]]
 
 
 @pytest_asyncio.fixture
-async def identity(world: World) -> AsyncIterator[Identity]:
+async def identity(world: World) -> AsyncIterator[Clients]:
     """Clients of service accounts that the chart has made."""
     made: list[KubeClient] = []
 
@@ -239,22 +277,26 @@ def experiment(shop: Shop, fault: Object) -> tuple[Task, ChaosExperimentSpec]:
 
 def test_every_fault_is_tried() -> None:
     tried = {type(Fault.model_validate(case).chosen) for case in CASES}
-    of_pods_and_kernels = {FAULTS["pod_kill"], FAULTS["pod_evict"], *FILTER_FAULTS}
+    of_pods_and_kernels = {FAULTS["pod_kill"], FAULTS["pod_evict"], FAULTS["node_drain"], *FILTER_FAULTS}
     assert tried | of_pods_and_kernels == set(FAULTS.values())
 
 
 @pytest.mark.parametrize("fault", CASES, ids=json.dumps)
-async def test_a_fault_is_admitted_set_seen_and_undone(fault: Object, shop: Shop, identity: Identity) -> None:
+async def test_a_fault_is_admitted_set_seen_and_undone(fault: Object, shop: Shop, identity: Clients) -> None:
     task, spec = experiment(shop, fault)
     clock = SystemClock()
     runner = await identity(f"firedrill-chaos-{spec.fault.family}")
     guardian = await identity("firedrill-guardian")
-    carried_out = fault_of(SimpleNamespace(client=runner, clock=clock, task=task), spec)  # type: ignore[arg-type]
+    store = RecordStore(runner, task, clock)
+    context = RunContext(task, runner, store, clock, Identity("pod", "pod-uid", HUB_NAMESPACE, "elsewhere"), Stop())
+    carried_out = fault_of(context, spec)
     before = shop.dump()
 
     assert await carried_out.precheck(shop.pods) is None
     planned = await carried_out.plan(shop.pods, clock.now())
     assert shop.dump() == before, "to look is not to change"
+    assert shop.secrets_in(planned) == [], "what a record holds is for everybody to read"
+    await context.vault.commit()
     now = clock.now()
     changes = [carried_out.schedule(change, now, task.deadline) for change in planned]
     for change in changes:
@@ -262,6 +304,7 @@ async def test_a_fault_is_admitted_set_seen_and_undone(fault: Object, shop: Shop
             assert await _may(guardian, need), need
     applied = [await carried_out.apply(change) for change in changes]
     assert shop.dump() != before or "podFailure" in fault
+    assert shop.secrets_in(applied) == []
     for change in applied:
         look = await carried_out.look(change)
         assert not look.reverted, "what the API server stores is what is recorded"
@@ -269,7 +312,12 @@ async def test_a_fault_is_admitted_set_seen_and_undone(fault: Object, shop: Shop
         again = [await carried_out.apply(change) for change in changes]
         assert [change.state for change in again] == [ChangeState.APPLIED] * len(again), "asked twice, it is there once"
 
-    undone = [await _undo(UndoContext(guardian, task, clock), change) for change in applied]
+    undoing = UndoContext(guardian, task, clock)
+    undone = [await _undo(undoing, change) for change in applied]
+    await undoing.vault.forget(change.kept_in.secret for change in undone if change.kept_in)
+    assert shop.secrets_in(undone) == []
+    vault = shop.cluster.get(paths.path("v1", "secrets", HUB_NAMESPACE, f"firedrill-vault-{spec.fault.family}"))
+    assert not vault.get("data"), "what was kept is taken away"
     says = ("is gone", "none of our values", "is there again as it was")
     assert all(any(words in change.evidence for words in says) for change in undone)
     eventually(lambda: shop.dump() == before, "all is as it was", also=lambda: _difference(before, shop.dump()))
@@ -293,6 +341,7 @@ async def _may(client: KubeClient, need: Any) -> bool:
         "group": need.group,
         "namespace": need.namespace,
         "subresource": need.subresource,
+        "name": need.name,
     }
     review = {
         "apiVersion": "authorization.k8s.io/v1",

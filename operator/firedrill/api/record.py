@@ -53,6 +53,14 @@ class ChangeState(StrEnum):
     KEPT = "Kept"
 
 
+class VaultRef(LenientModel):
+    """Where a value is kept that a record must not hold: a key of a Secret in Firedrill's namespace."""
+
+    namespace: str
+    secret: str
+    key: str
+
+
 class ChangeBase(LenientModel):
     """One object that a run changes, with what is needed to change it back."""
 
@@ -62,6 +70,9 @@ class ChangeBase(LenientModel):
     uid: str = ""
     step: str = Field(default="", description="The step it belongs to; with its number where a run repeats it.")
     applied_at: Time | None = Field(default=None, description="When the change took effect.")
+    kept_in: VaultRef | None = Field(
+        default=None, description="Where the values are that this change leaves out: what it held and is to hold."
+    )
     evidence: Annotated[str, _clipped(1024)] = Field(default="", description="How the last state was seen.")
 
     @property
@@ -135,6 +146,8 @@ class ObjectEdited(ChangeBase):
     plural: str
     kind: str
     edits: list[Edit]
+    subresource: str = Field(default="", description="Where the fields are written, if not in the object itself.")
+    binds: str = Field(default="", description="The role that changing a binding hands out, such as roles/shop.")
     ready_before: int | None = Field(default=None, description="Ready pods of a workload before the change.")
     marked: bool = Field(default=False, description="Whether pods of the changed template carry the run's mark.")
     not_after: Time | None = Field(default=None, description="The change is not asked for later than this.")

@@ -19,7 +19,8 @@ from firedrill.api.meta import (
     RESULT_KEY,
     STATE_KEY,
 )
-from firedrill.api.record import Control, Record
+from firedrill.api.record import Control
+from firedrill.api.record_text import from_text
 from firedrill.api.simulation_status import SimulationState
 from firedrill.api.task import Result
 from firedrill.core.observed import JobPhase, JobView, RecordView, RunObjects
@@ -92,8 +93,8 @@ def record_of(configmap: Object) -> RecordView:
     control = Control()
     try:
         control = Control.model_validate_json(data.get(CONTROL_KEY) or "{}")
-        return RecordView(Record.model_validate_json(text) if text else None, control)
-    except ValidationError as error:
+        return RecordView(from_text(text) if text else None, control)
+    except ValueError as error:
         logger.error("record %s can not be read: %s", configmap["metadata"]["name"], error)
         return RecordView(None, control, unreadable=True)
 

@@ -57,3 +57,8 @@ def standing_name(kind: str, name: str, uid: str) -> str:
 def state_name(standing: str) -> str:
     """Name of the ConfigMap that tells how it fares."""
     return f"{standing}-state"
+
+
+def vault_name(family: str) -> str:
+    """Name of the Secret with the originals that the runs of a fault family keep."""
+    return f"firedrill-vault-{family}"

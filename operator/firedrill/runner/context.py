@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from firedrill.api.errors import InvalidInput, describe
 from firedrill.api.task import Task
 from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.record_store import RecordStore
+from firedrill.runner.vault import Vault
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,11 @@ class RunContext:
     clock: Clock
     identity: Identity
     stop: Stop
+
+    @cached_property
+    def vault(self) -> Vault:
+        """Where this pod keeps originals that a record must not hold."""
+        return Vault(self.client, self.clock, self.task, self.identity.uid)
 
 
 def read_identity(environment: Mapping[str, str] = os.environ) -> Identity:

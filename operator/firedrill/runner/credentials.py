@@ -52,7 +52,7 @@ async def read_login(
     except NotFound as error:
         raise CredentialsRefused(f"{label} does not exist") from error
     except Forbidden as error:
-        raise CredentialsRefused(f"{label} may not be read; the chart's target.secrets must name it") from error
+        raise CredentialsRefused(f"{label} may not be read; the chart's target.credentials must name it") from error
     admits = (body["metadata"].get("labels") or {}).get(LABEL_HUB_NAMESPACE, "")
     if admits != task.namespace:
         raise CredentialsRefused(

@@ -21,15 +21,15 @@ from firedrill.api.task import Task
 from firedrill.clusters import paths
 from firedrill.clusters.client import KubeClient
 from firedrill.clusters.credentials import api_from_environment
-from firedrill.clusters.errors import ClusterError, NotFound
+from firedrill.clusters.errors import ClusterError, Forbidden, NotFound
 from firedrill.runner import logs
 from firedrill.runner.context import RunContext, Stop, read_identity, read_task
 from firedrill.runner.guarding import Act, Arm, Leave, RunnerView, Situation, decide
-from firedrill.runner.ports import SystemClock
+from firedrill.runner.ports import REQUESTS_PER_SECOND, SystemClock
 from firedrill.runner.record_store import RecordLost, RecordStore
 from firedrill.runner.restoring import presumed
 from firedrill.runner.retry import retry
-from firedrill.runner.undoing import Access, UndoContext, Undoer, Undoing, UndoTable
+from firedrill.runner.undoing import Access, UndoContext, Undoer, Undoing, UndoTable, vaults_of
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,15 @@ def undo_table(kind: str) -> Mapping[type[ChangeBase], Undoer]:
     from firedrill.runner.faults.table import UNDO
 
     return UNDO
+
+
+def vaults(task: Task) -> set[str]:
+    """The Secrets in which a run may keep originals, as far as its task tells."""
+    if task.kind != "ChaosExperiment":
+        return set()
+    from firedrill.runner.faults.table import vaults as of_fault
+
+    return of_fault(task)
 
 
 class Guardian:
@@ -87,6 +96,7 @@ class Guardian:
         match step:
             case Leave(why):
                 log.info("leaving: %s", why)
+                await self._forget()
                 return True
             case Act(why):
                 log.warning("undoing everything: %s", why)
@@ -98,6 +108,14 @@ class Guardian:
                 assert record is not None  # there is no arming without a record
                 await self._arm(record)
         return False
+
+    async def _forget(self) -> None:
+        """Take away what the run keeps in a vault: a runner that died may have left it there."""
+        secrets = vaults_of(self._last) if self._last else vaults(self._context.task)
+        try:
+            await self._context.vault.forget(secrets)
+        except Forbidden as error:
+            log.info("without the right to it, nothing was ever kept: %s", error)
 
     async def _situation(self, record: Record | None, control: Control) -> Situation:
         now = self._context.clock.now()
@@ -141,6 +159,9 @@ class Guardian:
     async def _arm(self, record: Record) -> None:
         needs = self._needs(record)
         missing = [str(need) for need in sorted(needs, key=str) if not await self._may(need)]
+        if not missing:
+            # Somebody may delete the Secret, as they may delete the record.
+            await self._context.vault.remember(change.kept_in for change in record.changes if change.kept_in)
         view = GuardianView(
             pod_uid=self._context.identity.uid,
             node=self._context.identity.node,
@@ -180,13 +201,13 @@ class Guardian:
         return record
 
     def _undoing(self) -> Undoing:
-        context = UndoContext(self._context.client, self._context.task, self._context.clock)
+        context = UndoContext(self._context.client, self._context.task, self._context.clock, self._context.vault)
         return Undoing(context, self._context.store, self._table, "guardian")
 
 
 async def guard(task: Task) -> None:
     """Guard a run from inside its target."""
-    client = KubeClient(await api_from_environment(), task.cluster)
+    client = KubeClient(await api_from_environment(), task.cluster, requests_per_second=REQUESTS_PER_SECOND)
     clock = SystemClock()
     try:
         context = RunContext(task, client, RecordStore(client, task, clock), clock, read_identity(), Stop())

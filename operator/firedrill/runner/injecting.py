@@ -6,15 +6,18 @@ undo them, and the state Applying was entered by a compare-and-swap that an abor
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from firedrill.api.record import Change, ChangeState, Record, RecordState
+from firedrill.api.record_text import LARGEST_BYTES, room_needed
+from firedrill.clusters.errors import ClusterError
 from firedrill.runner.arming import GUARDIAN_WAIT, NotBegun, armed
 from firedrill.runner.context import RunContext, Stop
 from firedrill.runner.faults.driver import Fault, NotInjected
+from firedrill.runner.marking import Marks
 from firedrill.runner.overlap import busy_with, touched
 from firedrill.runner.record_store import Aborted, Refused
 
@@ -26,10 +29,9 @@ RESULT_MARGIN: Final = timedelta(seconds=10)
 UNDO_SLACK: Final = timedelta(seconds=30)
 #: With less than this left beyond the fault's duration, injecting is not begun.
 LEAST_SLACK: Final = timedelta(seconds=10)
-#: What a ConfigMap may hold, with room for its metadata, and how much evidence is written to a change.
-_RECORD_BYTES: Final = 900 * 1024
-_EVIDENCE_BYTES: Final = 1100
 _AT_ONCE: Final = 8
+#: With many changes it takes longer until the last one is asked for: so many are at least in a second.
+_LEAST_RATE: Final = 10
 _TOO_LITTLE: Final = "too little of the run's time is left to inject the fault and to undo it"
 
 
@@ -64,6 +66,7 @@ class Injecting:
         self._stop = stop
         self._broken = False
         self._ends: dict[str, datetime] = {}
+        self._marks = Marks(context.store)
 
     async def claim(self, planned: Planned) -> Record:
         """Write the record with all that is planned; raises NotBegun, ClaimedByAnother."""
@@ -79,23 +82,40 @@ class Injecting:
             cluster=task.cluster,
             kind=task.kind,
             claim=self._context.identity.uid,
-            deadline=min(last, now + GUARDIAN_WAIT + hold + UNDO_SLACK),
+            deadline=min(last, now + GUARDIAN_WAIT + hold + UNDO_SLACK + _spread(planned)),
             changes=_all(planned, ChangeState.PLANNED),
         )
         _fits(record)
+        await self._keep_originals()
         answer = await self._context.store.claim(record)
         if isinstance(answer, Refused):
+            await self._forget()
             if answer.claim and answer.claim != record.claim:
                 raise ClaimedByAnother(f"pod {answer.claim} has claimed the run")
             raise NotBegun("Cancelled", answer.abort or "the run was cancelled before it began")
         log.info("claimed the record with %d planned changes", len(record.changes))
         return answer.record
 
+    async def _keep_originals(self) -> None:
+        """What the record must not hold is kept before the record speaks of it; raises NotBegun."""
+        try:
+            await self._context.vault.commit()
+        except ClusterError as error:
+            raise NotBegun("VaultUnavailable", f"what is to be put back can not be kept: {error}") from error
+
+    async def _forget(self) -> None:
+        """What was kept for a run that is not ours."""
+        try:
+            await self._context.vault.forget_own()
+        except ClusterError as error:
+            log.warning("what was kept is left to the guardian, which takes it away: %s", error)
+
     async def add(self, planned: Planned) -> Record:
         """Add more to the record that is in use, and wait until the guardian has seen it; raises NotBegun, Aborted."""
         hold = max((part.hold for part, _ in planned), default=timedelta())
         keys = {part.key for part, _ in planned}
-        until = self._deadline(self._context.clock.now() + GUARDIAN_WAIT + hold)
+        until = self._deadline(self._context.clock.now() + GUARDIAN_WAIT + hold + _spread(planned))
+        await self._keep_originals()
 
         def add(record: Record) -> Record:
             self._still_ours(record)
@@ -189,7 +209,7 @@ class Injecting:
         listed = any(change.state is ChangeState.LISTED for change in own)
         if record.state is not RecordState.PREPARED and not listed:
             return record  # an earlier try, whose answer was lost
-        now = self._context.clock.now()
+        now = self._context.clock.now() + _time_for(len(own))
         for part in parts:
             self._ends[part.key] = now + part.hold
         deadline = self._deadline(now)
@@ -213,7 +233,7 @@ class Injecting:
         async with slots:
             if self._stop.asked or self._broken:
                 log.info("not carried out any more: %s of %s", change.type, change.name)
-                await self._mark(index, _skipped)
+                await self._marks.put(index, _skipped)
                 return
             try:
                 applied = await fault.apply(change)
@@ -222,17 +242,7 @@ class Injecting:
                 self._broken = True  # the others need not be begun; what was begun is undone
                 raise
             log.info("applied %s to %s/%s", change.type, change.namespace, change.name)
-            await self._mark(index, lambda _found: applied)
-
-    async def _mark(self, index: int, mutate: Callable[[Change], Change]) -> None:
-        def write(record: Record) -> Record:
-            changes: list[Change] = list(record.changes)
-            if changes[index].state is not ChangeState.PLANNED:
-                return record  # the guardian has undone it already
-            changes[index] = mutate(changes[index])
-            return record.model_copy(update={"changes": changes})
-
-        await self._context.store.update(write)
+        await self._marks.put(index, lambda _found: applied)
 
     def _leave(self, record: Record) -> Record:
         going_on = any(change.state is ChangeState.PLANNED for change in record.changes)
@@ -256,14 +266,23 @@ def _touched(changes: Sequence[Change]) -> set[str]:
 
 def _fits(record: Record) -> Record:
     """The record, if it fits; raises NotBegun."""
-    size = len(record.model_dump_json()) + _EVIDENCE_BYTES * len(record.changes)
-    if size > _RECORD_BYTES:
+    size = room_needed(record)
+    if size > LARGEST_BYTES:
         raise NotBegun(
             "NotApplicable",
             f"{len(record.changes)} changes take up to {size // 1024} KiB of record, and Kubernetes keeps "
-            f"{_RECORD_BYTES // 1024}: choose fewer targets, fewer repetitions, or smaller objects",
+            f"{LARGEST_BYTES // 1024}: choose fewer targets, fewer repetitions, or smaller objects",
         )
     return record
+
+
+def _spread(planned: Planned) -> timedelta:
+    return _time_for(sum(len(changes) for _, changes in planned))
+
+
+def _time_for(changes: int) -> timedelta:
+    """How much longer than one change so many may take to be asked for."""
+    return timedelta(seconds=changes / _LEAST_RATE)
 
 
 def _skipped(change: Change) -> Change:

@@ -18,7 +18,7 @@ from firedrill.clusters.client import KubeClient
 from firedrill.clusters.credentials import api_from_environment
 from firedrill.runner import logs, results
 from firedrill.runner.context import RunContext, Stop, read_identity, read_task
-from firedrill.runner.ports import SystemClock
+from firedrill.runner.ports import REQUESTS_PER_SECOND, SystemClock
 from firedrill.runner.record_store import RecordStore
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 async def _run(task: Task) -> int:
-    client = KubeClient(await api_from_environment(), task.cluster)
+    client = KubeClient(await api_from_environment(), task.cluster, requests_per_second=REQUESTS_PER_SECOND)
     clock = SystemClock()
     stop = Stop()
     context = RunContext(task, client, RecordStore(client, task, clock), clock, read_identity(), stop)

@@ -7,10 +7,9 @@ one goes on; a fault that is on already always does.
 import logging
 from typing import Final
 
-from pydantic import ValidationError
-
 from firedrill.api import meta
 from firedrill.api.record import Change, ObjectCreated, ObjectDeleted, ObjectEdited, PodDeleted, Record
+from firedrill.api.record_text import from_text
 from firedrill.clusters import paths
 from firedrill.core.naming import record_name
 from firedrill.runner.context import RunContext
@@ -71,7 +70,7 @@ def _order(body: Object) -> tuple[str, str]:
 def _parse(body: Object) -> Record | None:
     text = (body.get("data") or {}).get(meta.RECORD_KEY)
     try:
-        return Record.model_validate_json(text) if text else None
-    except ValidationError as error:
+        return from_text(text) if text else None
+    except ValueError as error:
         log.warning("record %s can not be read: %s", body["metadata"]["name"], error)
         return None

@@ -4,12 +4,15 @@ import asyncio
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from firedrill.api.meta import FIELD_MANAGER
 from firedrill.clusters.client import MERGE_PATCH
 
 Object = dict[str, Any]
+
+#: Of one runner or guardian: a thousand pods are to be killed in seconds, and the API server has its own fairness.
+REQUESTS_PER_SECOND: Final = 200
 
 
 class Cluster(Protocol):

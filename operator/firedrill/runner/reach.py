@@ -10,7 +10,7 @@ from firedrill.clusters.errors import NotFound
 from firedrill.engines.chaos.faults.fields import SERVICE, WORKLOADS, named
 from firedrill.engines.chaos.views import PodView, parse_pod
 from firedrill.runner.faults.driver import NotInjected
-from firedrill.runner.faults.workloads import pods_of, top_owner
+from firedrill.runner.faults.workloads import pods_of, top_owners
 from firedrill.runner.ports import Cluster, Object
 
 
@@ -37,8 +37,7 @@ async def hit_by(
 
 async def _of_workloads(client: Cluster, selected: Sequence[PodView]) -> list[PodView]:
     found: dict[str, PodView] = {pod.uid: pod for pod in selected}
-    owners = {(pod.namespace, await top_owner(client, pod)) for pod in selected}
-    for namespace, owner in owners:
+    for namespace, owner in await top_owners(client, selected):
         kind = WORKLOADS.get(owner.kind)
         if kind is None:
             continue  # the fault itself says that it can not be applied to it

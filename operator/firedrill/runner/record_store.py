@@ -7,14 +7,12 @@ function must give the same result when it is applied to its own result.
 """
 
 import asyncio
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from firedrill.api import meta
 from firedrill.api.record import Control, Record
+from firedrill.api.record_text import from_text, to_text
 from firedrill.api.task import Task
 from firedrill.clusters import paths
 from firedrill.clusters.errors import Conflict, NotFound
@@ -151,7 +149,7 @@ class RecordStore:
         if (body.get("data") or {}).get(meta.RECORD_KEY):
             return
         version = body["metadata"]["resourceVersion"]
-        patch: Object = {"metadata": {"resourceVersion": version}, "data": {meta.RECORD_KEY: _dump(record)}}
+        patch: Object = {"metadata": {"resourceVersion": version}, "data": {meta.RECORD_KEY: to_text(record)}}
         await self._client.patch(self._path, patch)
 
     async def _write_once(self, decision: Decision, *, owned: bool) -> Record:
@@ -171,7 +169,7 @@ class RecordStore:
             return record
         patch: Object = {
             "metadata": {"resourceVersion": metadata["resourceVersion"]},
-            "data": {meta.RECORD_KEY: _dump(wanted)},
+            "data": {meta.RECORD_KEY: to_text(wanted)},
         }
         if hand_over:
             patch["metadata"]["ownerReferences"] = [owner_reference(self._task)]
@@ -189,7 +187,7 @@ class RecordStore:
                 "labels": labels(self._task, "record"),
                 "annotations": {meta.ANNOTATION_RESOURCE: f"{self._task.namespace}/{self._task.name}"},
             },
-            "data": {meta.RECORD_KEY: _dump(record)},
+            "data": {meta.RECORD_KEY: to_text(record)},
         }
 
 
@@ -209,15 +207,11 @@ def owner_reference(task: Task) -> Object:
     return {"apiVersion": "batch/v1", "kind": "Job", "name": task.job, "uid": task.job_uid}
 
 
-def _dump(record: Record) -> str:
-    return json.dumps(record.to_wire(), separators=(",", ":"))
-
-
 def _parse(body: Object) -> tuple[Record | None, Control]:
     data = body.get("data") or {}
     try:
         control = Control.model_validate_json(data.get(meta.CONTROL_KEY) or "{}")
         raw = data.get(meta.RECORD_KEY)
-        return (Record.model_validate_json(raw) if raw else None), control
-    except ValidationError as error:
+        return (from_text(raw) if raw else None), control
+    except ValueError as error:
         raise RecordLost(f"the record {body['metadata']['name']} can not be read: {error}") from error

@@ -5,16 +5,19 @@ Runner and guardian share both, so that it does not matter which of them does it
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Final, TypeVar
 
 from firedrill.api.record import Change, ChangeBase, ChangeState, Record, RecordState
 from firedrill.api.task import Task
 from firedrill.clusters.errors import ClusterError
 from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.record_store import RecordStore
+from firedrill.runner.vault import Vault
 
+Asked = TypeVar("Asked")
 log = logging.getLogger(__name__)
 
 FIRST_WAIT_SECONDS: Final = 0.5
@@ -30,6 +33,25 @@ class UndoContext:
     client: Cluster
     task: Task
     clock: Clock
+    #: That of the process, which may have seen what is gone by now.
+    own_vault: Vault | None = None
+    #: How many changes are looked at in the same round, and what these have asked for alike.
+    pending: int = 1
+    shared: dict[Hashable, asyncio.Future[Any]] | None = None
+
+    @cached_property
+    def vault(self) -> Vault:
+        """Where originals are that the record does not hold."""
+        return self.own_vault or Vault(self.client, self.clock, self.task, "")
+
+    async def once(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Asked]]) -> Asked:
+        """The answer to a question that many changes ask in the same round; it must not be changed."""
+        if self.shared is None:
+            return await ask()
+        if key not in self.shared:
+            self.shared[key] = asyncio.ensure_future(ask())
+        answer: Asked = await asyncio.shield(self.shared[key])
+        return answer
 
 
 @dataclass(frozen=True)
@@ -108,6 +130,7 @@ class Undoing:
             try:
                 record = await self._round(message)
                 if record.state.settled:
+                    await self._context.vault.forget(vaults_of(record))
                     return record
             except ClusterError as error:
                 log.warning("undoing goes on after an error: %s", error)
@@ -160,6 +183,7 @@ class Undoing:
 
 async def look_at(context: UndoContext, table: UndoTable, record: Record, indices: Sequence[int]) -> Mapping[int, Seen]:
     """One step towards undoing each of these changes, latest first, and what is seen of it."""
+    context = replace(context, pending=len(indices), shared={})
 
     async def look(change: Change) -> Seen:
         try:
@@ -171,6 +195,11 @@ async def look_at(context: UndoContext, table: UndoTable, record: Record, indice
     latest_first = sorted(indices, reverse=True)
     looks = await asyncio.gather(*(look(record.changes[index]) for index in latest_first))
     return dict(zip(latest_first, looks, strict=True))
+
+
+def vaults_of(record: Record | None) -> set[str]:
+    """The Secrets in which originals of a record are."""
+    return {change.kept_in.secret for change in (record.changes if record else ()) if change.kept_in}
 
 
 def is_pending(change: Change) -> bool:

@@ -9,11 +9,11 @@ from typing import Any
 
 from demo import HUB, NAMESPACE, Demo, DemoError
 from e2e_residues import residues
-from fault_app import manifest
+from fault_app import DEVICE, manifest
 
 Object = dict[str, Any]
 TARGET = "firedrill-finance"
-FAMILIES = ("workload", "config", "network", "node", "controlplane")
+FAMILIES = ("workload", "config", "network", "node", "controlplane", "secret")
 _AT_ONCE = 5
 
 
@@ -29,6 +29,10 @@ class Case:
     survived: bool = False
     duration: str = "20s"
     replicas: int = 1
+    #: What the application asks for besides: password, tls or api.
+    asks: str = ""
+    kind: str = "Deployment"
+    device: bool = False
 
 
 @dataclass
@@ -49,14 +53,15 @@ class Seen:
 def allow_everything(lab: Demo) -> None:
     """Install the rights of every family in the target, and let its policy allow them."""
     chart = ("operator.enabled=false", "crds.enabled=false", "target.enabled=true", "target.simulation.enabled=true")
-    lab.helm(TARGET, "firedrill", "firedrill", *chart, f"target.faultFamilies={{{','.join(FAMILIES)}}}")
+    named = ("target.secrets.names={shop,shop-tls}", "target.bindableRoles={shop}")
+    lab.helm(TARGET, "firedrill", "firedrill", *chart, *named, f"target.faultFamilies={{{','.join(FAMILIES)}}}")
     policy = {"spec": {"policy": {"faultFamilies": list(FAMILIES)}}}
     lab.kubectl(HUB, "patch", "targetcluster", "finance", "--type=merge", "-p", json.dumps(policy))
 
 
 def run_all(lab: Demo, cases: Sequence[Case]) -> dict[str, Seen]:
     """All cases, a few at a time; those of the nodes alone, because they hit everybody."""
-    alone = [case for case in cases if next(iter(case.fault)).startswith("node")]
+    alone = [case for case in cases if next(iter(case.fault)).startswith(("node", "extended"))]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         together = [case for case in cases if case not in alone]
         found = dict(zip((c.name for c in together), pool.map(lambda c: _run(lab, c), together), strict=True))
@@ -65,7 +70,10 @@ def run_all(lab: Demo, cases: Sequence[Case]) -> dict[str, Seen]:
 
 def _run(lab: Demo, case: Case) -> Seen:
     namespace = f"fault-{case.name}"
-    lab.kubectl(TARGET, "apply", "-f", "-", stdin=manifest(namespace, case.replicas), capture=True)
+    if case.device:
+        _give_device(lab)
+    made = manifest(namespace, case.replicas, asks=case.asks, kind=case.kind, device=case.device)
+    lab.kubectl(TARGET, "apply", "-f", "-", stdin=made, capture=True)
     try:
         # The cluster adds it to every namespace, some time later.
         lab.kubectl(TARGET, "-n", namespace, "wait", "--for=create", "configmap/kube-root-ca.crt", "--timeout=60s")
@@ -78,6 +86,15 @@ def _run(lab: Demo, case: Case) -> Seen:
     finally:
         lab.kubectl(HUB, "-n", NAMESPACE, "delete", "chaosexperiment", case.name, "--ignore-not-found", capture=True)
         lab.kubectl(TARGET, "delete", "namespace", namespace, "--wait=false", capture=True)
+
+
+def _give_device(lab: Demo) -> None:
+    """Have every node say that it has a device."""
+    nodes = json.loads(lab.kubectl(TARGET, "get", "nodes", "-o", "json", capture=True))["items"]
+    change = json.dumps({"status": {part: {DEVICE: "2"} for part in ("capacity", "allocatable")}})
+    for node in nodes:
+        name = node["metadata"]["name"]
+        lab.kubectl(TARGET, "patch", "node", name, "--subresource=status", "--type=merge", "-p", change, capture=True)
 
 
 def _experiment(lab: Demo, case: Case, namespace: str) -> Object:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from demo import ROOT, Demo
+from fault_app import DEVICE
 from fault_runs import Case, Seen, allow_everything, run_all, table
 
 pytestmark = pytest.mark.e2e
 
-CASES = (
+ALL = (
     Case("pod-kill", {"podKill": {}}),
     Case("pod-evict", {"podEvict": {"gracePeriodSeconds": 0}}),
     Case("pod-failure", {"podFailure": {}}),
@@ -55,7 +56,30 @@ CASES = (
     Case("pdb-block", {"pdbBlock": {}}, survived=True),
     Case("node-cordon", {"nodeCordon": {}}, pod_is_lost=True, duration="30s"),
     Case("node-taint", {"nodeTaint": {}}, pod_is_lost=True, duration="30s"),
+    Case("secret-rotate", {"secretRotate": {"name": "shop", "key": "password"}}, asks="password", duration="120s"),
+    Case("secret-delete", {"secretDelete": {"name": "shop"}}, asks="password", pod_is_lost=True, duration="30s"),
+    Case("certificate-expired", {"certificateSecretExpired": {"name": "shop-tls"}}, asks="tls", duration="120s"),
+    Case(
+        "certificate-wrong-host",
+        {"certificateSecretExpired": {"name": "shop-tls", "flaw": "WrongHost"}},
+        asks="tls",
+        duration="120s",
+    ),
+    Case("rbac-revoked", {"rbacRevoked": {"roleBinding": "shop"}}, asks="api"),
+    Case("finalizer-block", {"finalizerBlock": {}}, pod_is_lost=True, kind="StatefulSet", duration="30s"),
+    Case("webhook-slow", {"webhookSlow": {"seconds": 10}}, pod_is_lost=True, duration="30s"),
+    Case("node-drain", {"nodeDrain": {"gracePeriodSeconds": 0}}),
+    Case(
+        "extended-resource-loss",
+        {"extendedResourceLoss": {"resource": DEVICE}},
+        pod_is_lost=True,
+        device=True,
+        duration="30s",
+    ),
 )
+#: FIREDRILL_FAULT_CASES names some, for work on them.
+_NAMED = os.environ.get("FIREDRILL_FAULT_CASES", "")
+CASES = tuple(case for case in ALL if not _NAMED or case.name in _NAMED.split(","))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +87,7 @@ def seen(lab: Demo) -> dict[str, Seen]:
     """What came of every case."""
     allow_everything(lab)
     found = run_all(lab, CASES)
-    if os.environ.get("FIREDRILL_WRITE_DOCS"):
+    if os.environ.get("FIREDRILL_WRITE_DOCS") and CASES == ALL:
         Path(ROOT / "docs" / "faults-seen.md").write_text(table(CASES, found))
     return found
 

@@ -1,5 +1,6 @@
 """What each fault sets, where, and what it refuses to be applied to."""
 
+import base64
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,10 @@ Object = dict[str, Any]
 SETTING = Setting("run1", "firedrill/runner:1")
 MARK = "spec.template.metadata.annotations.firedrill.dev/run"
 APP = "spec.template.spec.containers[name=app]"
+
+
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def deployment(**spec: Any) -> Object:
@@ -53,8 +58,20 @@ class Row:
     refused: str = ""
 
 
+SECRET = other(kind="Secret", type="Opaque", data={"password": encoded("aB3-aB3-aB3")})
 INIT = "spec.template.spec.initContainers[name=firedrill-run1]"
 ROWS = [
+    Row({"secretRotate": {"name": "a", "key": "token"}}, on=SECRET,
+        refused="it holds nothing at token: there is password"),
+    Row({"secretRotate": {"name": "a", "key": "password"}}, on={**SECRET, "immutable": True},
+        refused="it is immutable"),
+    Row({"secretRotate": {"name": "a", "key": "password"}},
+        on={**SECRET, "type": "kubernetes.io/service-account-token"}, refused="the control plane would make anew"),
+    Row({"secretRotate": {"name": "a", "key": "lines"}}, on=other(kind="Secret", data={"lines": encoded("-- --")}),
+        refused="no letter and no digit"),
+    Row({"certificateSecretExpired": {"name": "a"}}, on=SECRET, refused="it is of type Opaque"),
+    Row({"certificateSecretExpired": {"name": "a"}}, on=other(kind="Secret", type="kubernetes.io/tls",
+        data={"tls.crt": encoded("none"), "tls.key": encoded("none")}), refused="tls.crt is no certificate in PEM"),
     Row({"scale": {"replicas": 0}}, {"spec.replicas": 0}),
     Row({"scale": {"replicas": 3}}, refused="it is to have 3 pods already"),
     Row({"scale": {}}, on=other(kind="DaemonSet", spec={}), refused="the node count decides"),
@@ -73,6 +90,17 @@ ROWS = [
     Row({"limitsSqueeze": {"memory": "8Mi"}}, {**REPLACED, f"{APP}.resources.limits.memory": "8Mi",
         f"{APP}.resources.requests.memory": "8Mi"}),
     Row({"envDrift": {"name": "A", "value": "b"}}, {**REPLACED, f"{APP}.env[name=A]": {"name": "A", "value": "b"}}),
+    Row({"finalizerBlock": {}}, {"metadata.finalizers[=firedrill.dev/run1]": "firedrill.dev/run1"}, on=other(spec={})),
+    Row({"finalizerBlock": {}}, {"metadata.finalizers[=firedrill.dev/run1]": "firedrill.dev/run1"},
+        on={"metadata": {"resourceVersion": "1", "finalizers": ["a/b"]}}),
+    Row({"rbacRevoked": {"roleBinding": "a"}}, {"subjects": []}, on=other(subjects=[{"kind": "User", "name": "a"}])),
+    Row({"rbacRevoked": {"roleBinding": "a"}}, on=other(), refused="it has no subjects"),
+    Row({"nodeDrain": {}}, {"spec.unschedulable": True}, on=other(spec={})),
+    Row({"extendedResourceLoss": {"resource": "a.b/gpu"}},
+        {"status.capacity.a.b/gpu": "0", "status.allocatable.a.b/gpu": "0"},
+        on=other(status={"capacity": {"a.b/gpu": "2"}, "allocatable": {"a.b/gpu": "2"}})),
+    Row({"extendedResourceLoss": {"resource": "a.b/gpu"}}, on=other(status={"capacity": {"cpu": "2"}}),
+        refused="it has no a.b/gpu to lose"),
     Row({"missingVolume": {}}, {**REPLACED, "spec.template.spec.volumes[name=firedrill-run1]":
         {"name": "firedrill-run1", "persistentVolumeClaim": {"claimName": "firedrill-run1"}}}),
     Row({"missingConfig": {}}, {**REPLACED, f"{APP}.env[name=FIREDRILL]": {"name": "FIREDRILL",
@@ -239,12 +267,16 @@ def test_what_a_fault_creates(fault: Object, kind: str, body: Object) -> None:
     assert objects.made(chosen, PodTarget(namespace="payments", match_labels={"app": "a"})) == body
 
 
-def test_a_webhook_concerns_new_pods_of_the_namespace_alone() -> None:
-    chosen = Fault.model_validate({"webhookFailure": {}}).chosen
+@pytest.mark.parametrize(
+    ("fault", "policy", "seconds"),
+    [({"webhookFailure": {}}, "Fail", 1), ({"webhookSlow": {"seconds": 7}}, "Ignore", 7)],
+)
+def test_a_webhook_concerns_new_pods_of_the_namespace_alone(fault: Object, policy: str, seconds: int) -> None:
+    chosen = Fault.model_validate(fault).chosen
     (hook,) = objects.made(chosen, PodTarget(namespace="payments", match_labels={"app": "a"}))["webhooks"]
     assert hook["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": "payments"}}
     assert hook["rules"][0]["operations"] == ["CREATE"]
-    assert hook["failurePolicy"] == "Fail"
+    assert (hook["failurePolicy"], hook["timeoutSeconds"]) == (policy, seconds)
     assert objects.cluster_scoped(objects.kind_of(chosen))
 
 

@@ -139,6 +139,10 @@ class World:
             asked = body["spec"]["resourceAttributes"]
             resource = "/".join(part for part in (asked["resource"], asked.get("subresource", "")) if part)
             return {"status": {"allowed": (asked["verb"], resource) not in self.forbidden}}
+        if path.endswith("/eviction"):
+            options = body["deleteOptions"]
+            uid, grace = (options.get("preconditions") or {}).get("uid"), options.get("gracePeriodSeconds")
+            return self.delete(path.removesuffix("/eviction"), uid, grace, dry_run=dry_run or "dryRun" in options)
         full = f"{path}/{body['metadata']['name']}"
         if full in self.objects:
             raise Conflict(409, "AlreadyExists", f"{full} exists")

@@ -1,6 +1,7 @@
 """One run in a world: the runner's and the guardian's process, their pods and Jobs, and the system under test."""
 
 import asyncio
+import base64
 import copy
 import random
 from typing import Any
@@ -13,6 +14,7 @@ from chaos_process import Killed, Process
 from firedrill.api.base import format_time, parse_duration
 from firedrill.api.faults.about import Family
 from firedrill.api.record import Control, Record
+from firedrill.api.record_text import from_text
 from firedrill.api.task import Result, Task
 from firedrill.clusters import paths
 from firedrill.runner import chaos
@@ -23,6 +25,9 @@ from firedrill.runner.record_store import RecordStore
 
 JOB = "cha-loss-0123456789ab"
 RUN = "abc1234567"
+SECRET_PATH = paths.path("v1", "secrets", "payments", "ledger")
+VAULTS = {family.value: paths.path("v1", "secrets", "firedrill", f"firedrill-vault-{family}") for family in Family}
+PASSWORD = "Tr0ub4dor-correct-horse-0815"
 RECORD_PATH = paths.configmaps("firedrill", f"{JOB}-record")
 Object = dict[str, Any]
 _RECOVERS_IN = 4.0
@@ -33,9 +38,12 @@ SCALE: Object = {"scale": {"replicas": 0}}
 IMAGE_BREAK: Object = {"imageBreak": {}}
 WRONG_SELECTOR: Object = {"wrongSelector": {"service": "ledger"}}
 PDB_BLOCK: Object = {"pdbBlock": {}}
+SECRET_ROTATE: Object = {"secretRotate": {"name": "ledger", "key": "password"}}
+SECRET_DELETE: Object = {"secretDelete": {"name": "ledger"}}
 SERVICE_DELETE: Object = {"serviceDelete": {"service": "ledger"}}
 #: One of each way to undo: a kernel that forgets, an owner that replaces, fields that are put back (of an object, of
-#: a template with all that was made of it), an object that is deleted, and one that is created again.
+#: a template with all that was made of it), an object that is deleted, one that is created again, and the latter two of
+#: what a record must not hold.
 FAULTS = {
     "packet-loss": PACKET_LOSS,
     "pod-kill": POD_KILL,
@@ -44,6 +52,8 @@ FAULTS = {
     "wrong-selector": WRONG_SELECTOR,
     "pdb-block": PDB_BLOCK,
     "service-delete": SERVICE_DELETE,
+    "secret-rotate": SECRET_ROTATE,
+    "secret-delete": SECRET_DELETE,
 }
 
 
@@ -108,6 +118,9 @@ class Lab:
         self._guardians = 0
         self.world.put(paths.namespaces("payments"), {"metadata": {"labels": {"firedrill.dev/experiments": "enabled"}}})
         self.world.service("ledger", 2)
+        self.world.put(SECRET_PATH, {"type": "Opaque", "data": {"password": encoded_text(PASSWORD)}})
+        for path in VAULTS.values():
+            self.world.put(path, {"type": "Opaque"})
         follow(self.world)
         self._before = self._dump()
         self.world.put(paths.jobs("firedrill", JOB), {"metadata": {"uid": "job-uid"}, "status": {}})
@@ -116,6 +129,10 @@ class Lab:
 
     async def ask(self) -> tuple[bool, str]:
         """A request through the gateway to one of the ledger's pods; a lost one costs a second."""
+        secret = self.world.objects.get(SECRET_PATH)
+        if secret is None or secret["data"]["password"] != encoded_text(PASSWORD):
+            await self.clock.sleep(0.02)
+            return False, "status 500"
         pods = self.world.selected("ledger")
         ready = [pod for pod in pods if pod["status"]["conditions"][0]["status"] == "True"]
         # A Service takes a moment to drop a pod that is gone: requests to it fail.
@@ -203,13 +220,19 @@ class Lab:
         """The record as it is stored."""
         body = self.world.objects.get(RECORD_PATH)
         raw = body["data"].get("record.json") if body else None
-        return Record.model_validate_json(raw) if raw else None
+        return from_text(raw) if raw else None
+
+    def kept(self, vault: str) -> Object:
+        """What a vault holds."""
+        return dict(self.world.objects.get(vault, {}).get("data") or {})
 
     def _dump(self) -> Object:
         """What people wrote into the namespace under fault, and whatever else is in it but for its pods."""
         kept = {path: body for path, body in self.world.objects.items() if "/namespaces/payments/" in path}
         wrote = {
-            path: {"spec": b.get("spec"), "data": b.get("data")} for path, b in kept.items() if "/pods/" not in path
+            path: {key: b.get(key) for key in ("spec", "data", "type")}
+            for path, b in kept.items()
+            if "/pods/" not in path
         }
         return copy.deepcopy(wrote)
 
@@ -228,9 +251,15 @@ class Lab:
             if owners[0].get("uid") != "job-uid":
                 found.append("the record belongs to no Job")
             found += [f"{item.name} is {item.state}" for item in record.changes if item.state not in ("Undone", "Kept")]
+        found += [f"{path} still keeps {sorted(self.kept(path))}" for path in VAULTS.values() if self.kept(path)]
         if self.world.ready("ledger") < 2:
             found.append(f"the ledger has {self.world.ready('ledger')} ready pods")
         return found
+
+
+def encoded_text(text: str) -> str:
+    """As a Secret holds it."""
+    return base64.b64encode(text.encode()).decode()
 
 
 def _marked(pod: Object) -> bool:

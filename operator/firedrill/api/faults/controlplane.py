@@ -2,7 +2,10 @@
 
 from typing import ClassVar, Final
 
+from pydantic import Field
+
 from firedrill.api.faults.about import About, Family, FaultModel, Hits
+from firedrill.api.faults.config import ObjectName
 
 _GONE: Final = "the object is deleted and seen gone"
 
@@ -54,3 +57,35 @@ class WebhookFailure(FaultModel):
         "the probe alone: a webhook hurts when a pod is to be replaced",
         "the right to create cluster-wide webhook configurations, which comes with this family",
     )
+
+
+class WebhookSlow(FaultModel):
+    """An admission webhook that takes its time, and is then ignored."""
+
+    about: ClassVar[About] = About(
+        Family.CONTROL_PLANE,
+        Hits.NAMESPACE,
+        "creates a ValidatingWebhookConfiguration for new pods of the namespace whose server never answers and need "
+        "not: each pod is admitted so much later",
+        _GONE,
+        "the probe alone: a webhook hurts when a pod is to be replaced",
+        "the right to create cluster-wide webhook configurations, which comes with this family; an API server whose "
+        "network drops packets to 192.0.2.1, which is an address of nobody",
+    )
+
+    seconds: int = Field(default=10, ge=1, le=30, description="How much later each pod is admitted.")
+
+
+class RbacRevoked(FaultModel):
+    """Rights that are taken away."""
+
+    about: ClassVar[About] = About(
+        Family.CONTROL_PLANE,
+        Hits.NAMED,
+        "takes all subjects out of a RoleBinding: who had the right to something by it has it no more",
+        "the subjects are put back where there are still none",
+        "the probe alone: who asks the API server by these rights shows it",
+        "the right to bind that role, for runner and guardian: target.bindableRoles of the chart names it",
+    )
+
+    role_binding: ObjectName = Field(description="Name of the RoleBinding.")

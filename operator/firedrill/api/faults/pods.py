@@ -51,3 +51,16 @@ class PodFailure(FaultModel):
         undone="the images are put back where they still are ours",
         proven="containers that are not ready, as the kubelet reports them",
     )
+
+
+class FinalizerBlock(FaultModel):
+    """Pods that can not be deleted to the end, so that what has their names can not come back."""
+
+    about: ClassVar[About] = About(
+        family=Family.WORKLOAD,
+        hits=Hits.PODS,
+        does="puts a finalizer on the pods that nobody takes away: whoever deletes them waits",
+        undone="the finalizer is taken away, and seen gone",
+        proven="a pod that was deleted meanwhile and does not go",
+        needs="somebody who deletes the pods: those of a StatefulSet then do not come back",
+    )

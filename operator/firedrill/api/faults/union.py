@@ -17,10 +17,18 @@ from firedrill.api.faults.config import (
     WrongPort,
     WrongSelector,
 )
-from firedrill.api.faults.controlplane import LimitRangeBlock, PdbBlock, QuotaExhausted, WebhookFailure
+from firedrill.api.faults.controlplane import (
+    LimitRangeBlock,
+    PdbBlock,
+    QuotaExhausted,
+    RbacRevoked,
+    WebhookFailure,
+    WebhookSlow,
+)
 from firedrill.api.faults.network import ConnectionReset, DnsFailure, NetworkDeny, NetworkPartition, PacketLoss
-from firedrill.api.faults.node import NodeCordon, NodeTaint
-from firedrill.api.faults.pods import PodEvict, PodFailure, PodKill
+from firedrill.api.faults.node import ExtendedResourceLoss, NodeCordon, NodeDrain, NodeTaint
+from firedrill.api.faults.pods import FinalizerBlock, PodEvict, PodFailure, PodKill
+from firedrill.api.faults.secrets import CertificateSecretExpired, SecretDelete, SecretRotate
 from firedrill.api.faults.workload import (
     CommandBreak,
     CrashLoop,
@@ -49,6 +57,7 @@ class Fault(Model):
     pod_kill: PodKill | None = Field(default=None, description="Delete pods.")
     pod_evict: PodEvict | None = Field(default=None, description="Evict pods.")
     pod_failure: PodFailure | None = Field(default=None, description="Let running pods fail.")
+    finalizer_block: FinalizerBlock | None = Field(default=None, description="Pods that can not be deleted.")
     scale: Scale | None = Field(default=None, description="Change the number of pods.")
     image_break: ImageBreak | None = Field(default=None, description="An image that can not be pulled.")
     command_break: CommandBreak | None = Field(default=None, description="A command that does not exist.")
@@ -70,6 +79,11 @@ class Fault(Model):
     wrong_selector: WrongSelector | None = Field(default=None, description="A Service that selects no pod.")
     service_delete: ServiceDelete | None = Field(default=None, description="A Service that is gone.")
     config_map_delete: ConfigMapDelete | None = Field(default=None, description="A ConfigMap that is gone.")
+    secret_delete: SecretDelete | None = Field(default=None, description="A Secret that is gone.")
+    secret_rotate: SecretRotate | None = Field(default=None, description="A wrong value in a Secret.")
+    certificate_secret_expired: CertificateSecretExpired | None = Field(
+        default=None, description="A certificate that no client should accept."
+    )
     hpa_squeeze: HpaSqueeze | None = Field(default=None, description="An autoscaler that may not scale.")
     simulation_flag: SimulationFlag | None = Field(default=None, description="A flag of a Simulation.")
     packet_loss: PacketLoss | None = Field(default=None, description="Drop packets.")
@@ -81,8 +95,14 @@ class Fault(Model):
     limit_range_block: LimitRangeBlock | None = Field(default=None, description="Limits that no pod can keep to.")
     pdb_block: PdbBlock | None = Field(default=None, description="No pod may be evicted.")
     webhook_failure: WebhookFailure | None = Field(default=None, description="An admission webhook that is away.")
+    webhook_slow: WebhookSlow | None = Field(default=None, description="An admission webhook that takes its time.")
+    rbac_revoked: RbacRevoked | None = Field(default=None, description="Rights that are taken away.")
     node_cordon: NodeCordon | None = Field(default=None, description="Nodes that take no new pods.")
     node_taint: NodeTaint | None = Field(default=None, description="Nodes with a taint.")
+    node_drain: NodeDrain | None = Field(default=None, description="Nodes that are emptied.")
+    extended_resource_loss: ExtendedResourceLoss | None = Field(
+        default=None, description="Nodes that have a device no more."
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "Fault":

@@ -1,7 +1,7 @@
 """Changing fields of an object and changing them back: pure functions over objects as JSON.
 
 A path is a sequence of keys. A key such as ``[name=app]`` is the item of a list whose field ``name`` is ``app``: an
-index would hit another item once somebody else changes the list.
+index would hit another item once somebody else changes the list. ``[=name]`` is the item ``name`` itself.
 """
 
 import copy
@@ -17,7 +17,7 @@ Operation = dict[str, Any]
 Path = tuple[str, ...]
 
 _OUR_NAME: Final = re.compile("firedrill", re.IGNORECASE)
-_ITEM: Final = re.compile(r"\[([^=\]]+)=(.*)\]")
+_ITEM: Final = re.compile(r"\[([^=\]]*)=(.*)\]")
 
 
 class _Absent:
@@ -199,6 +199,8 @@ def _set_item(at: list[Any], pointer: str, index: int | None, value: Any) -> lis
 
 
 def _is(each: Any, item: re.Match[str]) -> bool:
+    if not item.group(1):
+        return bool(each == item.group(2))
     return isinstance(each, Mapping) and str(each.get(item.group(1))) == item.group(2)
 
 

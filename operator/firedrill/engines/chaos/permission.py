@@ -9,6 +9,7 @@ from firedrill.api.base import format_duration
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.faults.about import Family, Hits
 from firedrill.api.faults.network import FilterFault
+from firedrill.api.faults.node import NodeDrain
 from firedrill.api.faults.pods import PodEvict, PodKill
 from firedrill.api.probe_cluster import CommandProbe
 from firedrill.api.task import Task
@@ -175,7 +176,7 @@ def _share(request: Request) -> Refusal | None:
 
 
 def _replaced(request: Request) -> Refusal | None:
-    if not isinstance(request.spec.fault.chosen, PodKill | PodEvict):
+    if not isinstance(request.spec.fault.chosen, PodKill | PodEvict | NodeDrain):
         return None
     for pod in request.selected:
         if pod.owner is None:

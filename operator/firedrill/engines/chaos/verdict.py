@@ -86,7 +86,11 @@ def _would(change: Change) -> str:
         case PacketsDropped():
             return f"packets of pod {change.key} filtered for {change.seconds:g} s"
         case ObjectEdited():
-            edits = ", ".join(f"{told(edit.path)}: {_shown(edit)}" for edit in change.edits)
+            # What is kept in a vault is told to nobody.
+            shown = (
+                told(edit.path) if change.kept_in else f"{told(edit.path)}: {_shown(edit)}" for edit in change.edits
+            )
+            edits = ", ".join(shown)
             return f"{change.kind} {change.key} changed at {edits}"[:_LONGEST]
         case ObjectCreated():
             return f"{change.kind} {change.key} created"

@@ -50,7 +50,13 @@ def may_be_on_its_way(change: Asked, clock: Clock) -> bool:
 
 def path_of(change: Named) -> str:
     """Where the object is."""
-    return paths.path(change.api, change.plural, change.namespace or None, change.name)
+    subresource = change.subresource if isinstance(change, ObjectEdited) else ""
+    return paths.path(change.api, change.plural, change.namespace or None, change.name, subresource or None)
+
+
+def asked_by_name(change: Named) -> str:
+    """The name by which rights to an object are asked for: the chart may give those to Secrets by name alone."""
+    return change.name if change.plural == "secrets" else ""
 
 
 def collection_of(change: Named) -> str:

@@ -12,7 +12,7 @@ from firedrill.engines.chaos.faults.fields import named
 from firedrill.engines.chaos.faults.template import NotApplicable
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView
-from firedrill.runner.faults.asked import collection_of, may_be_on_its_way, path_of, soon, too_late
+from firedrill.runner.faults.asked import asked_by_name, collection_of, may_be_on_its_way, path_of, soon, too_late
 from firedrill.runner.faults.driver import Look, NotInjected
 from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.retry import retry
@@ -156,4 +156,7 @@ async def undo_object_deleted(context: UndoContext, change: ObjectDeleted) -> Se
 def object_deleted_needs(change: ObjectDeleted) -> list[Access]:
     """What undoing takes."""
     group = change.api.rpartition("/")[0]
-    return [Access(verb, change.plural, change.namespace, group) for verb in ("get", "create")]
+    return [
+        Access("get", change.plural, change.namespace, group, name=asked_by_name(change)),
+        Access("create", change.plural, change.namespace, group),
+    ]

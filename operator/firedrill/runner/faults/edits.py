@@ -17,13 +17,13 @@ from firedrill.clusters import paths
 from firedrill.clusters.client import JSON_PATCH
 from firedrill.clusters.errors import Conflict, Forbidden, Invalid, NotFound
 from firedrill.engines.chaos import editing
-from firedrill.engines.chaos.faults.fields import NODE, POD, WORKLOADS, Kind, named, wishes
+from firedrill.engines.chaos.faults.fields import BINDING, NODE, POD, WORKLOADS, Kind, named, subresource_of, wishes
 from firedrill.engines.chaos.faults.template import NotApplicable, Setting, is_template_fault
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView
 from firedrill.runner.faults.asked import path_of, soon, too_late
 from firedrill.runner.faults.driver import Look, NotInjected
-from firedrill.runner.faults.workloads import describe, ready_pods, top_owner
+from firedrill.runner.faults.workloads import describe, ready_pods, top_owners
 from firedrill.runner.ports import Clock, Cluster, Object
 from firedrill.runner.retry import retry
 
@@ -71,9 +71,8 @@ class EditFault:
                 return [(NODE, node) for node in sorted({pod.node for pod in pods})]
             case Hits.PODS:
                 return [(POD, pod.name) for pod in pods]
-        owners = {await top_owner(self._client, pod) for pod in pods}
         found = []
-        for owner in sorted(owners, key=str):
+        for _, owner in sorted(await top_owners(self._client, pods), key=str):
             if owner.kind not in WORKLOADS:
                 raise NotInjected(
                     f"{owner.kind} {owner.name} is no Deployment, StatefulSet or DaemonSet, which this fault changes"
@@ -103,6 +102,8 @@ class EditFault:
             plural=kind.plural,
             kind=kind.kind,
             edits=stored,
+            subresource=subresource_of(self._fault),
+            binds=_role_of(body) if kind == BINDING else "",
             ready_before=await ready_pods(self._client, self._namespace, body) if workload else None,
             marked=is_template_fault(self._fault),
         )
@@ -172,7 +173,13 @@ class EditFault:
         return change.uid in self._effects
 
     def _path(self, kind: Kind, name: str) -> str:
-        return paths.path(kind.api, kind.plural, None if kind == NODE else self._namespace, name)
+        namespace = None if kind == NODE else self._namespace
+        return paths.path(kind.api, kind.plural, namespace, name, subresource_of(self._fault) or None)
+
+
+def _role_of(binding: Object) -> str:
+    role = binding["roleRef"]
+    return f"{role['kind'].lower()}s/{role['name']}"
 
 
 def _as_stored(wanted: Edit, would: Object) -> Edit:

@@ -9,7 +9,7 @@ from firedrill.clusters.errors import NotFound
 from firedrill.engines.chaos import editing
 from firedrill.engines.chaos.editing import read
 from firedrill.engines.chaos.faults.fields import NODE
-from firedrill.runner.faults.asked import may_be_on_its_way, path_of
+from firedrill.runner.faults.asked import asked_by_name, may_be_on_its_way, path_of
 from firedrill.runner.faults.workloads import is_ready, mark_of, marked, pods_of, selector_of
 from firedrill.runner.ports import Object
 from firedrill.runner.undoing import Access, Seen, UndoContext, seen, waiting
@@ -86,7 +86,13 @@ def object_edited_needs(change: ObjectEdited) -> list[Access]:
     """What undoing takes."""
     group = change.api.rpartition("/")[0]
     namespace = "" if change.kind == NODE.kind else change.namespace
-    needs = [Access(verb, change.plural, namespace, group) for verb in ("get", "patch")]
+    needs = [
+        Access(verb, change.plural, namespace, group, change.subresource, asked_by_name(change))
+        for verb in ("get", "patch")
+    ]
+    if change.binds:
+        plural, _, name = change.binds.partition("/")
+        needs.append(Access("bind", plural, namespace, group, name=name))
     if change.marked:
         needs += [Access(verb, "pods", namespace) for verb in ("list", "delete")]
         needs += [

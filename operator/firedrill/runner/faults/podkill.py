@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from firedrill.api.faults.node import NodeDrain
 from firedrill.api.faults.pods import PodEvict, PodKill
 from firedrill.api.record import Change, ChangeState, PodDeleted
 from firedrill.clusters import paths
@@ -32,6 +33,9 @@ _API: Final = {
     "Deployment": ("apps/v1", "deployments"),
 }
 
+#: From so many killed pods on, all of a namespace are listed at once instead of each being asked for.
+_LIST_FROM: Final = 20
+
 
 @dataclass(frozen=True)
 class Readiness:
@@ -45,14 +49,14 @@ class Readiness:
 class PodKillFault:
     """Deletes each pod under the precondition that it is still the same pod."""
 
-    def __init__(self, client: Cluster, clock: Clock, fault: PodKill | PodEvict) -> None:
+    def __init__(self, client: Cluster, clock: Clock, fault: PodKill | PodEvict | NodeDrain) -> None:
         self._client = client
         self._clock = clock
         self._fault = fault
 
     async def precheck(self, pods: Sequence[PodView]) -> Refusal | None:
         """Owners must be readable, or nothing could be seen undone."""
-        for pod in pods:
+        for pod in {pod.owner: pod for pod in pods}.values():
             assert pod.owner is not None  # a rule of permission.py
             if await _readiness(self._client, pod.namespace, pod.owner.kind, pod.owner.name, pod.owner.uid) is None:
                 return Refusal("NoTargets", f"{pod.owner.kind} {pod.owner.name} of pod {pod.key} is gone")
@@ -105,7 +109,7 @@ class PodKillFault:
                 lost_answer = True
                 raise
             except Throttled as error:
-                if isinstance(self._fault, PodEvict) and "budget" in error.message:
+                if not isinstance(self._fault, PodKill) and "budget" in error.message:
                     raise NotInjected(f"pod {change.key} may not be evicted: {error.message}") from error
                 raise
             except (NotFound, Conflict) as error:
@@ -120,7 +124,7 @@ class PodKillFault:
 
     async def _ask(self, path: str, change: PodDeleted) -> None:
         grace = self._fault.grace_period_seconds
-        if not isinstance(self._fault, PodEvict):
+        if isinstance(self._fault, PodKill):
             await self._client.delete(path, uid=change.uid, grace_seconds=grace)
             return
         options: Object = {"preconditions": {"uid": change.uid}}
@@ -145,18 +149,20 @@ class PodKillFault:
 
 async def undo_pod_deleted(context: UndoContext, change: PodDeleted) -> Seen:
     """See that the killed pod is gone and its owner as ready as it was, or as it is now meant to be."""
-    pod = await _same_pod(context.client, change)
+    pod = await _same_pod(context, change)
     if pod is not None:
         if change.state is ChangeState.PLANNED and not pod.deleting:
             if may_be_on_its_way(change, context.clock):
                 return waiting(change, f"a request to delete pod {change.name} may still be on its way")
             return seen(change, f"pod {change.name} was never deleted")
         return waiting(change, f"pod {change.name} is still on its way out")
-    owner = await _readiness(context.client, change.namespace, change.owner_kind, change.owner_name, change.owner_uid)
+    where = (change.namespace, change.owner_kind, change.owner_name, change.owner_uid)
+    owner = await context.once(where, lambda: _readiness(context.client, *where))
     label = f"{change.owner_kind} {change.owner_name}"
     if change.deployment and (owner is None or owner.desired < change.ready_before):
         # A rollout went on meanwhile: its new ReplicaSet has the pods now.
-        owner = await _readiness(context.client, change.namespace, "Deployment", change.deployment, "")
+        above = (change.namespace, "Deployment", change.deployment, "")
+        owner = await context.once(above, lambda: _readiness(context.client, *above))
         label = f"Deployment {change.deployment}"
     if owner is None:
         return seen(change, f"{label} is gone, so nothing has to come back")
@@ -183,12 +189,20 @@ def pod_deleted_needs(change: PodDeleted) -> list[Access]:
     return needs
 
 
-async def _same_pod(client: Cluster, change: PodDeleted) -> PodView | None:
+async def _same_pod(context: UndoContext, change: PodDeleted) -> PodView | None:
+    client, namespace = context.client, change.namespace
+    if context.pending > _LIST_FROM:
+        return (await context.once(("pods", namespace), lambda: _pods_by_uid(client, namespace))).get(change.uid)
     try:
-        pod = parse_pod(await client.get(paths.pods(change.namespace, change.name)))
+        pod = parse_pod(await client.get(paths.pods(namespace, change.name)))
     except NotFound:
         return None
     return pod if pod.uid == change.uid else None
+
+
+async def _pods_by_uid(client: Cluster, namespace: str) -> dict[str, PodView]:
+    listed = await client.get(paths.pods(namespace))
+    return {pod.uid: pod for pod in map(parse_pod, listed.get("items") or ())}
 
 
 async def _readiness(client: Cluster, namespace: str, kind: str, name: str, uid: str) -> Readiness | None:

@@ -4,39 +4,70 @@ from types import MappingProxyType
 from typing import Final
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.errors import InvalidInput
 from firedrill.api.faults.network import FilterFault
+from firedrill.api.faults.node import NodeDrain
 from firedrill.api.faults.pods import PodEvict, PodKill
+from firedrill.api.faults.secrets import CertificateSecretExpired, SecretDelete, SecretRotate
+from firedrill.api.faults.workload import EnvDrift
 from firedrill.api.record import ObjectCreated, ObjectDeleted, ObjectEdited, PacketsDropped, PodDeleted
+from firedrill.api.resource import parse_spec
+from firedrill.api.task import Task
+from firedrill.core.naming import vault_name
 from firedrill.engines.chaos.faults.deletions import DELETE_FAULTS
 from firedrill.engines.chaos.faults.objects import is_object_fault
 from firedrill.runner.context import RunContext
 from firedrill.runner.faults.creations import CreateFault, object_created_needs, undo_object_created
 from firedrill.runner.faults.deletions import DeleteFault, object_deleted_needs, undo_object_deleted
+from firedrill.runner.faults.drain import DrainFault
 from firedrill.runner.faults.driver import Fault
 from firedrill.runner.faults.edits import EditFault
 from firedrill.runner.faults.edits_undo import object_edited_needs, undo_object_edited
 from firedrill.runner.faults.filtering import FilteringFault
 from firedrill.runner.faults.filtering_undo import packets_dropped_needs, undo_packets_dropped
 from firedrill.runner.faults.podkill import PodKillFault, pod_deleted_needs, undo_pod_deleted
+from firedrill.runner.faults.sealed import SealedFault, with_vault
 from firedrill.runner.undoing import Undoer, UndoTable
 
 UNDO: Final[UndoTable] = MappingProxyType(
     {
         PodDeleted: Undoer(undo_pod_deleted, pod_deleted_needs),
         PacketsDropped: Undoer(undo_packets_dropped, packets_dropped_needs),
-        ObjectEdited: Undoer(undo_object_edited, object_edited_needs),
+        ObjectEdited: with_vault(Undoer(undo_object_edited, object_edited_needs)),
         ObjectCreated: Undoer(undo_object_created, object_created_needs),
-        ObjectDeleted: Undoer(undo_object_deleted, object_deleted_needs),
+        ObjectDeleted: with_vault(Undoer(undo_object_deleted, object_deleted_needs)),
     }
 )
 
 
+#: What these change is not for everybody to read: values of Secrets, and of variables that may be passwords as well.
+SEALED: Final = (SecretDelete, SecretRotate, CertificateSecretExpired, EnvDrift)
+
+
 def fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
     """What carries out the fault of a spec."""
+    fault = _open_fault_of(context, spec)
+    if isinstance(spec.fault.chosen, SEALED):
+        return SealedFault(fault, context.vault, spec.fault.family)
+    return fault
+
+
+def vaults(task: Task) -> set[str]:
+    """The Secrets in which a run may keep originals, as far as its task tells."""
+    try:
+        spec = parse_spec(ChaosExperimentSpec, task.spec)
+    except InvalidInput:
+        return set()
+    return {vault_name(spec.fault.family)} if isinstance(spec.fault.chosen, SEALED) else set()
+
+
+def _open_fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
     chosen = spec.fault.chosen
     match chosen:
         case PodKill() | PodEvict():
             return PodKillFault(context.client, context.clock, chosen)
+        case NodeDrain():
+            return DrainFault(context, spec)
         case FilterFault():
             return FilteringFault(context.client, context.clock, context.task, chosen, spec.duration)
     if isinstance(chosen, DELETE_FAULTS):

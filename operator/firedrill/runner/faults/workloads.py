@@ -1,5 +1,6 @@
 """Workloads and their pods, as far as a fault of a workload must know them."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from firedrill.api.record import ObjectEdited
@@ -12,6 +13,7 @@ from firedrill.engines.chaos.views import Owner, PodView, parse_pod
 from firedrill.runner.faults.driver import NotInjected
 from firedrill.runner.ports import Cluster, Object
 
+_FINALIZERS: Final = ["metadata", "finalizers"]
 _REPLICA_SETS: Final = ("apps/v1", "replicasets")
 
 
@@ -27,6 +29,12 @@ async def top_owner(client: Cluster, pod: PodView) -> Owner:
         raise NotInjected(f"ReplicaSet {pod.owner.name} of pod {pod.key} is gone") from error
     above = next((ref for ref in body["metadata"].get("ownerReferences") or () if ref.get("controller")), None)
     return Owner(above["kind"], above["name"], above["uid"]) if above else pod.owner
+
+
+async def top_owners(client: Cluster, pods: Iterable[PodView]) -> set[tuple[str, Owner]]:
+    """Namespace and top owner of all pods; each owner of pods is asked for once. Raises as :func:`top_owner`."""
+    one_each = {(pod.namespace, pod.owner): pod for pod in pods}
+    return {(pod.namespace, await top_owner(client, pod)) for pod in one_each.values()}
 
 
 def selector_of(workload: Object) -> dict[str, str] | None:
@@ -74,6 +82,8 @@ def mark_of(change: ObjectEdited) -> str:
 
 async def describe(client: Cluster, change: ObjectEdited, body: Object) -> str:
     """What can be seen of a fault in pods, apart from our own values; empty where nothing can."""
+    if change.kind == POD.kind and any(each.path[:2] == _FINALIZERS for each in change.edits):
+        return "it was deleted, and does not go" if "deletionTimestamp" in body["metadata"] else ""
     if change.kind == POD.kind:
         return _not_ready([body])
     if change.kind not in WORKLOADS:

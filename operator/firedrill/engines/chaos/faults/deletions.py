@@ -3,12 +3,13 @@
 import copy
 from typing import Any, Final
 
-from firedrill.api.faults import config
+from firedrill.api.faults import config, secrets
+from firedrill.engines.chaos.faults.secrets import check_secret
 from firedrill.engines.chaos.faults.template import NotApplicable
 
 Object = dict[str, Any]
 
-DELETE_FAULTS: Final = (config.ServiceDelete, config.ConfigMapDelete)
+DELETE_FAULTS: Final = (config.ServiceDelete, config.ConfigMapDelete, secrets.SecretDelete)
 #: What the API server gives an object, and takes from nobody.
 _ITS_OWN: Final = (
     "uid",
@@ -24,6 +25,8 @@ _ITS_OWN: Final = (
 
 def check(body: Object) -> None:
     """Raise NotApplicable where creating an object again would not bring everything back."""
+    if body.get("kind") == "Secret":
+        check_secret(body)
     if body.get("kind") != "Service":
         return
     spec = body["spec"]

@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from firedrill.api.faults import config, node, pods, workload
+from firedrill.api.faults import config, controlplane, node, pods, secrets, workload
 from firedrill.api.faults.about import FaultModel
 from firedrill.api.flag import FLAGS_CONFIGMAP, FLAGS_KEY
 from firedrill.engines.chaos.editing import ABSENT, Path, Wish, read
+from firedrill.engines.chaos.faults.secrets import flawed, rotated
 from firedrill.engines.chaos.faults.template import NO_IMAGE, NotApplicable, Setting, is_template_fault, template_wishes
 
 Object = dict[str, Any]
@@ -30,6 +31,8 @@ POD: Final = Kind("v1", "pods", "Pod")
 NODE: Final = Kind("v1", "nodes", "Node")
 _WHEN_SCALED: Final[Path] = ("spec", "persistentVolumeClaimRetentionPolicy", "whenScaled")
 SERVICE: Final = Kind("v1", "services", "Service")
+BINDING: Final = Kind("rbac.authorization.k8s.io/v1", "rolebindings", "RoleBinding")
+_SECRET: Final = Kind("v1", "secrets", "Secret")
 _CONFIG_MAP: Final = Kind("v1", "configmaps", "ConfigMap")
 _AUTOSCALER: Final = Kind("autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 
@@ -39,13 +42,22 @@ def named(fault: FaultModel) -> tuple[Kind, str] | None:
     match fault:
         case config.ConfigDrift() | config.ConfigMapDelete():
             return _CONFIG_MAP, fault.name
+        case secrets.SecretDelete() | secrets.SecretRotate() | secrets.CertificateSecretExpired():
+            return _SECRET, fault.name
         case config.SimulationFlag():
             return _CONFIG_MAP, FLAGS_CONFIGMAP
         case config.WrongPort() | config.WrongSelector() | config.ServiceDelete():
             return SERVICE, fault.service
+        case controlplane.RbacRevoked():
+            return BINDING, fault.role_binding
         case config.HpaSqueeze():
             return _AUTOSCALER, fault.name
     return None
+
+
+def subresource_of(fault: FaultModel) -> str:
+    """Where the fields of a fault are written, if not in the object itself."""
+    return "status" if isinstance(fault, node.ExtendedResourceLoss) else ""
 
 
 def wishes(fault: FaultModel, body: Object, setting: Setting) -> list[Wish]:
@@ -111,7 +123,7 @@ def _bounds(fault: config.HpaSqueeze, body: Object, _: Setting) -> list[Wish]:
     return [Wish(("spec", "maxReplicas"), fault.max_replicas), Wish(("spec", "minReplicas"), lowest)]
 
 
-def _cordon(_: node.NodeCordon, body: Object, __: Setting) -> list[Wish]:
+def _cordon(_: node.NodeCordon | node.NodeDrain, body: Object, __: Setting) -> list[Wish]:
     if read(body, ("spec", "unschedulable")) is True:
         raise NotApplicable("it is unschedulable already")
     return [Wish(("spec", "unschedulable"), True)]
@@ -126,6 +138,25 @@ def _fail(_: pods.PodFailure, body: Object, __: Setting) -> list[Wish]:
     return [Wish((*_in_pod(each["name"]), "image"), NO_IMAGE) for each in body["spec"]["containers"]]
 
 
+def _held(_: pods.FinalizerBlock, __: Object, setting: Setting) -> list[Wish]:
+    name = f"firedrill.dev/{setting.run}"
+    return [Wish(("metadata", "finalizers", f"[={name}]"), name)]
+
+
+def _lost(fault: node.ExtendedResourceLoss, body: Object, _: Setting) -> list[Wish]:
+    places: list[Path] = [("status", part, fault.resource) for part in ("capacity", "allocatable")]
+    there = [place for place in places if read(body, place) not in (ABSENT, "0")]
+    if not there:
+        raise NotApplicable(f"it has no {fault.resource} to lose")
+    return [Wish(place, "0") for place in there]
+
+
+def _revoked(_: controlplane.RbacRevoked, body: Object, __: Setting) -> list[Wish]:
+    if not body.get("subjects"):
+        raise NotApplicable("it has no subjects: nobody has a right by it")
+    return [Wish(("subjects",), [])]
+
+
 def _in_pod(container: str) -> Path:
     return ("spec", "containers", f"[name={container}]")
 
@@ -136,8 +167,14 @@ FIELD_FAULTS: Final[Mapping[type[FaultModel], Callable[[Any, Object, Setting], l
     config.SimulationFlag: _flag,
     config.WrongPort: _port,
     config.WrongSelector: _selector,
+    secrets.SecretRotate: rotated,
+    secrets.CertificateSecretExpired: flawed,
     config.HpaSqueeze: _bounds,
     node.NodeCordon: _cordon,
     node.NodeTaint: _taint,
+    node.NodeDrain: _cordon,
+    node.ExtendedResourceLoss: _lost,
+    controlplane.RbacRevoked: _revoked,
     pods.PodFailure: _fail,
+    pods.FinalizerBlock: _held,
 }

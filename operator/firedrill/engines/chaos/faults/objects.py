@@ -59,16 +59,25 @@ def _deny(fault: network.NetworkDeny, target: PodTarget) -> Object:
 
 
 def _webhook(_: controlplane.WebhookFailure, target: PodTarget) -> Object:
+    # A port of the API server's own host that no server of admission has.
+    return _hook(target, "away.firedrill.dev", "https://127.0.0.1:1/", "Fail", 1)
+
+
+def _slow_webhook(fault: controlplane.WebhookSlow, target: PodTarget) -> Object:
+    # An address of documentation (RFC 5737): nobody answers there, and nobody refuses.
+    return _hook(target, "slow.firedrill.dev", "https://192.0.2.1/", "Ignore", fault.seconds)
+
+
+def _hook(target: PodTarget, name: str, url: str, policy: str, seconds: int) -> Object:
     hook = {
-        "name": "away.firedrill.dev",
-        # A port of the API server's own host that no server of admission has.
-        "clientConfig": {"url": "https://127.0.0.1:1/"},
+        "name": name,
+        "clientConfig": {"url": url},
         "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": target.namespace}},
-        "failurePolicy": "Fail",
+        "failurePolicy": policy,
         "sideEffects": "None",
         "admissionReviewVersions": ["v1"],
-        "timeoutSeconds": 1,
+        "timeoutSeconds": seconds,
     }
     return {"webhooks": [hook]}
 
@@ -78,5 +87,6 @@ OBJECT_FAULTS: Final[Mapping[type[FaultModel], tuple[Kind, Callable[[Any, PodTar
     controlplane.LimitRangeBlock: (_LIMITS, _limits),
     controlplane.PdbBlock: (_BUDGET, _budget),
     controlplane.WebhookFailure: (_WEBHOOK, _webhook),
+    controlplane.WebhookSlow: (_WEBHOOK, _slow_webhook),
     network.NetworkDeny: (_POLICY, _deny),
 }

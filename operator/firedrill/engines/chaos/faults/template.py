@@ -1,7 +1,8 @@
 """What each fault of a pod template sets there."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from random import Random, SystemRandom
 from typing import Any, Final
 
 from firedrill.api.faults import workload
@@ -36,6 +37,7 @@ class Setting:
 
     run: str
     image: str
+    random: Random = field(default_factory=SystemRandom)
 
 
 def template_wishes(fault: FaultModel, body: Object, setting: Setting) -> list[Wish]:
