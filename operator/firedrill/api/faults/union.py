@@ -21,6 +21,15 @@ from firedrill.api.faults.controlplane import LimitRangeBlock, PdbBlock, QuotaEx
 from firedrill.api.faults.network import ConnectionReset, DnsFailure, NetworkDeny, NetworkPartition, PacketLoss
 from firedrill.api.faults.node import NodeCordon, NodeTaint
 from firedrill.api.faults.pods import PodEvict, PodFailure, PodKill
+from firedrill.api.faults.traffic import (
+    BandwidthLimit,
+    CertificateWrong,
+    DnsAnswer,
+    HttpAbort,
+    HttpDelay,
+    HttpReplace,
+    NetworkLatency,
+)
 from firedrill.api.faults.workload import (
     CommandBreak,
     CrashLoop,
@@ -76,6 +85,13 @@ class Fault(Model):
     network_partition: NetworkPartition | None = Field(default=None, description="Cut pods off.")
     connection_reset: ConnectionReset | None = Field(default=None, description="Reset connections.")
     dns_failure: DnsFailure | None = Field(default=None, description="Let no name be resolved.")
+    network_latency: NetworkLatency | None = Field(default=None, description="Let answers come later.")
+    bandwidth_limit: BandwidthLimit | None = Field(default=None, description="Let answers come slowly.")
+    http_abort: HttpAbort | None = Field(default=None, description="Answer HTTP requests with an error.")
+    http_delay: HttpDelay | None = Field(default=None, description="Let HTTP requests come later.")
+    http_replace: HttpReplace | None = Field(default=None, description="Give HTTP answers another body.")
+    dns_answer: DnsAnswer | None = Field(default=None, description="Answer questions for names wrongly.")
+    certificate_wrong: CertificateWrong | None = Field(default=None, description="Show a wrong certificate.")
     network_deny: NetworkDeny | None = Field(default=None, description="A NetworkPolicy that allows nothing.")
     quota_exhausted: QuotaExhausted | None = Field(default=None, description="No new pods are admitted.")
     limit_range_block: LimitRangeBlock | None = Field(default=None, description="Limits that no pod can keep to.")

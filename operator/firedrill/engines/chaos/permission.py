@@ -10,6 +10,7 @@ from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.faults.about import Family, Hits
 from firedrill.api.faults.network import FilterFault
 from firedrill.api.faults.pods import PodEvict, PodKill
+from firedrill.api.faults.traffic import TrafficFault
 from firedrill.api.task import Task
 from firedrill.engines.chaos import selection
 from firedrill.engines.chaos.views import REPLACING_KINDS, PodView
@@ -175,7 +176,7 @@ def _replaced(request: Request) -> Refusal | None:
 
 
 def _own_network(request: Request) -> Refusal | None:
-    if not isinstance(request.spec.fault.chosen, FilterFault):
+    if not isinstance(request.spec.fault.chosen, FilterFault | TrafficFault):
         return None
     for pod in request.selected:
         if pod.host_network:

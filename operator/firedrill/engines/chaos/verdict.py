@@ -10,6 +10,7 @@ from firedrill.api.base import format_duration
 from firedrill.api.record import (
     Change,
     Edit,
+    HeldInPod,
     ObjectCreated,
     ObjectDeleted,
     ObjectEdited,
@@ -84,6 +85,8 @@ def _would(change: Change) -> str:
             return f"pod {change.key} deleted"
         case PacketsDropped():
             return f"packets of pod {change.key} filtered for {change.seconds:g} s"
+        case HeldInPod():
+            return f"pod {change.key} hit for {change.seconds:g} s ({change.settings.get('mode', change.way)})"
         case ObjectEdited():
             edits = ", ".join(f"{told(edit.path)}: {_shown(edit)}" for edit in change.edits)
             return f"{change.kind} {change.key} changed at {edits}"[:_LONGEST]

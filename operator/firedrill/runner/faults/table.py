@@ -6,7 +6,8 @@ from typing import Final
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.faults.network import FilterFault
 from firedrill.api.faults.pods import PodEvict, PodKill
-from firedrill.api.record import ObjectCreated, ObjectDeleted, ObjectEdited, PacketsDropped, PodDeleted
+from firedrill.api.faults.traffic import TrafficFault
+from firedrill.api.record import HeldInPod, ObjectCreated, ObjectDeleted, ObjectEdited, PacketsDropped, PodDeleted
 from firedrill.engines.chaos.faults.deletions import DELETE_FAULTS
 from firedrill.engines.chaos.faults.objects import is_object_fault
 from firedrill.runner.context import RunContext
@@ -16,14 +17,16 @@ from firedrill.runner.faults.driver import Fault
 from firedrill.runner.faults.edits import EditFault
 from firedrill.runner.faults.edits_undo import object_edited_needs, undo_object_edited
 from firedrill.runner.faults.filtering import FilteringFault
-from firedrill.runner.faults.filtering_undo import packets_dropped_needs, undo_packets_dropped
+from firedrill.runner.faults.filtering_undo import in_pod_needs, undo_in_pod
 from firedrill.runner.faults.podkill import PodKillFault, pod_deleted_needs, undo_pod_deleted
+from firedrill.runner.faults.redirecting import TrafficInPod
 from firedrill.runner.undoing import Undoer, UndoTable
 
 UNDO: Final[UndoTable] = MappingProxyType(
     {
         PodDeleted: Undoer(undo_pod_deleted, pod_deleted_needs),
-        PacketsDropped: Undoer(undo_packets_dropped, packets_dropped_needs),
+        PacketsDropped: Undoer(undo_in_pod, in_pod_needs),
+        HeldInPod: Undoer(undo_in_pod, in_pod_needs),
         ObjectEdited: Undoer(undo_object_edited, object_edited_needs),
         ObjectCreated: Undoer(undo_object_created, object_created_needs),
         ObjectDeleted: Undoer(undo_object_deleted, object_deleted_needs),
@@ -39,6 +42,8 @@ def fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
             return PodKillFault(context.client, context.clock, chosen)
         case FilterFault():
             return FilteringFault(context.client, context.clock, context.task, chosen, spec.duration)
+        case TrafficFault():
+            return TrafficInPod(context.client, context.clock, context.task, chosen, spec.duration)
     if isinstance(chosen, DELETE_FAULTS):
         return DeleteFault(context.client, context.clock, spec)
     if is_object_fault(chosen):
