@@ -40,7 +40,7 @@ def hub(namespace: str) -> list[Object]:
     return rendered(
         namespace,
         target__enabled="true",
-        target__faultFamilies="{workload,config,network,node,controlplane}",
+        target__faultFamilies="{workload,config,network,stress,node,controlplane}",
         target__simulation__enabled="true",
     )
 
@@ -52,6 +52,6 @@ def remote(namespace: str) -> list[Object]:
         operator__enabled="false",
         crds__enabled="false",
         target__enabled="true",
-        target__faultFamilies="{workload,config,network,node,controlplane}",
+        target__faultFamilies="{workload,config,network,stress,node,controlplane}",
         target__simulation__enabled="true",
     )

@@ -49,10 +49,13 @@ type Answer struct {
 	Name    string           `json:"name"`
 	Mode    string           `json:"mode"`
 	Until   float64          `json:"until"`
-	Lives   int64            `json:"lives"`
 	Counted map[string]int64 `json:"counted"`
 	Places  []Place          `json:"places,omitempty"`
 	Ready   bool             `json:"ready"`
+
+	// Whether a load is there now, and how long it was.
+	Loaded      bool    `json:"loaded"`
+	LoadSeconds float64 `json:"loadSeconds"`
 }
 
 func listenAt(name string) (net.Listener, error) {
@@ -154,11 +157,11 @@ func namesIn(listing string) []string {
 	return names
 }
 
-// lifeline is a connection that ends with the holder.
-func lifeline(name string) (net.Conn, error) {
+// lifeline is a connection that ends with the holder; a load tells how long it is to live.
+func lifeline(name string, seconds float64) (net.Conn, error) {
 	conn, err := dial(name)
 	if err != nil {
 		return nil, err
 	}
-	return conn, json.NewEncoder(conn).Encode(request{Do: "live"})
+	return conn, json.NewEncoder(conn).Encode(request{Do: "live", Seconds: seconds})
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -21,15 +22,19 @@ type Holder struct {
 	until   time.Time
 	over    *time.Timer
 	ended   chan string
-	lives   atomic.Int64
+	began   time.Time
+	lasted  time.Duration
 	hits    atomic.Int64
 	seen    atomic.Int64
 	places  []Place
 	started atomic.Bool
 }
 
-// grace is how long the holder outlives the latest end of the fault.
-const grace = 2 * time.Second
+// The holder outlives the latest end of the fault by grace, and a load by so much that it can be asked how it went.
+const (
+	grace     = 2 * time.Second
+	afterLoad = 5 * time.Second
+)
 
 func hold(given options) (map[string]any, error) {
 	if err := given.late(); err != nil {
@@ -100,8 +105,10 @@ func (h *Holder) converse(conn net.Conn) {
 	}
 	switch wish.Do {
 	case "live":
-		h.lives.Add(1)
-		defer h.lives.Add(-1)
+		if wish.Seconds > 0 {
+			h.loaded(span(wish.Seconds))
+			defer h.unloaded()
+		}
 		_, _ = conn.Read(make([]byte, 1))
 		return
 	case "begin":
@@ -124,16 +131,36 @@ func (h *Holder) shorten(left time.Duration) {
 	}
 }
 
+func (h *Holder) loaded(seconds time.Duration) {
+	h.shorten(seconds + afterLoad)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.began = time.Now()
+}
+
+func (h *Holder) unloaded() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lasted = max(h.lasted, time.Since(h.began))
+	h.began = time.Time{}
+}
+
 func (h *Holder) answer() Answer {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	lasted := h.lasted
+	if !h.began.IsZero() {
+		lasted = max(lasted, time.Since(h.began))
+	}
 	return Answer{
 		Name:    h.name,
 		Mode:    h.mode,
 		Until:   float64(h.until.UnixMilli()) / 1000,
-		Lives:   h.lives.Load(),
 		Counted: h.counted(),
 		Places:  h.places,
 		Ready:   h.started.Load(),
+
+		Loaded:      slices.Contains(ours(), h.name+"/load"),
+		LoadSeconds: lasted.Seconds(),
 	}
 }

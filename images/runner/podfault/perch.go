@@ -41,7 +41,7 @@ func (h *Holder) stand(perches bool) ([]Place, error) {
 
 // perch waits for the end of its holder.
 func perch(given options) error {
-	line, err := lifeline(given.name)
+	line, err := lifeline(given.name, 0)
 	if err != nil {
 		return err
 	}

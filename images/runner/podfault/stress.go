@@ -18,7 +18,7 @@ func stress(given options) error {
 		return err
 	}
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP)
-	line, err := lifeline(given.name)
+	line, err := lifeline(given.name, given.seconds)
 	if err != nil {
 		return err
 	}

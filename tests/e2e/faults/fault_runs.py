@@ -13,7 +13,7 @@ from fault_app import manifest
 
 Object = dict[str, Any]
 TARGET = "firedrill-finance"
-FAMILIES = ("workload", "config", "network", "node", "controlplane")
+FAMILIES = ("workload", "config", "network", "stress", "node", "controlplane")
 _AT_ONCE = 5
 
 

@@ -33,8 +33,11 @@ SCALE: Object = {"scale": {"replicas": 0}}
 IMAGE_BREAK: Object = {"imageBreak": {}}
 WRONG_SELECTOR: Object = {"wrongSelector": {"service": "ledger"}}
 PDB_BLOCK: Object = {"pdbBlock": {}}
+HTTP_ABORT: Object = {"httpAbort": {"port": 8080, "percent": 60}}
+CPU_STRESS: Object = {"cpuStress": {}}
+CONTAINER_KILL: Object = {"containerKill": {}}
 SERVICE_DELETE: Object = {"serviceDelete": {"service": "ledger"}}
-#: One of each way to undo: a kernel that forgets, an owner that replaces, fields that are put back (of an object, of
+#: One of each way to undo: a kernel that forgets, a proxy that is redirected to, a load in a container, an owner that replaces, fields that are put back (of an object, of
 #: a template with all that was made of it), an object that is deleted, and one that is created again.
 FAULTS = {
     "packet-loss": PACKET_LOSS,
@@ -44,6 +47,9 @@ FAULTS = {
     "wrong-selector": WRONG_SELECTOR,
     "pdb-block": PDB_BLOCK,
     "service-delete": SERVICE_DELETE,
+    "http-abort": HTTP_ABORT,
+    "cpu-stress": CPU_STRESS,
+    "container-kill": CONTAINER_KILL,
 }
 
 
@@ -209,6 +215,8 @@ class Lab:
         after = self._dump()
         changed = [path for path in self._before.keys() | after.keys() if self._before.get(path) != after.get(path)]
         found += [f"{path} is not as it was: {after.get(path)}" for path in sorted(changed)]
+        images = {c["image"] for pod in self.world.pods("ledger") for c in pod["spec"]["containers"]}
+        found += [f"a container has the image {image}" for image in images if image != "ledger:1"]
         found += [f"pod {pod['metadata']['name']} has a mark" for pod in self.world.pods("ledger") if _marked(pod)]
         record = self.record()
         if record is not None:

@@ -5,12 +5,14 @@ from typing import Final
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.faults.network import FilterFault
-from firedrill.api.faults.pods import PodEvict, PodKill
+from firedrill.api.faults.pods import ContainerKill, PodEvict, PodKill
+from firedrill.api.faults.stress import StressFault
 from firedrill.api.faults.traffic import TrafficFault
 from firedrill.api.record import HeldInPod, ObjectCreated, ObjectDeleted, ObjectEdited, PacketsDropped, PodDeleted
 from firedrill.engines.chaos.faults.deletions import DELETE_FAULTS
 from firedrill.engines.chaos.faults.objects import is_object_fault
 from firedrill.runner.context import RunContext
+from firedrill.runner.faults.containerkill import ContainerKillFault
 from firedrill.runner.faults.creations import CreateFault, object_created_needs, undo_object_created
 from firedrill.runner.faults.deletions import DeleteFault, object_deleted_needs, undo_object_deleted
 from firedrill.runner.faults.driver import Fault
@@ -20,6 +22,7 @@ from firedrill.runner.faults.filtering import FilteringFault
 from firedrill.runner.faults.filtering_undo import in_pod_needs, undo_in_pod
 from firedrill.runner.faults.podkill import PodKillFault, pod_deleted_needs, undo_pod_deleted
 from firedrill.runner.faults.redirecting import TrafficInPod
+from firedrill.runner.faults.stressing import StressInPod
 from firedrill.runner.undoing import Undoer, UndoTable
 
 UNDO: Final[UndoTable] = MappingProxyType(
@@ -44,6 +47,10 @@ def fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
             return FilteringFault(context.client, context.clock, context.task, chosen, spec.duration)
         case TrafficFault():
             return TrafficInPod(context.client, context.clock, context.task, chosen, spec.duration)
+        case ContainerKill():
+            return ContainerKillFault(context.client, context.clock, context.task, spec)
+        case StressFault():
+            return StressInPod(context.client, context.clock, context.task, chosen, spec.duration)
     if isinstance(chosen, DELETE_FAULTS):
         return DeleteFault(context.client, context.clock, spec)
     if is_object_fault(chosen):

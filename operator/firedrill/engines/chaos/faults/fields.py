@@ -126,6 +126,16 @@ def _fail(_: pods.PodFailure, body: Object, __: Setting) -> list[Wish]:
     return [Wish((*_in_pod(each["name"]), "image"), NO_IMAGE) for each in body["spec"]["containers"]]
 
 
+def _end_container(fault: pods.ContainerKill, body: Object, _: Setting) -> list[Wish]:
+    spec = body["spec"]
+    names = [each["name"] for each in spec["containers"]]
+    if fault.container is not None and fault.container not in names:
+        raise NotApplicable(f"it has no container {fault.container}: there is {', '.join(names)}")
+    if spec.get("restartPolicy", "Always") != "Always":
+        raise NotApplicable("its containers are not started again (restartPolicy)")
+    return [Wish((*_in_pod(fault.container or names[0]), "image"), NO_IMAGE)]
+
+
 def _in_pod(container: str) -> Path:
     return ("spec", "containers", f"[name={container}]")
 
@@ -140,4 +150,5 @@ FIELD_FAULTS: Final[Mapping[type[FaultModel], Callable[[Any, Object, Setting], l
     node.NodeCordon: _cordon,
     node.NodeTaint: _taint,
     pods.PodFailure: _fail,
+    pods.ContainerKill: _end_container,
 }
