@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.faults.stress import STRESS_FAULTS
 from firedrill.api.faults.traffic import TRAFFIC_FAULTS
 from firedrill.api.faults.union import FAULTS, Fault
 from firedrill.api.record import Change, ChangeState, ObjectDeleted
@@ -241,6 +242,7 @@ def experiment(shop: Shop, fault: Object) -> tuple[Task, ChaosExperimentSpec]:
 def test_every_fault_is_tried() -> None:
     tried = {type(Fault.model_validate(case).chosen) for case in CASES}
     of_pods_and_kernels = {FAULTS["pod_kill"], FAULTS["pod_evict"], *FILTER_FAULTS, *TRAFFIC_FAULTS}
+    of_pods_and_kernels |= {*STRESS_FAULTS, FAULTS["container_kill"]}
     assert tried | of_pods_and_kernels == set(FAULTS.values())
 
 

@@ -22,6 +22,7 @@ type Holder struct {
 	until   time.Time
 	over    *time.Timer
 	ended   chan string
+	gone    chan struct{}
 	began   time.Time
 	lasted  time.Duration
 	hits    atomic.Int64
@@ -46,7 +47,11 @@ func hold(given options) (map[string]any, error) {
 		return nil, err
 	}
 	until := unix(given.notAfter).Add(span(given.seconds) + grace)
-	holder := &Holder{name: given.name, mode: given.settings.Mode, until: until, ended: make(chan string, 4)}
+	defer listener.Close()
+	holder := &Holder{
+		name: given.name, mode: given.settings.Mode, until: until, ended: make(chan string, 4), gone: make(chan struct{}),
+	}
+	defer close(holder.gone)
 	holder.over = time.AfterFunc(time.Until(until), func() { holder.end("its time is over") })
 	go holder.serve(listener)
 	if err := holder.begin(given.settings); err != nil {
@@ -109,7 +114,7 @@ func (h *Holder) converse(conn net.Conn) {
 			h.loaded(span(wish.Seconds))
 			defer h.unloaded()
 		}
-		_, _ = conn.Read(make([]byte, 1))
+		h.stay(conn)
 		return
 	case "begin":
 		h.shorten(span(wish.Seconds))
@@ -128,6 +133,19 @@ func (h *Holder) shorten(left time.Duration) {
 	if wanted.Before(h.until) {
 		h.until = wanted
 		h.over.Reset(left)
+	}
+}
+
+// stay waits until the other side has gone, or we do.
+func (h *Holder) stay(conn net.Conn) {
+	other := make(chan struct{})
+	go func() {
+		_, _ = conn.Read(make([]byte, 1))
+		close(other)
+	}()
+	select {
+	case <-other:
+	case <-h.gone:
 	}
 }
 

@@ -5,12 +5,18 @@ from typing import Any
 
 Object = dict[str, Any]
 
-#: Answers 200 while all is as it should be: a file that it reads for each request, a variable, the name of a Service.
+#: Answers 200 while all is as it should be: a file that it reads and one that it writes for each request, a variable,
+#: the name of a Service.
 _SCRIPT = """
-import http.server, os, socket
+import http.server, os, socket, sys, tempfile
 def good():
     try:
         socket.getaddrinfo("shop", 8080)
+    except OSError:
+        return False
+    try:
+        with tempfile.NamedTemporaryFile(dir="/scratch") as scratch:
+            scratch.write(bytes(8192))
     except OSError:
         return False
     return open("/etc/app/mode").read().strip() == "ok" and os.environ.get("MODE") == "ok"
@@ -21,27 +27,34 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
     def log_message(self, *_):
         pass
-http.server.ThreadingHTTPServer(("", 8080), Handler).serve_forever()
+getattr(http.server, sys.argv[1])(("", 8080), Handler).serve_forever()
 """
 
 
-def manifest(namespace: str, replicas: int = 1) -> str:
-    """Namespace, ConfigMap, Deployment and Service, as JSON for kubectl."""
+def manifest(namespace: str, replicas: int = 1, *, threads: bool = True, cpu: str = "") -> str:
+    """Namespace, ConfigMap, Deployment and Service, as JSON for kubectl; with ``cpu`` as its limit."""
     labels = {"app": "shop"}
+    limits = {"memory": "96Mi", **({"cpu": cpu} if cpu else {})}
     container = {
         "name": "app",
         "image": "docker.io/firedrill/runner:dev",
         "imagePullPolicy": "IfNotPresent",
-        "command": ["python3", "-c", _SCRIPT],
+        "command": ["python3", "-c", _SCRIPT, "ThreadingHTTPServer" if threads else "HTTPServer"],
         "env": [{"name": "MODE", "value": "ok"}],
         "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1},
-        "resources": {"requests": {"cpu": "5m", "memory": "24Mi"}, "limits": {"memory": "96Mi"}},
-        "volumeMounts": [{"name": "config", "mountPath": "/etc/app"}],
+        "resources": {
+            "requests": {"cpu": "5m", "memory": "24Mi"},
+            "limits": limits,
+        },
+        "volumeMounts": [{"name": "config", "mountPath": "/etc/app"}, {"name": "scratch", "mountPath": "/scratch"}],
     }
     pod = {
         "terminationGracePeriodSeconds": 1,
         "containers": [container],
-        "volumes": [{"name": "config", "configMap": {"name": "shop"}}],
+        "volumes": [
+            {"name": "config", "configMap": {"name": "shop"}},
+            {"name": "scratch", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
+        ],
     }
     spec = {
         "replicas": replicas,

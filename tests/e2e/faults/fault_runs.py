@@ -25,10 +25,13 @@ class Case:
     fault: Object
     #: Of a fault that hurts only what is to be replaced: the pod is deleted meanwhile.
     pod_is_lost: bool = False
-    #: A fault that a well-kept application survives without a failed request.
-    survived: bool = False
+    #: A fault that a well-kept application survives without a failed request; None where that depends on the machine.
+    survived: bool | None = False
     duration: str = "20s"
     replicas: int = 1
+    #: Of the application: whether it serves several at once, and its limit of processor time.
+    threads: bool = True
+    cpu: str = ""
 
 
 @dataclass
@@ -65,7 +68,7 @@ def run_all(lab: Demo, cases: Sequence[Case]) -> dict[str, Seen]:
 
 def _run(lab: Demo, case: Case) -> Seen:
     namespace = f"fault-{case.name}"
-    lab.kubectl(TARGET, "apply", "-f", "-", stdin=manifest(namespace, case.replicas), capture=True)
+    lab.kubectl(TARGET, "apply", "-f", "-", stdin=_manifest(case, namespace), capture=True)
     try:
         # The cluster adds it to every namespace, some time later.
         lab.kubectl(TARGET, "-n", namespace, "wait", "--for=create", "configmap/kube-root-ca.crt", "--timeout=60s")
@@ -80,6 +83,10 @@ def _run(lab: Demo, case: Case) -> Seen:
         lab.kubectl(TARGET, "delete", "namespace", namespace, "--wait=false", capture=True)
 
 
+def _manifest(case: Case, namespace: str) -> str:
+    return manifest(namespace, case.replicas, threads=case.threads, cpu=case.cpu)
+
+
 def _experiment(lab: Demo, case: Case, namespace: str) -> Object:
     body = {
         "apiVersion": "firedrill.dev/v1alpha1",
@@ -92,7 +99,7 @@ def _experiment(lab: Demo, case: Case, namespace: str) -> Object:
             "recoveryTimeout": "240s",
             "steadyState": {"http": {"url": f"http://shop.{namespace}:8080/", "timeout": "2s"}, "window": "5s"},
             "target": {"namespace": namespace, "matchLabels": {"app": "shop"}},
-            "fault": case.fault,
+            "fault": json.loads(json.dumps(case.fault).replace("NAMESPACE", namespace)),
         },
     }
     lab.kubectl(HUB, "apply", "-f", "-", stdin=json.dumps(body), capture=True)

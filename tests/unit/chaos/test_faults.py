@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from firedrill.api.chaosexperiment import PodTarget
 from firedrill.api.faults.about import Hits
 from firedrill.api.faults.pods import PodEvict, PodKill
+from firedrill.api.faults.stress import STRESS_FAULTS
 from firedrill.api.faults.traffic import TRAFFIC_FAULTS
 from firedrill.api.faults.union import FAULTS, Fault
 from firedrill.engines.chaos.editing import applying, edit, told
@@ -202,7 +203,7 @@ def test_every_fault_says_what_it_is_and_is_carried_out_by_one_way_alone(name: s
     assert about.does
     assert about.undone
     assert about.proven
-    of_pods = (PodKill, PodEvict, *filters.FILTER_FAULTS, *TRAFFIC_FAULTS)
+    of_pods = (PodKill, PodEvict, *filters.FILTER_FAULTS, *TRAFFIC_FAULTS, *STRESS_FAULTS)
     own_way = member in (*of_pods, *deletions.DELETE_FAULTS)
     shared = (template.TEMPLATE_FAULTS, fields.FIELD_FAULTS, objects.OBJECT_FAULTS)
     assert own_way + sum(member in ways for ways in shared) == 1

@@ -37,8 +37,9 @@ HTTP_ABORT: Object = {"httpAbort": {"port": 8080, "percent": 60}}
 CPU_STRESS: Object = {"cpuStress": {}}
 CONTAINER_KILL: Object = {"containerKill": {}}
 SERVICE_DELETE: Object = {"serviceDelete": {"service": "ledger"}}
-#: One of each way to undo: a kernel that forgets, a proxy that is redirected to, a load in a container, an owner that replaces, fields that are put back (of an object, of
-#: a template with all that was made of it), an object that is deleted, and one that is created again.
+#: One of each way to undo: a kernel that forgets, an owner that replaces, fields that are put back (of an object, of
+#: a template with all that was made of it), an object that is deleted, one that is created again, a proxy that traffic
+#: is led to, a load in a container, and fields that are put back at once.
 FAULTS = {
     "packet-loss": PACKET_LOSS,
     "pod-kill": POD_KILL,
