@@ -13,6 +13,8 @@ import pytest
 import pytest_asyncio
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.faults.stress import STRESS_FAULTS
+from firedrill.api.faults.traffic import TRAFFIC_FAULTS
 from firedrill.api.faults.union import FAULTS, Fault
 from firedrill.api.record import Change, ChangeState, ObjectDeleted
 from firedrill.api.task import Task
@@ -277,7 +279,8 @@ def experiment(shop: Shop, fault: Object) -> tuple[Task, ChaosExperimentSpec]:
 
 def test_every_fault_is_tried() -> None:
     tried = {type(Fault.model_validate(case).chosen) for case in CASES}
-    of_pods_and_kernels = {FAULTS["pod_kill"], FAULTS["pod_evict"], FAULTS["node_drain"], *FILTER_FAULTS}
+    of_pods_and_kernels = {FAULTS["pod_kill"], FAULTS["pod_evict"], FAULTS["node_drain"], FAULTS["container_kill"]}
+    of_pods_and_kernels |= {*FILTER_FAULTS, *TRAFFIC_FAULTS, *STRESS_FAULTS}
     assert tried | of_pods_and_kernels == set(FAULTS.values())
 
 

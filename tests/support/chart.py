@@ -40,7 +40,7 @@ def hub(namespace: str) -> list[Object]:
     return rendered(
         namespace,
         target__enabled="true",
-        target__faultFamilies="{workload,config,network,node,controlplane,secret}",
+        target__faultFamilies="{workload,config,network,stress,node,controlplane,secret}",
         target__secrets__names="{shop,shop-tls}",
         target__bindableRoles="{shop}",
         target__simulation__enabled="true",
@@ -54,7 +54,7 @@ def remote(namespace: str) -> list[Object]:
         operator__enabled="false",
         crds__enabled="false",
         target__enabled="true",
-        target__faultFamilies="{workload,config,network,node,controlplane,secret}",
+        target__faultFamilies="{workload,config,network,stress,node,controlplane,secret}",
         target__secrets__names="{shop,shop-tls}",
         target__bindableRoles="{shop}",
         target__simulation__enabled="true",

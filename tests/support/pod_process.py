@@ -26,3 +26,22 @@ def _process_of(pod_uid: str) -> int | None:
         except OSError:
             continue  # it has ended, or belongs to somebody else
     return min(found, default=None)
+
+
+def holders_on_this_machine(pod_uid: str) -> list[str]:
+    """Command lines of the processes in a pod that a fault has brought there. Skips where the nodes are not here."""
+    found, others = [], 0
+    marks = (pod_uid, pod_uid.replace("-", "_"))
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if not any(mark in (process / "cgroup").read_text() for mark in marks):
+                continue
+            line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+        except OSError:
+            continue  # it has ended
+        others += 1
+        if "podfault" in line or line.startswith("/proc/self/exe perch"):
+            found.append(line)
+    if not others:
+        pytest.skip("the processes of the nodes are not on this machine")
+    return found

@@ -94,22 +94,41 @@ class PodDeleted(ChangeBase):
     deployment: str = ""
 
 
-class PacketsDropped(ChangeBase):
+class InPod(ChangeBase):
+    """What an ephemeral container brings into a pod, and another one takes away."""
+
+    table: str = Field(default="", description="The nft table that is put in place; empty for none.")
+    seconds: float = Field(description="It ends by itself so long after its start.")
+    not_after: Time = Field(description="A container that is started later injects nothing.")
+    expires_at: Time | None = None
+    inject_container: str
+    undo_container: str
+
+
+class PacketsDropped(InPod):
     """An nft table in a pod's network namespace that drops packets, or answers with resets, until its set expires."""
 
     type: Literal["PacketsDropped"] = "PacketsDropped"
-    table: str
     direction: str = "in"
     protocol: str = "tcp"
     port: int | None = None
     action: str = "drop"
     percent: int
-    seconds: float = Field(description="The kernel ends the drop so long after its start.")
-    not_after: Time = Field(description="A container that is started later injects nothing.")
-    expires_at: Time | None = None
-    inject_container: str
-    undo_container: str
     dropped_packets: int | None = None
+
+
+class HeldInPod(InPod):
+    """A fault that a process of ours in the pod carries out, or a queue of its kernel, until its time is over."""
+
+    type: Literal["HeldInPod"] = "HeldInPod"
+    way: str = Field(description="redirect, shape or load: what is put in place.")
+    holder: str = Field(default="", description="Name of the process in the pod's network; empty for none.")
+    hold_container: str = Field(default="", description="The container that it runs in.")
+    target_container: str = Field(default="", description="The container that a load is started in.")
+    settings: dict[str, Any] = Field(default_factory=dict, description="What it does, for podfault.")
+    user: int | None = Field(default=None, description="User that the holder runs as; found in the pod when absent.")
+    group: int | None = None
+    hits: int | None = Field(default=None, description="Requests, connections or packets that were hit.")
 
 
 class NamespaceCreated(ChangeBase):
@@ -177,7 +196,14 @@ class ObjectDeleted(ChangeBase):
 
 
 Change = Annotated[
-    PodDeleted | PacketsDropped | ObjectEdited | ObjectCreated | ObjectDeleted | NamespaceCreated | TemplateReplaced,
+    PodDeleted
+    | PacketsDropped
+    | HeldInPod
+    | ObjectEdited
+    | ObjectCreated
+    | ObjectDeleted
+    | NamespaceCreated
+    | TemplateReplaced,
     Field(discriminator="type"),
 ]
 

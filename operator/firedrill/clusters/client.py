@@ -2,7 +2,7 @@
 
 import json
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode
@@ -13,6 +13,7 @@ from kubernetes.aio.client import ApiClient
 from kubernetes.aio.client.exceptions import ApiException
 
 from firedrill.api.meta import FIELD_MANAGER
+from firedrill.clusters import executing
 from firedrill.clusters.errors import ApiError, Unreachable, api_error
 
 Object = dict[str, Any]
@@ -112,6 +113,15 @@ class KubeClient:
     async def text(self, path: str, params: Mapping[str, str] | None = None) -> str:
         """Read a body that is not JSON, such as a pod's log."""
         return (await self._raw("GET", path, params)).decode("utf-8", "replace")
+
+    async def execute(
+        self, path: str, container: str, command: Sequence[str], *, timeout: float = 30
+    ) -> executing.Executed:
+        """Start a command in a container of the pod at path, and wait for its first line; it goes on afterwards."""
+        headers = {"User-Agent": FIELD_MANAGER}
+        await self._limiter.acquire()
+        await self._api.update_params_for_auth(headers, [], ["BearerToken"], f"{path}/exec", "GET", None)
+        return await executing.first_line(self._api, headers, path, container, command, timeout)
 
     @asynccontextmanager
     async def watch(

@@ -1,4 +1,4 @@
-"""What a short-lived container of ours does: runs nft, and leaves its proof as its termination message.
+"""What a short-lived container of ours does: runs tools, and leaves its proof as its termination message.
 
 Imports nothing but the standard library: such a container must start at once, also in a pod that is short of memory.
 """
@@ -6,22 +6,41 @@ Imports nothing but the standard library: such a container must start at once, a
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 TERMINATION_LOG: Final = Path("/dev/termination-log")
-_NFT_TIMEOUT_SECONDS: Final = 20.0
+_TIMEOUT_SECONDS: Final = 60.0
 
-#: Runs nft with arguments and standard input; returns exit code, standard output, standard error.
-Nft = Callable[[Sequence[str], str], tuple[int, str, str]]
+#: Runs a tool with arguments and standard input; returns exit code, standard output, standard error.
+Tool = Callable[[Sequence[str], str], tuple[int, str, str]]
+Nft = Tool
 
 
-def run_nft(arguments: Sequence[str], stdin: str) -> tuple[int, str, str]:
-    """Run the nft of the image."""
-    done = subprocess.run(
-        ["nft", *arguments], input=stdin, capture_output=True, text=True, timeout=_NFT_TIMEOUT_SECONDS, check=False
-    )
-    return done.returncode, done.stdout, done.stderr
+def tool(name: str) -> Tool:
+    """A tool of the image."""
+
+    def run(arguments: Sequence[str], stdin: str) -> tuple[int, str, str]:
+        done = subprocess.run(
+            [name, *arguments], input=stdin, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+run_nft: Final = tool("nft")
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What works in the network of a pod."""
+
+    nft: Tool = run_nft
+    tc: Tool = field(default_factory=lambda: tool("tc"))
+    ip: Tool = field(default_factory=lambda: tool("ip"))
+    podfault: Tool = field(default_factory=lambda: tool("podfault"))
 
 
 def leave_proof(message: str, termination_log: Path) -> None:

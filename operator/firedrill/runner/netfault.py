@@ -1,4 +1,4 @@
-"""``firedrill netfault``: runs in an ephemeral container and filters packets in its pod's network namespace.
+"""``firedrill netfault``: runs in an ephemeral container and works on the traffic in its pod's network namespace.
 
 It does one thing, leaves its proof as JSON in the termination message and exits; the kernel keeps the fault and
 ends it. Imports nothing but the standard library: it must start at once, also in a pod that is short of memory.
@@ -15,8 +15,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from firedrill.runner import nft
-from firedrill.runner.container import TERMINATION_LOG, Nft, leave_proof, run_nft
+from firedrill.runner import nft, traffic
+from firedrill.runner.container import TERMINATION_LOG, Nft, Tools, leave_proof, run_nft
+from firedrill.runner.nft_traffic import QUEUE
+from firedrill.runner.shaping import ToolFailed
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -66,8 +68,37 @@ def undo(table: str, nft_tool: Nft, now: Callable[[], float]) -> tuple[int, dict
     return FAILED if table in remaining else DONE, proof
 
 
-def main(argv: Sequence[str], nft_tool: Nft = run_nft, now: Callable[[], float] = time.time) -> int:
+def put(options: argparse.Namespace, tools: Tools, now: Callable[[], float]) -> tuple[int, dict[str, Any]]:
+    """Lead traffic another way, unless it is too late."""
+    try:
+        proof = traffic.put(options, tools, now)
+    except traffic.TooLate as error:
+        return TOO_LATE, {"action": options.action, "refused": str(error)}
+    return DONE if proof["rules"] else FAILED, proof
+
+
+def end(table: str, holder: str | None, tools: Tools, now: Callable[[], float]) -> tuple[int, dict[str, Any]]:
+    """Remove a table; where ``holder`` is given, be it empty, the queue and the process that go with it too."""
+    code, proof = undo(table, tools.nft, now)
+    if holder is not None:
+        more = traffic.end(holder, tools)
+        proof["remaining"] += more["remaining"]
+        counted = [count for count in (proof.get("dropped"), more.get("hits")) if count is not None]
+        if counted:
+            proof["hits"] = max(counted)
+        ours = {table, QUEUE, holder, f"{holder}/load"}
+        code = FAILED if ours & set(proof["remaining"]) else DONE
+    return code, proof
+
+
+def main(
+    argv: Sequence[str],
+    nft_tool: Nft = run_nft,
+    now: Callable[[], float] = time.time,
+    tools: Tools | None = None,
+) -> int:
     """Entry point; ``argv`` without the program's name."""
+    tools = tools or Tools(nft=nft_tool)
     options = parser().parse_args(argv)
     try:
         if options.action == "inject":
@@ -81,9 +112,11 @@ def main(argv: Sequence[str], nft_tool: Nft = run_nft, now: Callable[[], float] 
                 options.action_taken,
             )
             code, proof = inject(wanted, options.not_after, nft_tool, now)
+        elif options.action in traffic.ACTIONS:
+            code, proof = put(options, tools, now)
         else:
-            code, proof = undo(options.table, nft_tool, now)
-    except (NftFailed, ValueError, OSError, subprocess.TimeoutExpired) as error:
+            code, proof = end(options.table, options.holder, tools, now)
+    except (NftFailed, ToolFailed, ValueError, OSError, subprocess.TimeoutExpired) as error:
         code, proof = FAILED, {"action": options.action, "error": str(error)[:_LISTING_LIMIT]}
     leave_proof(json.dumps(proof), options.termination_log)
     return code
@@ -91,7 +124,7 @@ def main(argv: Sequence[str], nft_tool: Nft = run_nft, now: Callable[[], float] 
 
 def parser() -> argparse.ArgumentParser:
     """The arguments; all are typed fields, none is a piece of script."""
-    top = argparse.ArgumentParser(prog="firedrill netfault", description="Drop packets in this network namespace.")
+    top = argparse.ArgumentParser(prog="firedrill netfault", description="A fault in this network namespace.")
     top.add_argument("--termination-log", type=Path, default=TERMINATION_LOG)
     actions = top.add_subparsers(dest="action", required=True)
     injecting = actions.add_parser("inject", help="drop packets until the kernel ends it")
@@ -103,8 +136,10 @@ def parser() -> argparse.ArgumentParser:
     injecting.add_argument("--percent", type=int, required=True)
     injecting.add_argument("--seconds", type=float, required=True)
     injecting.add_argument("--not-after", type=float, required=True, help="Unix time; later nothing is injected")
-    undoing = actions.add_parser("undo", help="stop dropping packets")
+    undoing = actions.add_parser("undo", help="take away what was put in place")
     undoing.add_argument("--table", required=True)
+    undoing.add_argument("--holder", help="the process that goes with the table; empty for a queue alone")
+    traffic.add_to(actions)
     return top
 
 

@@ -13,7 +13,8 @@ from typing import Any, Final
 #: Names of our tables begin so; nothing else in a pod's network namespace is touched.
 PREFIX: Final = "firedrill_"
 _TABLE = re.compile(r"firedrill_[a-z0-9]{1,40}")
-_COUNTER: Final = "dropped"
+#: What the rules of a table have hit.
+COUNTER: Final = "dropped"
 DIRECTIONS: Final = ("in", "out", "both")
 PROTOCOLS: Final = ("tcp", "dns", "any")
 ACTIONS: Final = ("drop", "reset")
@@ -40,14 +41,11 @@ class Filter:
     action: str = "drop"
 
     def __post_init__(self) -> None:
-        if not _TABLE.fullmatch(self.table):
-            raise ValueError(f"table must be {PREFIX} and letters or digits, not {self.table!r}")
         if self.port is not None and not 1 <= self.port <= 65535:
             raise ValueError(f"port must be 1 to 65535, not {self.port}")
         if not 1 <= self.percent <= 100:
             raise ValueError(f"percent must be 1 to 100, not {self.percent}")
-        if not 0.001 <= self.seconds <= 86400:
-            raise ValueError(f"seconds must be 0.001 to 86400, not {self.seconds}")
+        gated(self.table, self.seconds)
         for name, known in (("direction", DIRECTIONS), ("protocol", PROTOCOLS), ("action", ACTIONS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
@@ -65,15 +63,7 @@ def table_name(run_id: str) -> str:
 def inject_script(wanted: Filter) -> str:
     """One transaction that puts the fault in place; it fails, changing nothing, where the table exists."""
     table = f"inet {wanted.table}"
-    timeout = f"timeout {round(wanted.seconds * 1000)}ms"
-    lines = [
-        f"create table {table}",
-        f"add counter {table} {_COUNTER}",
-        f"add set {table} on4 {{ type ipv4_addr; flags interval, timeout; }}",
-        f"add element {table} on4 {{ 0.0.0.0/1 {timeout}, 128.0.0.0/1 {timeout} }}",
-        f"add set {table} on6 {{ type ipv6_addr; flags interval, timeout; }}",
-        f"add element {table} on6 {{ ::/1 {timeout}, 8000::/1 {timeout} }}",
-    ]
+    lines = gated(wanted.table, wanted.seconds)
     for direction, (chain, hook, interface, address) in _CHAINS.items():
         if wanted.direction not in (direction, "both"):
             continue
@@ -83,6 +73,26 @@ def inject_script(wanted: Filter) -> str:
             for family, on in (("ip", "on4"), ("ip6", "on6"))
         ]
     return "\n".join((*lines, ""))
+
+
+def gated(table: str, seconds: float) -> list[str]:
+    """A table of ours, its counter, and the two sets that hold every address until their time is over.
+
+    Raises ValueError for a name or a time that is out of bounds.
+    """
+    if not _TABLE.fullmatch(table):
+        raise ValueError(f"table must be {PREFIX} and letters or digits, not {table!r}")
+    if not 0.001 <= seconds <= 86400:
+        raise ValueError(f"seconds must be 0.001 to 86400, not {seconds}")
+    timeout = f"timeout {round(seconds * 1000)}ms"
+    return [
+        f"create table inet {table}",
+        f"add counter inet {table} {COUNTER}",
+        f"add set inet {table} on4 {{ type ipv4_addr; flags interval, timeout; }}",
+        f"add element inet {table} on4 {{ 0.0.0.0/1 {timeout}, 128.0.0.0/1 {timeout} }}",
+        f"add set inet {table} on6 {{ type ipv6_addr; flags interval, timeout; }}",
+        f"add element inet {table} on6 {{ ::/1 {timeout}, 8000::/1 {timeout} }}",
+    ]
 
 
 def _match(wanted: Filter) -> str:
@@ -97,7 +107,7 @@ def _verdict(wanted: Filter) -> str:
     # nft refuses "mod 100 < 100", which is always true.
     share = "" if wanted.percent == 100 else f"numgen random mod 100 < {wanted.percent} "
     action = "reject with tcp reset" if wanted.action == "reset" else "drop"
-    return f"{share}counter name {_COUNTER} {action};"
+    return f"{share}counter name {COUNTER} {action};"
 
 
 def undo_script(table: str) -> str:
@@ -119,7 +129,7 @@ def our_tables(listing: str) -> list[str]:
 def dropped(listing: str) -> int:
     """Packets dropped so far, by the output of ``nft -j list table``."""
     counters = [item["counter"] for item in _items(listing) if "counter" in item]
-    return sum(int(counter.get("packets", 0)) for counter in counters if counter.get("name") == _COUNTER)
+    return sum(int(counter.get("packets", 0)) for counter in counters if counter.get("name") == COUNTER)
 
 
 def live_elements(listing: str) -> int:

@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
 from firedrill.api.meta import FIELD_MANAGER
 from firedrill.clusters.client import MERGE_PATCH
+from firedrill.clusters.executing import Executed
 
 Object = dict[str, Any]
 
@@ -27,6 +28,10 @@ class Cluster(Protocol):
 
     async def create(self, path: str, body: Object, *, dry_run: bool = False) -> Object:
         """Create an object in the collection at path."""
+        ...
+
+    async def execute(self, path: str, container: str, command: Sequence[str], *, timeout: float = 30) -> Executed:
+        """Start a command in a container of the pod at path, and wait for its first line."""
         ...
 
     async def replace(self, path: str, body: Object, *, dry_run: bool = False) -> Object:

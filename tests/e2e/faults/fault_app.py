@@ -12,10 +12,11 @@ DEVICE = "firedrill.dev/gpu"
 _PASSWORD = "Tr0ub4dor-0815"
 _RBAC = "rbac.authorization.k8s.io"
 
-#: Answers 200 while all is as it should be: a file that it reads for each request, a variable, the name of a Service;
-#: and, where it is told so, the password that its database asks for, its own certificate, what its rights let it do.
+#: Answers 200 while all is as it should be: a file that it reads and one that it writes for each request, a variable,
+#: the name of a Service; and, where it is told so, the password that its database asks for, its own certificate, what
+#: its rights let it do.
 _SCRIPT = """
-import http.server, os, socket, ssl, threading, urllib.request
+import http.server, os, socket, ssl, sys, tempfile, threading, urllib.request
 ASKS = os.environ["ASKS"].split(",")
 def password():
     return open("/etc/secret/password").read() == os.environ["DATABASE_ASKS_FOR"]
@@ -47,6 +48,11 @@ def good():
             return False
     except OSError:
         return False
+    try:
+        with tempfile.NamedTemporaryFile(dir="/scratch") as scratch:
+            scratch.write(bytes(8192))
+    except OSError:
+        return False
     return open("/etc/app/mode").read().strip() == "ok" and os.environ.get("MODE") == "ok"
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -55,19 +61,33 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
     def log_message(self, *_):
         pass
-http.server.ThreadingHTTPServer(("", 8080), Handler).serve_forever()
+getattr(http.server, sys.argv[1])(("", 8080), Handler).serve_forever()
 """
 
 
 def manifest(
-    namespace: str, replicas: int = 1, *, asks: str = "", kind: str = "Deployment", device: bool = False
+    namespace: str,
+    replicas: int = 1,
+    *,
+    asks: str = "",
+    kind: str = "Deployment",
+    device: bool = False,
+    threads: bool = True,
+    cpu: str = "",
 ) -> str:
-    """Namespace, ConfigMap, workload and Service, with what it asks for (password, tls, api), as JSON for kubectl."""
+    """Namespace, ConfigMap, workload and Service, as JSON for kubectl.
+
+    ``asks`` is what it asks for besides (password, tls, api), ``cpu`` its limit; without ``threads`` it serves one
+    request at a time.
+    """
     labels = {"app": "shop"}
     env = {"MODE": "ok", "ASKS": asks, "DATABASE_ASKS_FOR": _PASSWORD}
-    limits = {"memory": "96Mi", **({DEVICE: "1"} if device else {})}
-    volumes: list[Object] = [{"name": "config", "configMap": {"name": "shop"}}]
-    mounts = [{"name": "config", "mountPath": "/etc/app"}]
+    limits = {"memory": "96Mi", **({DEVICE: "1"} if device else {}), **({"cpu": cpu} if cpu else {})}
+    volumes: list[Object] = [
+        {"name": "config", "configMap": {"name": "shop"}},
+        {"name": "scratch", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
+    ]
+    mounts = [{"name": "config", "mountPath": "/etc/app"}, {"name": "scratch", "mountPath": "/scratch"}]
     if asks == "password":
         volumes.append({"name": "secret", "secret": {"secretName": "shop"}})
         mounts.append({"name": "secret", "mountPath": "/etc/secret"})
@@ -81,7 +101,7 @@ def manifest(
         "name": "app",
         "image": "docker.io/firedrill/runner:dev",
         "imagePullPolicy": "IfNotPresent",
-        "command": ["python3", "-c", _SCRIPT],
+        "command": ["python3", "-c", _SCRIPT, "ThreadingHTTPServer" if threads else "HTTPServer"],
         "env": [{"name": name, "value": value} for name, value in env.items()],
         "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1},
         "resources": {"requests": {"cpu": "5m", "memory": "24Mi"}, "limits": limits},

@@ -13,7 +13,7 @@ from fault_app import DEVICE, manifest
 
 Object = dict[str, Any]
 TARGET = "firedrill-finance"
-FAMILIES = ("workload", "config", "network", "node", "controlplane", "secret")
+FAMILIES = ("workload", "config", "network", "stress", "node", "controlplane", "secret")
 _AT_ONCE = 5
 
 
@@ -25,14 +25,17 @@ class Case:
     fault: Object
     #: Of a fault that hurts only what is to be replaced: the pod is deleted meanwhile.
     pod_is_lost: bool = False
-    #: A fault that a well-kept application survives without a failed request.
-    survived: bool = False
+    #: A fault that a well-kept application survives without a failed request; None where that depends on the machine.
+    survived: bool | None = False
     duration: str = "20s"
     replicas: int = 1
     #: What the application asks for besides: password, tls or api.
     asks: str = ""
     kind: str = "Deployment"
     device: bool = False
+    #: Of the application: whether it serves several at once, and its limit of processor time.
+    threads: bool = True
+    cpu: str = ""
 
 
 @dataclass
@@ -72,8 +75,7 @@ def _run(lab: Demo, case: Case) -> Seen:
     namespace = f"fault-{case.name}"
     if case.device:
         _give_device(lab)
-    made = manifest(namespace, case.replicas, asks=case.asks, kind=case.kind, device=case.device)
-    lab.kubectl(TARGET, "apply", "-f", "-", stdin=made, capture=True)
+    lab.kubectl(TARGET, "apply", "-f", "-", stdin=_manifest(case, namespace), capture=True)
     try:
         # The cluster adds it to every namespace, some time later.
         lab.kubectl(TARGET, "-n", namespace, "wait", "--for=create", "configmap/kube-root-ca.crt", "--timeout=60s")
@@ -97,6 +99,18 @@ def _give_device(lab: Demo) -> None:
         lab.kubectl(TARGET, "patch", "node", name, "--subresource=status", "--type=merge", "-p", change, capture=True)
 
 
+def _manifest(case: Case, namespace: str) -> str:
+    return manifest(
+        namespace,
+        case.replicas,
+        asks=case.asks,
+        kind=case.kind,
+        device=case.device,
+        threads=case.threads,
+        cpu=case.cpu,
+    )
+
+
 def _experiment(lab: Demo, case: Case, namespace: str) -> Object:
     body = {
         "apiVersion": "firedrill.dev/v1alpha1",
@@ -109,7 +123,7 @@ def _experiment(lab: Demo, case: Case, namespace: str) -> Object:
             "recoveryTimeout": "240s",
             "steadyState": {"http": {"url": f"http://shop.{namespace}:8080/", "timeout": "2s"}, "window": "5s"},
             "target": {"namespace": namespace, "matchLabels": {"app": "shop"}},
-            "fault": case.fault,
+            "fault": json.loads(json.dumps(case.fault).replace("NAMESPACE", namespace)),
         },
     }
     lab.kubectl(HUB, "apply", "-f", "-", stdin=json.dumps(body), capture=True)

@@ -32,7 +32,7 @@ Object = dict[str, Any]
 CONTEXT = os.environ.get("FIREDRILL_E2E_CONTEXT", "firedrill-finance")
 IMAGE = os.environ.get("FIREDRILL_E2E_IMAGE", "docker.io/firedrill/runner:dev")
 ROOT = Path(__file__).parents[3]
-ACCOUNTS = ("firedrill-chaos-workload", "firedrill-chaos-network", "firedrill-guardian")
+ACCOUNTS = ("firedrill-chaos-workload", "firedrill-chaos-network", "firedrill-chaos-stress", "firedrill-guardian")
 _PLURALS = {
     "Namespace": ("v1", "namespaces"),
     "Service": ("v1", "services"),
@@ -172,7 +172,7 @@ class Bench:
         }
         resource = parse_run_resource(CHAOS_EXPERIMENT, body)
         assert isinstance(resource.spec, RunSpec), resource.invalid
-        policy = {"faultFamilies": ["workload", "network"], "maxAffectedPercent": 100}
+        policy = {"faultFamilies": ["workload", "network", "stress"], "maxAffectedPercent": 100}
         target = TargetCluster(
             "finance", "t", {}, TargetClusterSpec.model_validate({"runnerNamespace": self.runner, "policy": policy})
         )
@@ -190,9 +190,13 @@ class Bench:
 
     def connects(self, pod_ip: str) -> int:
         """How many of twenty connections from the gateway to a pod come about."""
+        return self.asks(CONNECT, pod_ip)
+
+    def asks(self, script: str, pod_ip: str) -> int:
+        """The number that a Python script prints that the gateway runs with the address of a pod."""
         command = ["kubectl", "--context", CONTEXT, "-n", self.target, "exec", "deploy/gateway", "--"]
         done = subprocess.run(
-            [*command, "python3", "-c", CONNECT, pod_ip], capture_output=True, text=True, timeout=60, check=False
+            [*command, "python3", "-c", script, pod_ip], capture_output=True, text=True, timeout=60, check=False
         )
         assert done.returncode == 0, done.stderr
         return int(done.stdout)

@@ -9,6 +9,8 @@ from pydantic import ValidationError
 
 from firedrill.api.faults.about import Hits
 from firedrill.api.faults.pods import PodEvict, PodKill
+from firedrill.api.faults.stress import STRESS_FAULTS
+from firedrill.api.faults.traffic import TRAFFIC_FAULTS
 from firedrill.api.faults.union import FAULTS, Fault
 from firedrill.api.target import PodTarget
 from firedrill.engines.chaos.editing import applying, edit, told
@@ -229,7 +231,8 @@ def test_every_fault_says_what_it_is_and_is_carried_out_by_one_way_alone(name: s
     assert about.does
     assert about.undone
     assert about.proven
-    own_way = member in (PodKill, PodEvict, *filters.FILTER_FAULTS, *deletions.DELETE_FAULTS)
+    of_pods = (PodKill, PodEvict, *filters.FILTER_FAULTS, *TRAFFIC_FAULTS, *STRESS_FAULTS)
+    own_way = member in (*of_pods, *deletions.DELETE_FAULTS)
     shared = (template.TEMPLATE_FAULTS, fields.FIELD_FAULTS, objects.OBJECT_FAULTS)
     assert own_way + sum(member in ways for ways in shared) == 1
     assert (about.hits is Hits.NAMESPACE) == (member in objects.OBJECT_FAULTS)

@@ -3,7 +3,7 @@
 import asyncio
 import copy
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,14 @@ from chaos_kernel import Netns
 from firedrill.clusters import paths
 from firedrill.clusters.client import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from firedrill.clusters.errors import Conflict, Forbidden, Invalid, NotFound
+from firedrill.clusters.executing import Executed
 from firedrill.runner import netfault
+from firedrill.runner.container import Tools
 from support.jsonpatch import TestFailed, patched
 
 Object = dict[str, Any]
 _COLLECTIONS = ("pods", "configmaps", "replicasets", "controllerrevisions", "jobs")
+APP: Object = {"name": "app", "image": "ledger:1", "resources": {"limits": {"memory": "96Mi"}}}
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -70,8 +73,12 @@ class World:
             paths.pods(ns, name),
             {
                 "metadata": {"namespace": ns, "labels": dict(labels), "ownerReferences": [reference]},
-                "spec": {"nodeName": "node-1"},
-                "status": {"phase": "Running", "conditions": [_ready(ready)]},
+                "spec": {"nodeName": "node-1", "containers": [copy.deepcopy(APP)], "terminationGracePeriodSeconds": 1},
+                "status": {
+                    "phase": "Running",
+                    "conditions": [_ready(ready)],
+                    "containerStatuses": [{"name": "app", "containerID": "first", "restartCount": 0}],
+                },
             },
         )
         self.netns[body["metadata"]["uid"]] = Netns(lambda: self.clock.now().timestamp())
@@ -123,7 +130,9 @@ class World:
     def live_faults(self) -> list[str]:
         """Tables of ours in the network namespaces of pods that exist."""
         uids = {item["metadata"]["uid"] for path, item in self.objects.items() if "/pods/" in path}
-        return [name for uid, netns in self.netns.items() if uid in uids for name in netns.tables]
+        return [
+            name for uid, netns in self.netns.items() if uid in uids for name in (*netns.tables, *netns.holders.names())
+        ]
 
     # -- requests
 
@@ -230,30 +239,60 @@ class World:
             raise Forbidden(403, "Forbidden", self.pod_security)
         if body["metadata"]["uid"] != pod["metadata"]["uid"]:
             raise Conflict(409, "Conflict", "the uid differs")
-        (container,) = body["spec"]["ephemeralContainers"]
         there = pod["spec"].setdefault("ephemeralContainers", [])
-        same = [item for item in there if item["name"] == container["name"]]
-        if same and same[0] != container:
-            raise Invalid(422, "Invalid", "existing ephemeral containers may not be changed")
-        if not same and not dry_run:
+        fresh = []
+        for container in body["spec"]["ephemeralContainers"]:
+            same = [item for item in there if item["name"] == container["name"]]
+            if same and same[0] != container:
+                raise Invalid(422, "Invalid", "existing ephemeral containers may not be changed")
+            fresh += [] if same else [container]
+        uid = pod["metadata"]["uid"]
+        for number, container in enumerate([] if dry_run else fresh, start=1):
             there.append(copy.deepcopy(container))
-            uid = pod["metadata"]["uid"]
-            self.later(self.container_delay, lambda: self._start_container(path, uid, container))
+            self.later(
+                self.container_delay * number,
+                lambda container=container: self._start_container(path, uid, container),
+            )
         return {}
+
+    def execute(self, path: str, container: str, command: Sequence[str]) -> Executed:
+        """What a command says that is started in a container of a pod."""
+        pod = self.objects.get(path)
+        if pod is None:
+            raise NotFound(404, "NotFound", f"{path} not found")
+        assert container in {"app", *(item["name"] for item in pod["spec"].get("ephemeralContainers", ()))}
+        assert command[0].endswith("/usr/local/bin/podfault")
+        return Executed(self.netns[pod["metadata"]["uid"]].holders.tool(command[1:])[1])
 
     def _start_container(self, path: str, uid: str, container: Object) -> None:
         """What the kubelet does."""
         pod = self.objects.get(path)
         if pod is None or pod["metadata"]["uid"] != uid:
             return
-        with tempfile.TemporaryDirectory() as folder:
-            log = Path(folder) / "termination-log"
-            arguments = ["--termination-log", str(log), *container["command"][2:]]
-            code = netfault.main(arguments, self.netns[uid].nft, lambda: self.clock.now().timestamp())
-            message = log.read_text()
-        ended = {"exitCode": code, "message": message, "finishedAt": self.clock.now().isoformat()}
         statuses = pod["status"].setdefault("ephemeralContainerStatuses", [])
-        statuses.append({"name": container["name"], "state": {"terminated": ended}})
+        status: Object = {"name": container["name"], "state": {"running": {}}}
+        statuses.append(status)
+        netns, command = self.netns[uid], container["command"]
+        if command[1] == "hold":
+            until = netns.holders.hold(command[2:])
+            if until is not None:
+                left = until - self.clock.now().timestamp()
+                self.later(left, lambda: status.update(state=self._ended(0, "{}")))
+                return
+            code, message = 3, "{}"
+        elif command[0].endswith("podfault"):
+            code, message, _ = netns.holders.tool(command[1:])
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                log = Path(folder) / "termination-log"
+                arguments = ["--termination-log", str(log), *command[2:]]
+                tools = Tools(netns.nft, netns.tc, netns.tc, netns.holders.tool)
+                code = netfault.main(arguments, netns.nft, lambda: self.clock.now().timestamp(), tools)
+                message = log.read_text()
+        status["state"] = self._ended(code, message)
+
+    def _ended(self, code: int, message: str) -> Object:
+        return {"terminated": {"exitCode": code, "message": message, "finishedAt": self.clock.now().isoformat()}}
 
     def next_number(self) -> int:
         """A number that was not given before."""

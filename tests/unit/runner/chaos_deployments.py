@@ -25,7 +25,26 @@ def follow(world: World, namespace: str = "payments") -> None:
             body.setdefault("status", {}).setdefault("observedGeneration", 1)
             world.later(_SYNC_SECONDS, lambda: _sync(world, path, namespace))
 
+        elif path.startswith(paths.pods(namespace) + "/"):
+            world.later(_SYNC_SECONDS, lambda: _restart(world, path))
+
     world.on_patch = changed
+
+
+def _restart(world: World, path: str) -> None:
+    """What the kubelet does with a container whose image has changed: it ends it, and starts it if it has the image."""
+    pod = world.objects.get(path)
+    if pod is None:
+        return
+    (status,) = pod["status"]["containerStatuses"]
+    if "invalid" in pod["spec"]["containers"][0]["image"]:
+        if "terminated" not in status.get("state", {}):
+            status["state"] = {"terminated": {"containerID": status["containerID"], "exitCode": 143}}
+            pod["status"]["conditions"][0]["status"] = "False"
+    elif "terminated" in status.get("state", {}):
+        count = status["restartCount"] + 1
+        status.update(state={}, lastState=status["state"], containerID=f"after-{count}", restartCount=count)
+        world.later(_START_SECONDS, lambda: world.make_ready(pod))
 
 
 def _sync(world: World, path: str, namespace: str) -> None:

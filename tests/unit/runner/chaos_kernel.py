@@ -6,6 +6,11 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from chaos_holders import Holders
+
+#: The share of requests that a container under load does not answer in time.
+_SLOWED = 0.6
+
 
 @dataclass
 class Table:
@@ -14,6 +19,7 @@ class Table:
     percent: int
     expires: float
     dropped: int = 0
+    redirects: bool = False
 
 
 class Netns:
@@ -23,14 +29,19 @@ class Netns:
         self._now = now
         self.tables: dict[str, Table] = {}
         self._random = random.Random(7)
+        self.holders = Holders(now)
 
     def passes(self) -> bool:
         """Whether a packet that comes in now gets through."""
         for table in self.tables.values():
-            if self._now() < table.expires and self._random.random() * 100 < table.percent:
+            if self._now() < table.expires and table.redirects:
+                table.dropped += 1
+                if not self.holders.serves():
+                    return False
+            elif self._now() < table.expires and self._random.random() * 100 < table.percent:
                 table.dropped += 1
                 return False
-        return True
+        return not (self.holders.loaded() and self._random.random() < _SLOWED)
 
     def nft(self, arguments: Sequence[str], stdin: str) -> tuple[int, str, str]:
         """The nft tool."""
@@ -48,6 +59,10 @@ class Netns:
                 return 0, f"table inet {name}", ""
         return 1, "", f"Error: {arguments}"
 
+    def tc(self, arguments: Sequence[str], _stdin: str) -> tuple[int, str, str]:
+        """The tc tool, where nobody has a queue."""
+        return (0, "[]", "") if "show" in arguments else (1, "", "Error: Specified qdisc kind is unknown.")
+
     def _script(self, script: str) -> tuple[int, str, str]:
         if found := re.fullmatch(r"delete table inet (\w+)\n", script):
             if found[1] not in self.tables:
@@ -61,7 +76,8 @@ class Netns:
         assert timeout, script
         if name[1] in self.tables:
             return 1, "", "Error: File exists"
-        self.tables[name[1]] = Table(int(percent[1]) if percent else 100, self._now() + int(timeout[1]) / 1000)
+        share, expires = int(percent[1]) if percent else 100, self._now() + int(timeout[1]) / 1000
+        self.tables[name[1]] = Table(share, expires, redirects="redirect to" in script)
         return 0, "", ""
 
 

@@ -40,10 +40,13 @@ WRONG_SELECTOR: Object = {"wrongSelector": {"service": "ledger"}}
 PDB_BLOCK: Object = {"pdbBlock": {}}
 SECRET_ROTATE: Object = {"secretRotate": {"name": "ledger", "key": "password"}}
 SECRET_DELETE: Object = {"secretDelete": {"name": "ledger"}}
+HTTP_ABORT: Object = {"httpAbort": {"port": 8080, "percent": 60}}
+CPU_STRESS: Object = {"cpuStress": {}}
+CONTAINER_KILL: Object = {"containerKill": {}}
 SERVICE_DELETE: Object = {"serviceDelete": {"service": "ledger"}}
 #: One of each way to undo: a kernel that forgets, an owner that replaces, fields that are put back (of an object, of
-#: a template with all that was made of it), an object that is deleted, one that is created again, and the latter two of
-#: what a record must not hold.
+#: a template with all that was made of it), an object that is deleted, one that is created again, the latter two of
+#: what a record must not hold, a proxy that traffic is led to, a load in a container, and fields put back at once.
 FAULTS = {
     "packet-loss": PACKET_LOSS,
     "pod-kill": POD_KILL,
@@ -54,6 +57,9 @@ FAULTS = {
     "service-delete": SERVICE_DELETE,
     "secret-rotate": SECRET_ROTATE,
     "secret-delete": SECRET_DELETE,
+    "http-abort": HTTP_ABORT,
+    "cpu-stress": CPU_STRESS,
+    "container-kill": CONTAINER_KILL,
 }
 
 
@@ -242,6 +248,8 @@ class Lab:
         after = self._dump()
         changed = [path for path in self._before.keys() | after.keys() if self._before.get(path) != after.get(path)]
         found += [f"{path} is not as it was: {after.get(path)}" for path in sorted(changed)]
+        images = {c["image"] for pod in self.world.pods("ledger") for c in pod["spec"]["containers"]}
+        found += [f"a container has the image {image}" for image in images if image != "ledger:1"]
         found += [f"pod {pod['metadata']['name']} has a mark" for pod in self.world.pods("ledger") if _marked(pod)]
         record = self.record()
         if record is not None:

@@ -1,12 +1,13 @@
 """A process of a run: it can be killed at any of its writes, and its requests can be made to fail."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chaos_cluster import REVIEWS, Object, World
 
 from firedrill.clusters.client import MERGE_PATCH
 from firedrill.clusters.errors import ClusterError
+from firedrill.clusters.executing import Executed
 
 
 class Killed(BaseException):
@@ -68,6 +69,11 @@ class Process:
             "DELETE", path, lambda: self.world.delete(path, uid, grace_seconds, resource_version, dry_run), dry_run
         )
 
+    async def execute(self, path: str, container: str, command: Sequence[str], *, timeout: float = 30) -> Executed:
+        return await self._write(
+            "EXEC", path, lambda: self.world.execute(path, container, command), command[1] == "ask"
+        )
+
     async def _begin(self, verb: str, path: str) -> None:
         self._live()
         await self.world.clock.sleep(0.01)
@@ -77,7 +83,7 @@ class Process:
         if error:
             raise error
 
-    async def _write(self, verb: str, path: str, action: Callable[[], Object], harmless: bool) -> Object:
+    async def _write(self, verb: str, path: str, action: Callable[[], Any], harmless: bool) -> Any:
         await self._begin(verb, path)
         if harmless:
             return action()

@@ -7,11 +7,11 @@ import asyncio
 from typing import Any
 
 import pytest
-from chaos_lab import FAULTS, PACKET_LOSS, POD_KILL, RECORD_PATH, Lab, spec, task
+from chaos_lab import CPU_STRESS, FAULTS, HTTP_ABORT, PACKET_LOSS, POD_KILL, RECORD_PATH, Lab, spec, task
 from chaos_process import Process
 
 #: Those that end by themselves, with every process of ours dead.
-SELF_ENDING = {"packet-loss": PACKET_LOSS, "pod-kill": POD_KILL}
+SELF_ENDING = {"packet-loss": PACKET_LOSS, "pod-kill": POD_KILL, "http-abort": HTTP_ABORT, "cpu-stress": CPU_STRESS}
 
 
 def new_lab(fault: Any) -> Lab:
@@ -98,5 +98,6 @@ async def test_all_processes_killed_for_good_the_kernel_ends_the_fault(fault: An
         await lab.clock.sleep(12.0)
 
     await lab.clock.run(play())
+    assert all(not netns.holders.loaded() for netns in lab.world.netns.values())
     assert all(netns.passes() for netns in lab.world.netns.values() for _ in range(50))
     assert lab.world.ready("ledger") == 2

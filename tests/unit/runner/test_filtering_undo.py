@@ -9,8 +9,7 @@ from chaos_clock import T0
 
 from firedrill.api.record import ChangeState, PacketsDropped
 from firedrill.runner.faults.ephemeral import HostPod, container, parse_host
-from firedrill.runner.faults.filtering import CLOCK_SKEW
-from firedrill.runner.faults.filtering_undo import MAX_TRIES, Done, Start, Wait, next_step
+from firedrill.runner.faults.filtering_undo import CLOCK_SKEW, MAX_TRIES, Done, Start, Wait, next_step
 
 IN, OUT = "firedrill-r-in", "firedrill-r-out"
 CHANGE = PacketsDropped(
@@ -55,7 +54,7 @@ WAITING = {"waiting": {"reason": "ImagePullBackOff"}}
 FAILED = ended({"error": "no"}, 1)
 SOON, LATE = 5.0, 61.0
 CASES: list[tuple[str, HostPod | None, float, type, str]] = [
-    ("pod gone, might be cut off", None, SOON, Wait, "the kernel ends the drop"),
+    ("pod gone, might be cut off", None, SOON, Wait, "the fault ends by itself"),
     ("pod gone for long", None, LATE, Done, "the pod is gone"),
     ("pod ended", host((IN, "inject", ended(INJECTED)), phase="Failed"), LATE, Done, "the pod is gone"),
     ("pod on its way out", host((IN, "inject", ended(INJECTED)), deleting=True), LATE, Wait, "on its way out"),

@@ -136,6 +136,7 @@ def test_logs_are_json_with_the_run() -> None:
 
 def test_each_kind_is_undone_by_its_own_table() -> None:
     from firedrill.api.record import (
+        HeldInPod,
         NamespaceCreated,
         ObjectCreated,
         ObjectDeleted,
@@ -145,6 +146,6 @@ def test_each_kind_is_undone_by_its_own_table() -> None:
         TemplateReplaced,
     )
 
-    changes = {PodDeleted, PacketsDropped, ObjectEdited, ObjectCreated, ObjectDeleted}
+    changes = {PodDeleted, PacketsDropped, HeldInPod, ObjectEdited, ObjectCreated, ObjectDeleted}
     assert set(guardian.undo_table("ChaosExperiment")) == changes
     assert set(guardian.undo_table("AutoFix")) == {NamespaceCreated, TemplateReplaced}

@@ -14,6 +14,7 @@ class Family(StrEnum):
     CONFIG = "config"
     NODE = "node"
     NETWORK = "network"
+    STRESS = "stress"
     CONTROL_PLANE = "controlplane"
     SECRET = "secret"  # noqa: S105 - the name of a family
 

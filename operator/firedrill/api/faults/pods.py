@@ -64,3 +64,25 @@ class FinalizerBlock(FaultModel):
         proven="a pod that was deleted meanwhile and does not go",
         needs="somebody who deletes the pods: those of a StatefulSet then do not come back",
     )
+
+
+class ContainerKill(FaultModel):
+    """Ends one container of each pod, which the kubelet starts again in the same pod."""
+
+    about: ClassVar[About] = About(
+        family=Family.WORKLOAD,
+        hits=Hits.PODS,
+        does="gives a container of the running pods an image that no registry has, until the kubelet has ended it, and "
+        "its own image again at once: pod, address and node stay",
+        needs="pods whose containers are started again (restartPolicy Always)",
+        undone="the image is put back where it still is ours, at once; the kubelet starts the container again",
+        proven="the end of the container, as the kubelet reports it",
+        instant=True,
+    )
+
+    container: str | None = Field(
+        default=None,
+        max_length=63,
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        description="Container that is ended; the first of the pod when absent.",
+    )

@@ -27,8 +27,18 @@ from firedrill.api.faults.controlplane import (
 )
 from firedrill.api.faults.network import ConnectionReset, DnsFailure, NetworkDeny, NetworkPartition, PacketLoss
 from firedrill.api.faults.node import ExtendedResourceLoss, NodeCordon, NodeDrain, NodeTaint
-from firedrill.api.faults.pods import FinalizerBlock, PodEvict, PodFailure, PodKill
+from firedrill.api.faults.pods import ContainerKill, FinalizerBlock, PodEvict, PodFailure, PodKill
 from firedrill.api.faults.secrets import CertificateSecretExpired, SecretDelete, SecretRotate
+from firedrill.api.faults.stress import ConnectionExhaustion, CpuStress, DiskFill, MemoryStress, OomKill
+from firedrill.api.faults.traffic import (
+    BandwidthLimit,
+    CertificateWrong,
+    DnsAnswer,
+    HttpAbort,
+    HttpDelay,
+    HttpReplace,
+    NetworkLatency,
+)
 from firedrill.api.faults.workload import (
     CommandBreak,
     CrashLoop,
@@ -58,6 +68,7 @@ class Fault(Model):
     pod_evict: PodEvict | None = Field(default=None, description="Evict pods.")
     pod_failure: PodFailure | None = Field(default=None, description="Let running pods fail.")
     finalizer_block: FinalizerBlock | None = Field(default=None, description="Pods that can not be deleted.")
+    container_kill: ContainerKill | None = Field(default=None, description="End a container of running pods.")
     scale: Scale | None = Field(default=None, description="Change the number of pods.")
     image_break: ImageBreak | None = Field(default=None, description="An image that can not be pulled.")
     command_break: CommandBreak | None = Field(default=None, description="A command that does not exist.")
@@ -90,6 +101,18 @@ class Fault(Model):
     network_partition: NetworkPartition | None = Field(default=None, description="Cut pods off.")
     connection_reset: ConnectionReset | None = Field(default=None, description="Reset connections.")
     dns_failure: DnsFailure | None = Field(default=None, description="Let no name be resolved.")
+    network_latency: NetworkLatency | None = Field(default=None, description="Let answers come later.")
+    bandwidth_limit: BandwidthLimit | None = Field(default=None, description="Let answers come slowly.")
+    http_abort: HttpAbort | None = Field(default=None, description="Answer HTTP requests with an error.")
+    http_delay: HttpDelay | None = Field(default=None, description="Let HTTP requests come later.")
+    http_replace: HttpReplace | None = Field(default=None, description="Give HTTP answers another body.")
+    dns_answer: DnsAnswer | None = Field(default=None, description="Answer questions for names wrongly.")
+    certificate_wrong: CertificateWrong | None = Field(default=None, description="Show a wrong certificate.")
+    cpu_stress: CpuStress | None = Field(default=None, description="Keep processors busy.")
+    memory_stress: MemoryStress | None = Field(default=None, description="Hold memory.")
+    oom_kill: OomKill | None = Field(default=None, description="Use up the memory limit.")
+    disk_fill: DiskFill | None = Field(default=None, description="Fill a file system.")
+    connection_exhaustion: ConnectionExhaustion | None = Field(default=None, description="Hold many connections.")
     network_deny: NetworkDeny | None = Field(default=None, description="A NetworkPolicy that allows nothing.")
     quota_exhausted: QuotaExhausted | None = Field(default=None, description="No new pods are admitted.")
     limit_range_block: LimitRangeBlock | None = Field(default=None, description="Limits that no pod can keep to.")

@@ -11,6 +11,8 @@ from firedrill.api.faults.about import Family, Hits
 from firedrill.api.faults.network import FilterFault
 from firedrill.api.faults.node import NodeDrain
 from firedrill.api.faults.pods import PodEvict, PodKill
+from firedrill.api.faults.stress import StressFault
+from firedrill.api.faults.traffic import TrafficFault
 from firedrill.api.probe_cluster import CommandProbe
 from firedrill.api.task import Task
 from firedrill.engines.chaos import selection
@@ -190,11 +192,11 @@ def _replaced(request: Request) -> Refusal | None:
 
 
 def _own_network(request: Request) -> Refusal | None:
-    if not isinstance(request.spec.fault.chosen, FilterFault):
+    if not isinstance(request.spec.fault.chosen, FilterFault | TrafficFault | StressFault):
         return None
     for pod in request.selected:
         if pod.host_network:
-            return _not_permitted(f"pod {pod.key} uses the network of its node: a filter would hit all of it")
+            return _not_permitted(f"pod {pod.key} uses the network of its node: all of it would be hit")
     return None
 
 

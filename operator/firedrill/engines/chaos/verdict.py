@@ -10,6 +10,7 @@ from firedrill.api.base import format_duration
 from firedrill.api.record import (
     Change,
     Edit,
+    HeldInPod,
     ObjectCreated,
     ObjectDeleted,
     ObjectEdited,
@@ -85,6 +86,8 @@ def _would(change: Change) -> str:
             return f"pod {change.key} deleted"
         case PacketsDropped():
             return f"packets of pod {change.key} filtered for {change.seconds:g} s"
+        case HeldInPod():
+            return f"pod {change.key} hit for {change.seconds:g} s ({change.settings.get('mode', change.way)})"
         case ObjectEdited():
             # What is kept in a vault is told to nobody.
             shown = (

@@ -98,6 +98,7 @@ def runner(sources: Sources, log: Path) -> Image:
     dependencies = python_layer.dependencies(base, sources.file("requirements.lock"), slim, log)
     package = sources.file("operator", "firedrill")
     command = sources.file("images", "runner", "firedrill")
+    podfault = go_layer.Program("podfault", sources.file("images", "runner", "podfault"), folder="usr/local/bin")
 
     def application(target: Path) -> None:
         entries = layer.tree(package, "opt/firedrill/firedrill", lambda path: path.name == "__pycache__")
@@ -106,7 +107,7 @@ def runner(sources: Sources, log: Path) -> Image:
     code = layer.cached(f"application-{layer.key_of(package, command)}", application)
     return Image(
         RUNNER,
-        (base, dependencies, code),
+        (base, dependencies, go_layer.of(podfault, log), code),
         ("firedrill",),
         environment=ENVIRONMENT | {"PYTHONPATH": "/opt/firedrill:/opt/python"},
         user=NON_ROOT,

@@ -17,6 +17,8 @@ from firedrill.clusters.errors import NotFound
 from firedrill.runner.ports import Cluster, Object
 
 NETFAULT: Final = ("firedrill", "netfault")
+#: By its whole path: it is also started in other containers, by way of ours.
+PODFAULT: Final = "/usr/local/bin/podfault"
 #: Phases of a pod whose containers, and with them its network namespace, are gone.
 ENDED: Final = ("Succeeded", "Failed")
 
@@ -86,36 +88,76 @@ def parse_host(body: Object) -> HostPod:
 
 def container(name: str, image: str, arguments: Sequence[str]) -> Object:
     """An ephemeral container that runs ``firedrill netfault`` with NET_ADMIN and nothing else."""
+    made = _container(name, image, (*NETFAULT, *arguments), user=0, capabilities=("NET_ADMIN",))
+    return {**made, "env": [{"name": "PYTHONDONTWRITEBYTECODE", "value": "1"}]}
+
+
+def podfault(
+    name: str,
+    image: str,
+    arguments: Sequence[str],
+    *,
+    user: int,
+    group: int | None = None,
+    capabilities: Sequence[str] = (),
+    target: str = "",
+) -> Object:
+    """An ephemeral container that runs ``podfault``; with a target, in the process namespace of that container."""
+    made = _container(name, image, (PODFAULT, *arguments), user=user, group=group, capabilities=capabilities)
+    return {**made, "targetContainerName": target} if target else made
+
+
+def _container(
+    name: str,
+    image: str,
+    command: Sequence[str],
+    *,
+    user: int,
+    group: int | None = None,
+    capabilities: Sequence[str] = (),
+) -> Object:
+    added = {"add": list(capabilities)} if capabilities else {}
+    security: Object = {
+        "runAsUser": user,
+        "runAsNonRoot": user != 0,
+        "privileged": False,
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"], **added},
+    }
+    if group is not None:
+        security["runAsGroup"] = group
+    if user:
+        security["seccompProfile"] = {"type": "RuntimeDefault"}
     return {
         "name": name,
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "command": [*NETFAULT, *arguments],
-        "env": [{"name": "PYTHONDONTWRITEBYTECODE", "value": "1"}],
+        "command": list(command),
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "File",
-        "securityContext": {
-            "runAsUser": 0,
-            "runAsNonRoot": False,
-            "privileged": False,
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]},
-        },
+        "securityContext": security,
     }
 
 
 async def add_container(
     client: Cluster, namespace: str, name: str, uid: str, spec: Object, *, dry_run: bool = False
 ) -> None:
-    """Add an ephemeral container; where there is the same one already, nothing changes.
+    """Add an ephemeral container, as :func:`add_containers` does."""
+    await add_containers(client, namespace, name, uid, [spec], dry_run=dry_run)
+
+
+async def add_containers(
+    client: Cluster, namespace: str, name: str, uid: str, specs: Sequence[Object], *, dry_run: bool = False
+) -> None:
+    """Add ephemeral containers, all or none; where there are the same ones already, nothing changes.
 
     The API server refuses it for another pod of that name (its uid differs) with Conflict or Invalid, and with
     Invalid where the container's name is taken by another one.
     """
     await client.patch(
         paths.pods(namespace, name, "ephemeralcontainers"),
-        {"metadata": {"uid": uid}, "spec": {"ephemeralContainers": [spec]}},
+        {"metadata": {"uid": uid}, "spec": {"ephemeralContainers": list(specs)}},
         content_type=STRATEGIC_PATCH,
         dry_run=dry_run,
     )

@@ -1,4 +1,4 @@
-"""Undoing a packet filter, by anyone at any time: a decision from the pod as it is, then one step.
+"""Undoing what containers have brought into a pod, by anyone at any time: a decision, then one step.
 
 The hard case is a run that died between asking for the injecting container and writing that down. Its request may
 still be on the way, or the kubelet may start the container any time later. Two things make that harmless: the
@@ -8,15 +8,24 @@ that undoes, so that it can never be added.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from firedrill.api.base import format_time
-from firedrill.api.record import ChangeState, PacketsDropped
-from firedrill.runner.faults import ephemeral
+from firedrill.api.record import ChangeState, HeldInPod, InPod
+from firedrill.runner.faults import ephemeral, holders
 from firedrill.runner.faults.ephemeral import ContainerView, HostPod
-from firedrill.runner.faults.filtering import CLOCK_SKEW
+from firedrill.runner.nft_traffic import QUEUE
+from firedrill.runner.ports import Object
 from firedrill.runner.undoing import Access, Seen, UndoContext
 
+#: Clocks of nodes may differ by so much from ours.
+CLOCK_SKEW: Final = timedelta(seconds=5)
+#: A holder outlives its fault by no more.
+_LINGER: Final = timedelta(seconds=3)
+#: Where each type of change keeps what was hit.
+_COUNTS: Final = {"PacketsDropped": "dropped_packets", "HeldInPod": "hits"}
+#: Whom a container runs as that needs no right at all.
+UNDOING_USER: Final = 65532
 #: Undoing containers that may be tried in one pod; each leaves an entry that can not be removed.
 MAX_TRIES: Final = 10
 
@@ -26,7 +35,7 @@ class Done:
     """Nothing of the fault is left in the pod."""
 
     evidence: str
-    dropped: int | None = None
+    hits: int | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ class Wait:
 Step = Done | Start | Wait
 
 
-def next_step(host: HostPod | None, change: PacketsDropped, now: datetime) -> Step:
+def next_step(host: HostPod | None, change: InPod, now: datetime) -> Step:
     """What is to be done now; a function of what is seen alone, so that it does not matter who did what before."""
     if host is None or host.phase in ephemeral.ENDED:
         return _pod_gone(change, now)
@@ -61,40 +70,65 @@ def next_step(host: HostPod | None, change: PacketsDropped, now: datetime) -> St
         return Start(change.inject_container, "taking the name of the injecting container, which was not there yet")
     if injecting.is_undo:
         return _undoing(host, change, [injecting])
-    if injecting.exit_code is None:
+    if injecting.exit_code is None and not (injecting.started and _stays(change)):
         # A node that is cut off does not tell that it has started it: only the kernel's limit is sure.
         if not injecting.started and now > _kernel_ends(change):
-            return Done("the injecting container was not seen to start, and if it did, the kernel has ended the drop")
+            return Done("the injecting container was not seen to start, and if it did, the fault has ended by itself")
         return Wait(f"the injecting container has not ended yet {injecting.waiting}".rstrip())
+    holding = host.find(change.hold_container) if isinstance(change, HeldInPod) else None
+    if holding is not None and holding.exit_code is None and not holding.started and not late:
+        return Wait(f"the holding container may start yet {holding.waiting}".rstrip())
     return _undoing(host, change, [])
 
 
-def container_name(change: PacketsDropped, number: int) -> str:
+def _stays(change: InPod) -> bool:
+    """Whether the injecting container itself stays while the fault is on."""
+    return isinstance(change, HeldInPod) and change.inject_container == change.hold_container
+
+
+def container_name(change: InPod, number: int) -> str:
     """Name of an undoing container; the first has number 1."""
     return change.undo_container if number == 1 else f"{change.undo_container}-{number}"
 
 
-async def undo_packets_dropped(context: UndoContext, change: PacketsDropped) -> Seen:
+async def undo_in_pod(context: UndoContext, change: InPod) -> Seen:
     """Take one step and say what is seen."""
     host = await ephemeral.read_host(context.client, change.namespace, change.name, change.uid)
     step = next_step(host, change, context.clock.now())
     match step:
-        case Done(evidence, dropped):
-            update = {
-                "state": ChangeState.UNDONE,
-                "evidence": evidence,
-                "dropped_packets": dropped if dropped is not None else change.dropped_packets,
-            }
-            return Seen(change.model_copy(update=update), _residues(host, change))
+        case Done(evidence, hits):
+            counted = {} if hits is None else {_COUNTS[change.type]: hits}  # type: ignore[attr-defined]
+            update = {"state": ChangeState.UNDONE, "evidence": evidence, **counted}
+            return Seen(change.model_copy(update=update), _residues(host, change))  # type: ignore[arg-type]
         case Start(name, why):
-            spec = ephemeral.container(name, context.task.image, ("undo", "--table", change.table))
+            spec = undoing_container(name, context.task.image, change)
             await ephemeral.add_container(context.client, change.namespace, change.name, change.uid, spec)
-            return Seen(change.model_copy(update={"evidence": f"container {name} was started: {why}"}))
+            return _waiting(change, f"container {name} was started: {why}")
         case Wait(evidence):
-            return Seen(change.model_copy(update={"evidence": evidence}))
+            return _waiting(change, evidence)
 
 
-def packets_dropped_needs(change: PacketsDropped) -> list[Access]:
+def undoing_container(name: str, image: str, change: InPod) -> Object:
+    """What takes away whatever may be there."""
+    match change:
+        case HeldInPod() if not change.table:
+            return ephemeral.podfault(name, image, holders.undo(change), user=UNDOING_USER)
+        case HeldInPod():
+            return ephemeral.container(name, image, ("undo", "--table", change.table, "--holder", change.holder))
+    return ephemeral.container(name, image, ("undo", "--table", change.table))
+
+
+def _waiting(change: InPod, evidence: str) -> Seen:
+    return Seen(change.model_copy(update={"evidence": evidence}))  # type: ignore[arg-type]
+
+
+def _ours(change: InPod) -> set[str]:
+    """All that must not be listed any more."""
+    tables = {change.table} if change.table else set()
+    return tables | {QUEUE} | holders.ours(change) if isinstance(change, HeldInPod) else tables
+
+
+def in_pod_needs(change: InPod) -> list[Access]:
     """What undoing takes."""
     return [
         Access("get", "pods", change.namespace),
@@ -102,33 +136,29 @@ def packets_dropped_needs(change: PacketsDropped) -> list[Access]:
     ]
 
 
-def _pod_gone(change: PacketsDropped, now: datetime) -> Step:
+def _pod_gone(change: InPod, now: datetime) -> Step:
     # A pod that was deleted by force may run on, unseen, on a node that is cut off. The kernel ends the drop there.
     if now < _kernel_ends(change):
-        return Wait(f"the pod is gone; the kernel ends the drop at {format_time(_kernel_ends(change))} at the latest")
+        return Wait(f"the pod is gone; the fault ends by itself at {format_time(_kernel_ends(change))} at the latest")
     return Done("the pod is gone, and its network namespace with it")
 
 
-def _kernel_ends(change: PacketsDropped) -> datetime:
+def _kernel_ends(change: InPod) -> datetime:
     """When the drop is over, whoever has seen it begin."""
     latest = change.not_after + CLOCK_SKEW + timedelta(seconds=change.seconds)
+    latest += _LINGER if isinstance(change, HeldInPod) else timedelta()
     if change.expires_at is None:
         return latest
     return change.expires_at if change.applied_at else max(latest, change.expires_at)
 
 
-def _undoing(host: HostPod, change: PacketsDropped, first: list[ContainerView]) -> Step:
+def _undoing(host: HostPod, change: InPod, first: list[ContainerView]) -> Step:
     own = (host.find(container_name(change, number)) for number in range(1, MAX_TRIES + 1))
     tries = first + [container for container in own if container is not None]
     for container in tries:
         remaining = container.proof.get("remaining")
-        if container.exit_code == 0 and isinstance(remaining, list) and change.table not in remaining:
-            dropped = container.proof.get("dropped")
-            counted = f" after it had dropped {dropped} packets" if dropped is not None else ""
-            return Done(
-                f"table {change.table} is gone{counted}; tables of Firedrill that remain in the pod: {remaining}",
-                dropped if isinstance(dropped, int) else None,
-            )
+        if container.exit_code == 0 and isinstance(remaining, list) and not _ours(change) & set(remaining):
+            return _gone(change, container.proof, remaining)
     running = [container for container in tries if container.exit_code is None]
     if running:
         return Wait(f"container {running[0].name} has not ended yet {running[0].waiting}".rstrip())
@@ -142,14 +172,30 @@ def _undoing(host: HostPod, change: PacketsDropped, first: list[ContainerView]) 
     return Start(container_name(change, number), why)
 
 
-def _residues(host: HostPod | None, change: PacketsDropped) -> tuple[str, ...]:
+def _gone(change: InPod, proof: dict[str, Any], remaining: list[str]) -> Done:
+    if isinstance(change, HeldInPod):
+        hits = (proof.get("counted") or {}).get("hits") if not change.table else proof.get("hits")
+        counted = f" after {hits} hits" if hits is not None else ""
+        what = " and ".join(name for name in (f"table {change.table}" if change.table else "", change.holder) if name)
+        evidence = f"{what} gone{counted}; what remains of Firedrill in the pod: {remaining}"
+        return Done(evidence, hits if isinstance(hits, int) else None)
+    dropped = proof.get("dropped")
+    counted = f" after it had dropped {dropped} packets" if dropped is not None else ""
+    return Done(
+        f"table {change.table} is gone{counted}; tables of Firedrill that remain in the pod: {remaining}",
+        dropped if isinstance(dropped, int) else None,
+    )
+
+
+def _residues(host: HostPod | None, change: InPod) -> tuple[str, ...]:
     if host is None or host.phase in ephemeral.ENDED:
         return ()
-    names = [name for name in (change.inject_container, *_undo_names(change)) if host.find(name)]
+    holding = (change.hold_container,) if isinstance(change, HeldInPod) and not _stays(change) else ()
+    names = [name for name in (*holding, change.inject_container, *_undo_names(change)) if host.find(name)]
     if not names:
         return ()
     return (f"ended ephemeral containers {', '.join(names)} of pod {change.key}",)
 
 
-def _undo_names(change: PacketsDropped) -> list[str]:
+def _undo_names(change: InPod) -> list[str]:
     return [container_name(change, number) for number in range(1, MAX_TRIES + 1)]

@@ -7,16 +7,19 @@ from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.errors import InvalidInput
 from firedrill.api.faults.network import FilterFault
 from firedrill.api.faults.node import NodeDrain
-from firedrill.api.faults.pods import PodEvict, PodKill
+from firedrill.api.faults.pods import ContainerKill, PodEvict, PodKill
 from firedrill.api.faults.secrets import CertificateSecretExpired, SecretDelete, SecretRotate
+from firedrill.api.faults.stress import StressFault
+from firedrill.api.faults.traffic import TrafficFault
 from firedrill.api.faults.workload import EnvDrift
-from firedrill.api.record import ObjectCreated, ObjectDeleted, ObjectEdited, PacketsDropped, PodDeleted
+from firedrill.api.record import HeldInPod, ObjectCreated, ObjectDeleted, ObjectEdited, PacketsDropped, PodDeleted
 from firedrill.api.resource import parse_spec
 from firedrill.api.task import Task
 from firedrill.core.naming import vault_name
 from firedrill.engines.chaos.faults.deletions import DELETE_FAULTS
 from firedrill.engines.chaos.faults.objects import is_object_fault
 from firedrill.runner.context import RunContext
+from firedrill.runner.faults.containerkill import ContainerKillFault
 from firedrill.runner.faults.creations import CreateFault, object_created_needs, undo_object_created
 from firedrill.runner.faults.deletions import DeleteFault, object_deleted_needs, undo_object_deleted
 from firedrill.runner.faults.drain import DrainFault
@@ -24,15 +27,18 @@ from firedrill.runner.faults.driver import Fault
 from firedrill.runner.faults.edits import EditFault
 from firedrill.runner.faults.edits_undo import object_edited_needs, undo_object_edited
 from firedrill.runner.faults.filtering import FilteringFault
-from firedrill.runner.faults.filtering_undo import packets_dropped_needs, undo_packets_dropped
+from firedrill.runner.faults.filtering_undo import in_pod_needs, undo_in_pod
 from firedrill.runner.faults.podkill import PodKillFault, pod_deleted_needs, undo_pod_deleted
+from firedrill.runner.faults.redirecting import TrafficInPod
 from firedrill.runner.faults.sealed import SealedFault, with_vault
+from firedrill.runner.faults.stressing import StressInPod
 from firedrill.runner.undoing import Undoer, UndoTable
 
 UNDO: Final[UndoTable] = MappingProxyType(
     {
         PodDeleted: Undoer(undo_pod_deleted, pod_deleted_needs),
-        PacketsDropped: Undoer(undo_packets_dropped, packets_dropped_needs),
+        PacketsDropped: Undoer(undo_in_pod, in_pod_needs),
+        HeldInPod: Undoer(undo_in_pod, in_pod_needs),
         ObjectEdited: with_vault(Undoer(undo_object_edited, object_edited_needs)),
         ObjectCreated: Undoer(undo_object_created, object_created_needs),
         ObjectDeleted: with_vault(Undoer(undo_object_deleted, object_deleted_needs)),
@@ -58,7 +64,7 @@ def vaults(task: Task) -> set[str]:
         spec = parse_spec(ChaosExperimentSpec, task.spec)
     except InvalidInput:
         return set()
-    return {vault_name(spec.fault.family)} if isinstance(spec.fault.chosen, SEALED) else set()
+    return {vault_name(fault.family) for fault in spec.faults if isinstance(fault.chosen, SEALED)}
 
 
 def _open_fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
@@ -70,6 +76,12 @@ def _open_fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
             return DrainFault(context, spec)
         case FilterFault():
             return FilteringFault(context.client, context.clock, context.task, chosen, spec.duration)
+        case TrafficFault():
+            return TrafficInPod(context.client, context.clock, context.task, chosen, spec.duration)
+        case ContainerKill():
+            return ContainerKillFault(context.client, context.clock, context.task, spec)
+        case StressFault():
+            return StressInPod(context.client, context.clock, context.task, chosen, spec.duration)
     if isinstance(chosen, DELETE_FAULTS):
         return DeleteFault(context.client, context.clock, spec)
     if is_object_fault(chosen):

@@ -157,6 +157,16 @@ def _revoked(_: controlplane.RbacRevoked, body: Object, __: Setting) -> list[Wis
     return [Wish(("subjects",), [])]
 
 
+def _end_container(fault: pods.ContainerKill, body: Object, _: Setting) -> list[Wish]:
+    spec = body["spec"]
+    names = [each["name"] for each in spec["containers"]]
+    if fault.container is not None and fault.container not in names:
+        raise NotApplicable(f"it has no container {fault.container}: there is {', '.join(names)}")
+    if spec.get("restartPolicy", "Always") != "Always":
+        raise NotApplicable("its containers are not started again (restartPolicy)")
+    return [Wish((*_in_pod(fault.container or names[0]), "image"), NO_IMAGE)]
+
+
 def _in_pod(container: str) -> Path:
     return ("spec", "containers", f"[name={container}]")
 
@@ -177,4 +187,5 @@ FIELD_FAULTS: Final[Mapping[type[FaultModel], Callable[[Any, Object, Setting], l
     controlplane.RbacRevoked: _revoked,
     pods.PodFailure: _fail,
     pods.FinalizerBlock: _held,
+    pods.ContainerKill: _end_container,
 }

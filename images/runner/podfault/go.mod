@@ -1,0 +1,3 @@
+module firedrill.dev/podfault
+
+go 1.26.0

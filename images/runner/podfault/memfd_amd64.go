@@ -1,0 +1,3 @@
+package main
+
+const memfdNumber = 319
