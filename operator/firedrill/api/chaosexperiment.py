@@ -1,14 +1,17 @@
 """ChaosExperiment: does the system hold its steady state under a fault, and recover from it?"""
 
-from enum import StrEnum
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
 from firedrill.api.base import Duration, Model, parse_duration
+from firedrill.api.faults.controlplane import PdbBlock
+from firedrill.api.faults.network import NetworkDeny
 from firedrill.api.faults.union import Fault
 from firedrill.api.probe import HttpProbe, Probe, PrometheusProbe, TcpProbe
-from firedrill.api.run import Labels, Name, RunSpec
+from firedrill.api.run import RunSpec
+from firedrill.api.safety import OptOut, Safety
+from firedrill.api.target import PodTarget
 
 #: With fewer requests in a window its success rate says nothing.
 MIN_REQUESTS = 5
@@ -48,40 +51,13 @@ class SteadyState(Model):
         return given[0]
 
 
-class TargetMode(StrEnum):
-    """How many of the matching pods are hit."""
-
-    ONE = "One"
-    ALL = "All"
-    FIXED = "Fixed"
-    PERCENT = "Percent"
-
-
-class PodTarget(Model):
-    """Which pods are hit."""
-
-    namespace: Name = Field(description="Namespace in the target; it must opt in by label.")
-    match_labels: Labels = Field(min_length=1, max_length=16, description="Labels of the pods.")
-    mode: TargetMode = Field(default=TargetMode.ONE, description="One, All, Fixed or Percent.")
-    value: int | None = Field(default=None, ge=1, le=1000, description="Count for Fixed, 1 to 100 for Percent.")
-    seed: int = Field(default=1, ge=0, description="Seed of the choice among the matching pods.")
-
-    @model_validator(mode="after")
-    def _value_fits_mode(self) -> "PodTarget":
-        needs = self.mode in (TargetMode.FIXED, TargetMode.PERCENT)
-        if needs != (self.value is not None):
-            raise ValueError("value must be set for mode Fixed and Percent, and only for these")
-        if self.mode is TargetMode.PERCENT and (self.value or 0) > 100:
-            raise ValueError("value must be at most 100 for mode Percent")
-        return self
-
-
 class ChaosExperimentSpec(RunSpec):
     """Measures a steady state, injects a fault, undoes it, proves that it is gone, and times the recovery."""
 
     steady_state: SteadyState = Field(description="What must hold before and after.")
     target: PodTarget = Field(description="Which pods are hit.")
     fault: Fault = Field(description="What is done to them.")
+    safety: Safety = Field(default_factory=Safety, description="What must be so before the fault is begun.")
     dry_run: bool = Field(
         default=False, description="Tell which objects would be hit and what would change, and change nothing."
     )
@@ -106,3 +82,21 @@ class ChaosExperimentSpec(RunSpec):
                 f"({needed.total_seconds():g} s)"
             )
         return self
+
+    @model_validator(mode="after")
+    def _target_can_be_said_as_a_selector(self) -> "ChaosExperimentSpec":
+        if isinstance(self.fault.chosen, NetworkDeny | PdbBlock) and not self.target.by_labels_alone:
+            raise ValueError(
+                f"target: {self.fault.name} is an object with a selector of its own, so target may have matchLabels "
+                "and matchExpressions alone"
+            )
+        return self
+
+    @property
+    def opt_outs(self) -> list[OptOut]:
+        """Guards that are left out; each must be admitted by the policy of the target."""
+        asked = {
+            OptOut.DISRUPTION_BUDGETS: self.target.ignore_disruption_budgets,
+            OptOut.BLACKOUT_WINDOWS: self.safety.ignore_blackout_windows,
+        }
+        return [name for name, wanted in asked.items() if wanted]

@@ -154,14 +154,26 @@ CHAOS_EXPERIMENT: Final = RunKind(
     rules=(
         *_RUN_RULES,
         Rule(
-            "(has(self.target.mode) && self.target.mode in ['Fixed', 'Percent']) == has(self.target.value)",
-            "target.value must be set for mode Fixed and Percent, and only for these",
+            "(has(self.target.mode) && self.target.mode in ['Fixed', 'Percent', 'Random']) == has(self.target.value)",
+            "target.value must be set for mode Fixed, Percent and Random, and only for these",
             ".target",
         ),
         Rule(
-            "!has(self.target.mode) || self.target.mode != 'Percent' || self.target.value <= 100",
-            "target.value must be at most 100 for mode Percent",
+            "!has(self.target.mode) || !(self.target.mode in ['Percent', 'Random']) || self.target.value <= 100",
+            "target.value must be at most 100 for mode Percent and Random",
             ".target",
+        ),
+        Rule(
+            "has(self.target.matchLabels) || has(self.target.matchExpressions) || has(self.target.names)"
+            " || has(self.target.owner) || has(self.target.nodes) || has(self.target.nodeLabels)",
+            "give at least one of matchLabels, matchExpressions, names, owner, nodes, nodeLabels",
+            ".target",
+        ),
+        Rule(
+            "!has(self.safety) || !has(self.safety.errorBudget)"
+            " || has(self.safety.errorBudget.prometheus) != has(self.safety.errorBudget.simulation)",
+            "set exactly one of prometheus, simulation",
+            ".safety",
         ),
     ),
 )

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from firedrill.api.base import Duration, LenientModel, Model, parse_duration
 from firedrill.api.run import Name
+from firedrill.api.safety import BlackoutWindow, OptOut
 from firedrill.api.verdict import Condition
 
 
@@ -48,6 +49,16 @@ class TargetPolicy(Model):
         ge=1,
         le=100,
         description="Largest share of the pods that a selector matches; a single pod is always allowed.",
+    )
+    blackout_windows: list[BlackoutWindow] = Field(
+        default_factory=list,
+        max_length=32,
+        description="Times in which no fault is on: none is begun in one, nor one that would reach into one.",
+    )
+    allow_opt_outs: list[OptOut] = Field(
+        default_factory=list,
+        max_length=8,
+        description="Guards that an experiment may leave out by name: DisruptionBudgets, BlackoutWindows.",
     )
 
 

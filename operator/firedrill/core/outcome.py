@@ -199,8 +199,8 @@ def refused(case: Case) -> Judgement | None:
     """The policy of the target does not allow this run."""
     if case.view is None or case.attempted or case.removing or not case.view.target.valid:
         return None
-    rule = refusal(case.resource, case.view)
-    return Judgement(Outcome(Verdict.INCONCLUSIVE, "NotPermitted", rule)) if rule else None
+    rule = refusal(case.resource, case.view, case.now)
+    return Judgement(Outcome(Verdict.INCONCLUSIVE, rule.reason, rule.message)) if rule else None
 
 
 def runner_failed(case: Case) -> Judgement | None:

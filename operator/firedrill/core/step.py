@@ -27,6 +27,7 @@ from firedrill.core.actions import (
 )
 from firedrill.core.case import Case
 from firedrill.core.observed import NOTHING, Observed, RunContext
+from firedrill.core.opt_outs import told_opt_outs
 from firedrill.core.outcome import judge
 from firedrill.core.progress import advance, intend, settle
 from firedrill.core.refusal import refusal
@@ -138,7 +139,7 @@ def _begin(
     for name in names:
         # What the policy refuses is never attempted; the chain of policies says why.
         view = standing.in_place(resource.status, observed.targets.get(name))
-        ready = view is not None and view.reachable and (name in removing or not refusal(resource, view))
+        ready = view is not None and view.reachable and (name in removing or not refusal(resource, view, now))
         entry = ClusterResult(name=name, message="running" if ready else "")
         job = naming.job_name(kind.name, meta.name, meta.uid, run.id, name)
         clusters.append(intend(entry, view, job, mutates=kind.mutates) if ready and view else entry)
@@ -163,7 +164,7 @@ def _begin(
         now,
     )
     keep: tuple[Action, ...] = (AddFinalizer(),) if kind.changes else ()
-    return Decision((*keep, WriteStatus(begun)), timedelta(0))
+    return Decision((*keep, WriteStatus(begun), *told_opt_outs(resource, clusters)), timedelta(0))
 
 
 def run_limit(spec: RunSpec) -> timedelta:

@@ -9,6 +9,7 @@ from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.record import Change, ChangeState, PacketsDropped, Record
 from firedrill.api.task import Result
 from firedrill.engines.chaos import measurements, verdict
+from firedrill.engines.chaos.audit import audit, audit_findings
 from firedrill.engines.chaos.observation import Observation
 from firedrill.engines.chaos.recovery import Recovery, find_recovery
 from firedrill.engines.chaos.samples import Share, between, first_failure, share
@@ -199,7 +200,7 @@ class Evidence:
             started_at=self._started_at,
             finished_at=self._context.clock.now(),
             measurements=measured,
-            findings=found,
+            findings=[*found, *audit_findings(self._spec)],
             report=self._report(),
             settled=self.settled,
         )
@@ -210,6 +211,7 @@ class Evidence:
             "timeline": self._timeline,
             "steadyState": self._spec.steady_state.to_wire(),
             "fault": self._spec.fault.to_wire(),
+            "safety": audit(self._context.task, self._spec),
             "samples": {
                 "columns": ["secondsSinceStart", "secondsTaken", "good", "detail"],
                 "rows": [

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from firedrill.api.chaosexperiment import PodTarget
 from firedrill.api.faults.about import Hits
 from firedrill.api.faults.pods import PodEvict, PodKill
 from firedrill.api.faults.union import FAULTS, Fault
+from firedrill.api.target import PodTarget
 from firedrill.engines.chaos.editing import applying, edit, told
 from firedrill.engines.chaos.faults import deletions, fields, filters, objects, template
 from firedrill.engines.chaos.faults.template import NotApplicable, Setting

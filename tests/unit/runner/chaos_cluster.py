@@ -17,7 +17,7 @@ from firedrill.runner import netfault
 from support.jsonpatch import TestFailed, patched
 
 Object = dict[str, Any]
-_COLLECTIONS = ("pods", "configmaps", "replicasets", "controllerrevisions", "jobs")
+_COLLECTIONS = ("pods", "configmaps", "replicasets", "controllerrevisions", "jobs", "poddisruptionbudgets", "nodes")
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 

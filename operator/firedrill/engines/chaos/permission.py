@@ -123,6 +123,17 @@ def _duration(request: Request) -> Refusal | None:
     )
 
 
+def _opt_outs(request: Request) -> Refusal | None:
+    allowed = request.task.policy.allow_opt_outs
+    for wanted in request.spec.opt_outs:
+        if wanted not in allowed:
+            return _not_permitted(
+                f"the policy of TargetCluster {request.task.cluster} does not admit the opt-out {wanted} "
+                "(policy.allowOptOuts)"
+            )
+    return None
+
+
 def _namespace_exists(request: Request) -> Refusal | None:
     if request.namespace_labels is not None:
         return None
@@ -141,8 +152,11 @@ def _opted_in(request: Request) -> Refusal | None:
 def _targets(request: Request) -> Refusal | None:
     if request.selected:
         return None
-    labels = ",".join(f"{key}={value}" for key, value in sorted(request.spec.target.match_labels.items()))
-    return Refusal("NoTargets", f"no running pod in namespace {request.spec.target.namespace} has labels {labels}")
+    target = request.spec.target
+    return Refusal(
+        "NoTargets",
+        f"no {target.phase.lower()} pod in namespace {target.namespace} {selection.describe(target)}",
+    )
 
 
 def _share(request: Request) -> Refusal | None:
@@ -178,6 +192,8 @@ def _own_network(request: Request) -> Refusal | None:
     if not isinstance(request.spec.fault.chosen, FilterFault):
         return None
     for pod in request.selected:
+        if not pod.can_be_hit:
+            return _not_permitted(f"pod {pod.key} does not run: it has no network to be filtered")
         if pod.host_network:
             return _not_permitted(f"pod {pod.key} uses the network of its node: a filter would hit all of it")
     return None
@@ -190,6 +206,7 @@ _POLICY_RULES: Final[tuple[Rule, ...]] = (
     _system_namespace,
     _target_namespace,
     _duration,
+    _opt_outs,
 )
 _TARGET_RULES: Final[tuple[Rule, ...]] = (
     _namespace_exists,
