@@ -10,7 +10,7 @@ from firedrill.api.faults.network import NetworkDeny
 from firedrill.api.faults.union import Fault
 from firedrill.api.probe import HttpProbe, Probe, PrometheusProbe, TcpProbe
 from firedrill.api.run import RunSpec
-from firedrill.api.safety import OptOut, Safety
+from firedrill.api.safety import AcrossClusters, OptOut, Safety
 from firedrill.api.target import PodTarget
 
 #: With fewer requests in a window its success rate says nothing.
@@ -58,6 +58,9 @@ class ChaosExperimentSpec(RunSpec):
     target: PodTarget = Field(description="Which pods are hit.")
     fault: Fault = Field(description="What is done to them.")
     safety: Safety = Field(default_factory=Safety, description="What must be so before the fault is begun.")
+    across_clusters: AcrossClusters = Field(
+        default_factory=AcrossClusters, description="What holds for all targets together."
+    )
     dry_run: bool = Field(
         default=False, description="Tell which objects would be hit and what would change, and change nothing."
     )

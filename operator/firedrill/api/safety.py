@@ -101,6 +101,24 @@ class ErrorBudget(Model):
         return self
 
 
+class AcrossClusters(Model):
+    """What holds for all targets of a run together."""
+
+    max_concurrent: int | None = Field(
+        default=None, ge=1, le=64, description="At most so many targets at the same time; the others wait their turn."
+    )
+    max_affected: int | None = Field(
+        default=None,
+        ge=1,
+        le=100000,
+        description="At most so many pods in all targets together, each of which has an equal part of it.",
+    )
+    abort_all: bool = Field(
+        default=False,
+        description="End the run in all targets, and undo it, as soon as one fails, errs or is stopped.",
+    )
+
+
 class Safety(Model):
     """What must be so before a fault is begun, beyond the policy of the target."""
 

@@ -55,6 +55,10 @@ class TargetPolicy(Model):
         max_length=32,
         description="Times in which no fault is on: none is begun in one, nor one that would reach into one.",
     )
+    require_requester: bool = Field(
+        default=False,
+        description="Run experiments and fixes only where admission has seen who asks; the webhook must be installed.",
+    )
     allow_opt_outs: list[OptOut] = Field(
         default_factory=list,
         max_length=8,

@@ -9,6 +9,7 @@ from firedrill.api.resource import RunResource
 from firedrill.api.simulation import SimulationSpec
 from firedrill.core.blackout import in_the_way
 from firedrill.core.observed import TargetView
+from firedrill.core.requester import VERBS, Requester
 
 
 @dataclass(frozen=True)
@@ -19,14 +20,35 @@ class Refused:
     message: str
 
 
-def refusal(resource: RunResource, view: TargetView, now: datetime) -> Refused | None:
-    """Which rule of the target forbids this run now; None where none does."""
-    rule = _rule(resource, view)
+def refusal(
+    resource: RunResource, view: TargetView, now: datetime, requester: Requester | None = None
+) -> Refused | None:
+    """Which rule of the target forbids this run now; None where none does. ``requester`` is who asked for it."""
+    rule = _rule(resource, view) or _unasked(resource, view, requester)
     if rule:
         return Refused("NotPermitted", rule)
     if isinstance(resource.spec, ChaosExperimentSpec):
         return _blackout(resource.spec, view, now)
     return None
+
+
+def _unasked(resource: RunResource, view: TargetView, requester: Requester | None) -> str:
+    name = view.target.name
+    if resource.kind.name not in VERBS:
+        return ""
+    if requester is None:
+        if not view.target.spec.policy.require_requester:
+            return ""
+        return (
+            f"TargetCluster {name} wants to know who asks (spec.policy.requireRequester), and no stamp of admission is "
+            "on what the resource says now: install the webhook, and ask for the run again"
+        )
+    if requester.may_use(name):
+        return ""
+    return (
+        f"user {requester.user} was not seen to have the verb {VERBS[resource.kind.name]} on TargetCluster {name}: it "
+        "was not matched when the run was asked for; ask again"
+    )
 
 
 def _rule(resource: RunResource, view: TargetView) -> str:

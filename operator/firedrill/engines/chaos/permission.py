@@ -134,6 +134,12 @@ def _opt_outs(request: Request) -> Refusal | None:
     return None
 
 
+def _requester(request: Request) -> Refusal | None:
+    if request.task.requested_by or not request.task.policy.require_requester:
+        return None
+    return _not_permitted(f"who asked for the run is not known, and {request.task.cluster} wants to (requireRequester)")
+
+
 def _namespace_exists(request: Request) -> Refusal | None:
     if request.namespace_labels is not None:
         return None
@@ -174,6 +180,16 @@ def _share(request: Request) -> Refusal | None:
     )
 
 
+def _part_of_all(request: Request) -> Refusal | None:
+    most = request.task.max_affected
+    if most is None or len(request.selected) <= most:
+        return None
+    return _not_permitted(
+        f"{len(request.selected)} pods would be hit; the part of {request.task.cluster} in acrossClusters.maxAffected "
+        f"is {most}"
+    )
+
+
 def _replaced(request: Request) -> Refusal | None:
     if not isinstance(request.spec.fault.chosen, PodKill | PodEvict):
         return None
@@ -207,12 +223,14 @@ _POLICY_RULES: Final[tuple[Rule, ...]] = (
     _target_namespace,
     _duration,
     _opt_outs,
+    _requester,
 )
 _TARGET_RULES: Final[tuple[Rule, ...]] = (
     _namespace_exists,
     _opted_in,
     _targets,
     _share,
+    _part_of_all,
     _replaced,
     _own_network,
 )
