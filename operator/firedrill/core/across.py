@@ -12,6 +12,8 @@ from firedrill.core.observed import RunContext, RunObjects
 
 #: Why a run was ended in a target: another target has stopped all.
 ELSEWHERE = "AbortedElsewhere"
+#: Who undoes where the runner does not.
+_LAST_RESORTS = ("guardian", "sweeper")
 _STOPPED = ("Aborted", "Terminated")
 
 
@@ -52,7 +54,7 @@ def _breaches(entry: ClusterResult, objects: RunObjects | None) -> bool:
     if entry.verdict in (Verdict.FAILED, Verdict.ERROR) or entry.reason in _STOPPED:
         return True
     record = objects.record.record if objects is not None and objects.record is not None else None
-    return record is not None and record.undone_by == "guardian"
+    return record is not None and record.undone_by in _LAST_RESORTS
 
 
 def stopped_by(run: RunContext, source: ClusterResult | None, name: str) -> RunContext:
