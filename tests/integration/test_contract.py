@@ -46,7 +46,7 @@ REFUSED: list[tuple[str, Object, str]] = [
     (
         "more than all",
         chaos(target={**PODS, "mode": "Percent", "value": 101}),
-        "target.value must be at most 100 for mode Percent",
+        "target.value must be at most 100 for mode Percent and Random",
     ),
     ("no fault", chaos(fault={}), "spec.fault"),
     ("two faults", chaos(fault={"podKill": {}, "packetLoss": {"port": 80}}), "spec.fault"),

@@ -11,7 +11,7 @@ import yaml
 Object = dict[str, Any]
 
 CHART = Path(__file__).resolve().parents[2] / "helm" / "firedrill"
-_WORKLOADS = {"Deployment", "Service", "NetworkPolicy", "Pod", "Job"}
+_WORKLOADS = {"Deployment", "Service", "NetworkPolicy", "Pod", "Job", "CronJob"}
 _FIRST = ["CustomResourceDefinition", "PriorityClass", "ServiceAccount", "Secret", "ClusterRole", "Role"]
 
 

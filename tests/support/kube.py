@@ -23,6 +23,7 @@ APPLY = "application/apply-patch+yaml"
 _PLURALS = {
     **{kind.name: kind.plural for kind in ALL_KINDS},
     "CustomResourceDefinition": "customresourcedefinitions",
+    "MutatingWebhookConfiguration": "mutatingwebhookconfigurations",
     "NetworkPolicy": "networkpolicies",
     "PriorityClass": "priorityclasses",
     "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
@@ -31,6 +32,7 @@ _CLUSTER_SCOPED = {
     "TargetCluster",
     "CustomResourceDefinition",
     "ClusterRole",
+    "MutatingWebhookConfiguration",
     "ClusterRoleBinding",
     "Namespace",
     "Node",

@@ -117,7 +117,7 @@ class World:
             config = {"bearerToken": token, "tlsClientConfig": {"insecure": True}}
             data = {"server": place.proxy.url, "config": json.dumps(config)}
         else:
-            data = {"kubeconfig": _kubeconfig(place.proxy.url, token)}
+            data = {"kubeconfig": kubeconfig_of(place.proxy.url, token)}
         self.set_secret(name, data)
 
     def set_secret(self, name: str, data: dict[str, str]) -> None:
@@ -238,7 +238,7 @@ class World:
     def _operator_kubeconfig(self) -> Path:
         token = self.hub.token(HUB_NAMESPACE, "firedrill-operator")
         path = self.folder / "operator.kubeconfig"
-        path.write_text(_kubeconfig(self.proxy.url, token))
+        path.write_text(kubeconfig_of(self.proxy.url, token))
         return path
 
 
@@ -262,7 +262,8 @@ def _served(cluster: Cluster, definition: Mapping[str, object]) -> bool:
     return True
 
 
-def _kubeconfig(server: str, token: str) -> str:
+def kubeconfig_of(server: str, token: str) -> str:
+    """A kubeconfig with one way to one server."""
     document = {
         "apiVersion": "v1",
         "kind": "Config",

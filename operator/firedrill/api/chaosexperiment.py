@@ -7,9 +7,12 @@ from pydantic import Field, field_validator, model_validator
 
 from firedrill.api.asked import MIN_REQUESTS, Asked
 from firedrill.api.base import Duration, parse_duration
+from firedrill.api.faults.controlplane import PdbBlock
+from firedrill.api.faults.network import NetworkDeny
 from firedrill.api.faults.union import Fault
 from firedrill.api.probe import Probe
 from firedrill.api.run import RunSpec
+from firedrill.api.safety import AcrossClusters, OptOut, Safety
 from firedrill.api.shape import MAX_STEPS, AbortCondition, Compare, ExtraProbe, Ramp, Repeat, Step, check_ramp
 from firedrill.api.target import PodTarget
 
@@ -55,6 +58,10 @@ class ChaosExperimentSpec(RunSpec):
     probes: list[ExtraProbe] = Field(default_factory=list, max_length=8, description="What else is asked, and judged.")
     abort: list[AbortCondition] = Field(
         default_factory=list, max_length=8, description="What ends the run at once while a fault is on: Failed."
+    )
+    safety: Safety = Field(default_factory=Safety, description="What must be so before the fault is begun.")
+    across_clusters: AcrossClusters = Field(
+        default_factory=AcrossClusters, description="What holds for all targets together."
     )
     dry_run: bool = Field(
         default=False, description="Tell which objects would be hit and what would change, and change nothing."
@@ -107,15 +114,32 @@ class ChaosExperimentSpec(RunSpec):
 
     @model_validator(mode="after")
     def _times_fit(self) -> "ChaosExperimentSpec":
-        times, pause = (self.repeat.times, self.repeat.pause) if self.repeat else (1, timedelta())
-        window = self.steady_state.window
-        needed = times * (self.longest + self.recovery_timeout + window) + (times - 1) * pause + window
+        needed = self.whole + self.steady_state.window
         if self.timeout < needed:
             what = "duration + recoveryTimeout + twice steadyState.window"
             if self.steps or self.repeat:
                 what = "all that follows one another: steps, recoveryTimeout and steadyState.window of each repetition"
             raise ValueError(f"timeout must be at least {what} ({needed.total_seconds():g} s)")
         return self
+
+    @model_validator(mode="after")
+    def _targets_can_be_said_as_selectors(self) -> "ChaosExperimentSpec":
+        for fault, target in zip(self.faults, self.targets, strict=True):
+            if isinstance(fault.chosen, NetworkDeny | PdbBlock) and not target.by_labels_alone:
+                raise ValueError(
+                    f"target: {fault.name} is an object with a selector of its own, so target may have matchLabels "
+                    "and matchExpressions alone"
+                )
+        return self
+
+    @property
+    def opt_outs(self) -> list[OptOut]:
+        """Guards that are left out; each must be admitted by the policy of the target."""
+        asked = {
+            OptOut.DISRUPTION_BUDGETS: any(target.ignore_disruption_budgets for target in self.targets),
+            OptOut.BLACKOUT_WINDOWS: self.safety.ignore_blackout_windows,
+        }
+        return [name for name, wanted in asked.items() if wanted]
 
     @property
     def target(self) -> PodTarget:
@@ -135,10 +159,21 @@ class ChaosExperimentSpec(RunSpec):
         return [step.fault for step in self.steps] or [self.fault]
 
     @property
+    def targets(self) -> list[PodTarget]:
+        """The target of each of the faults."""
+        return [step.target for step in self.steps] or [self.target]
+
+    @property
     def all_probes(self) -> list[Probe]:
         """All that is asked: for the steady state, beside it, and for conditions of abort."""
         own = [each.own_probe for each in self.abort if each.own_probe]
         return [self.steady_state.probe, *(each.probe for each in self.probes), *own]
+
+    @property
+    def whole(self) -> timedelta:
+        """From the first window before a fault to the last recovery, of all repetitions, by what is asked for."""
+        times, pause = (self.repeat.times, self.repeat.pause) if self.repeat else (1, timedelta())
+        return times * (self.steady_state.window + self.longest + self.recovery_timeout) + (times - 1) * pause
 
     @property
     def longest(self) -> timedelta:

@@ -173,12 +173,23 @@ CHAOS_EXPERIMENT: Final = RunKind(
             ".steps",
         ),
         *_of_every_target(
-            "(has({target}.mode) && {target}.mode in ['Fixed', 'Percent']) == has({target}.value)",
-            "target.value must be set for mode Fixed and Percent, and only for these",
+            "(has({target}.mode) && {target}.mode in ['Fixed', 'Percent', 'Random']) == has({target}.value)",
+            "target.value must be set for mode Fixed, Percent and Random, and only for these",
         ),
         *_of_every_target(
-            "!has({target}.mode) || {target}.mode != 'Percent' || {target}.value <= 100",
-            "target.value must be at most 100 for mode Percent",
+            "!has({target}.mode) || !({target}.mode in ['Percent', 'Random']) || {target}.value <= 100",
+            "target.value must be at most 100 for mode Percent and Random",
+        ),
+        *_of_every_target(
+            "has({target}.matchLabels) || has({target}.matchExpressions) || has({target}.names)"
+            " || has({target}.owner) || has({target}.nodes) || has({target}.nodeLabels)",
+            "give at least one of matchLabels, matchExpressions, names, owner, nodes, nodeLabels",
+        ),
+        Rule(
+            "!has(self.safety) || !has(self.safety.errorBudget)"
+            " || has(self.safety.errorBudget.prometheus) != has(self.safety.errorBudget.simulation)",
+            "set exactly one of prometheus, simulation",
+            ".safety",
         ),
     ),
 )

@@ -24,6 +24,8 @@ LABEL_OPT_IN: Final = f"{GROUP}/experiments"
 ANNOTATION_RESOURCE: Final = f"{GROUP}/resource"
 #: A new value asks for a run without changing the spec.
 ANNOTATION_RUN_AT: Final = f"{GROUP}/run-at"
+#: Who asked for what the resource says now; put there by admission, and sealed.
+ANNOTATION_REQUESTED_BY: Final = f"{GROUP}/requested-by"
 #: Carries the id of a run that could not be seen undone, and that a person has seen to; for what stands, the names
 #: of the targets in which a person says that nothing is left.
 ANNOTATION_SETTLED: Final = f"{GROUP}/settled"
@@ -38,3 +40,7 @@ RESULT_KEY: Final = "result.json"
 RECORD_KEY: Final = "record.json"
 CONTROL_KEY: Final = "control.json"
 STATE_KEY: Final = "state.json"
+
+#: Secret in the operator's namespace with the certificate of admission and the key of its stamps.
+WEBHOOK_SECRET: Final = "firedrill-webhook"  # noqa: S105 - the name of one
+STAMP_KEY: Final = "stamp.key"

@@ -233,7 +233,7 @@ class Record(LenientModel):
     guardian: GuardianView | None = None
     applied_at: Time | None = None
     undone_at: Time | None = None
-    undone_by: str = Field(default="", description="runner or guardian.")
+    undone_by: str = Field(default="", description="runner, guardian or sweeper.")
     message: Annotated[str, _clipped(2048)] = ""
     residues: list[str] = Field(default_factory=list, description="What can not be removed, such as spent containers.")
     proposal: str = Field(default="", description="Hash of the proposal that waits for approval.")

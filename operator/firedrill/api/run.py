@@ -159,6 +159,7 @@ class RunRef(LenientModel):
 
     id: str = Field(max_length=16, description="Hash of what triggered the run.")
     trigger: str = Field(max_length=128, description="Spec, Schedule or RunAt, with its value.")
+    requested_by: str = Field(default="", max_length=256, description="Who asked for it, as admission saw it.")
     generation: int | None = Field(default=None, description="Generation of the spec that it ran.")
     started_at: Time = Field(description="When the run started.")
     deadline: Time | None = Field(default=None, description="When it has to be over; a later change does not move it.")

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from firedrill.api.base import Duration, LenientModel, Model, parse_duration
 from firedrill.api.run import Name
+from firedrill.api.safety import BlackoutWindow, OptOut
 from firedrill.api.verdict import Condition
 
 
@@ -53,6 +54,20 @@ class TargetPolicy(Model):
         default_factory=list,
         max_length=64,
         description="Programs that a command probe may start in the runner's pod, by name; none when absent.",
+    )
+    blackout_windows: list[BlackoutWindow] = Field(
+        default_factory=list,
+        max_length=32,
+        description="Times in which no fault is on: none is begun in one, nor one that would reach into one.",
+    )
+    require_requester: bool = Field(
+        default=False,
+        description="Run experiments and fixes only where admission has seen who asks; the webhook must be installed.",
+    )
+    allow_opt_outs: list[OptOut] = Field(
+        default_factory=list,
+        max_length=8,
+        description="Guards that an experiment may leave out by name: DisruptionBudgets, BlackoutWindows.",
     )
 
 

@@ -26,6 +26,8 @@ class Task(LenientModel):
     image: str = Field(description="Image of runner, guardian and of containers injected into pods.")
     images: dict[str, str] = Field(default_factory=dict, description="Images of simulations: simulator, components.")
     policy: TargetPolicy
+    max_affected: int | None = Field(default=None, description="How many pods may be hit here; absent: no bound.")
+    requested_by: str = Field(default="", description="Who asked for the run, as admission saw it; empty: not known.")
     remove: bool = Field(default=False, description="Take away what earlier runs of the resource have built.")
     spec: dict[str, Any] = Field(description="The spec of the resource, to be parsed by the model of its kind.")
 

@@ -135,6 +135,8 @@ def task_configmap(plan: Plan, job_uid: str) -> Object:
         image=plan.image,
         images=dict(plan.simulation_images),
         policy=target.spec.policy,
+        max_affected=run.max_affected,
+        requested_by=plan.resource.status.last_run.requested_by if plan.resource.status.last_run else "",
         remove=run.remove,
         spec=dict(plan.resource.raw_spec),
     )

@@ -20,6 +20,7 @@ from firedrill.clusters.metrics import Metrics
 from firedrill.clusters.orphans import Orphans
 from firedrill.clusters.queue import WorkQueue
 from firedrill.clusters.registry import Registry
+from firedrill.clusters.stamps import Stamps
 from firedrill.core.observed import Observed, TargetView
 from firedrill.core.step import step
 from firedrill.core.targets import matched
@@ -55,6 +56,7 @@ class Reconciler:
         self._queue = queue
         self._metrics = metrics
         self._clock = clock
+        self._stamps = Stamps(hub, namespace)
         #: UID of each resource as it was last read, to find what a resource of the same name has left.
         self.uids: dict[Key, str] = {}
 
@@ -106,7 +108,8 @@ class Reconciler:
         views = self._registry.views(resource.meta.uid)
         if lacks_targets(resource, views) and (unknown := set(await self._registry.names()) - set(views)):
             raise ClusterError(f"TargetCluster {', '.join(sorted(unknown))} is new and not followed yet")
-        observed = Observed(resource, views, await self._halt() if resource.kind.changes else "")
+        halted = await self._halt() if resource.kind.changes else ""
+        observed = Observed(resource, views, halted, await self._stamps.requester(resource))
         decision = step(observed, self._clock())
         self._metrics.show(resource, resource.status)
         await self._executor.carry_out(resource, body, decision.actions)

@@ -39,6 +39,8 @@ class EnsureRun:
     deadline: datetime
     #: Take away what earlier runs have built, instead of building.
     remove: bool = False
+    #: How many pods may be hit in the target; None without a bound over all targets.
+    max_affected: int | None = None
 
 
 @dataclass(frozen=True)

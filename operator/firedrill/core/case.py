@@ -7,6 +7,7 @@ from firedrill.api.meta import ANNOTATION_SETTLED
 from firedrill.api.resource import RunResource
 from firedrill.api.run import ClusterResult
 from firedrill.core.observed import RecordView, RunContext, RunObjects, TargetView
+from firedrill.core.requester import Requester
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,11 @@ class Case:
     now: datetime
     #: Whether the run takes away what stands in this target.
     removing: bool = False
+    requester: Requester | None = None
+    #: Other targets whose end this one waits for, in words; empty where it is its turn.
+    waits_for: str = ""
+    #: How many pods may be hit here; None without a bound.
+    allotment: int | None = None
 
     @property
     def attempted(self) -> bool:

@@ -10,6 +10,7 @@ from firedrill.api.resource import RunResource, Target
 from firedrill.api.run import ClusterResult
 from firedrill.api.simulation_status import SimulationState
 from firedrill.api.task import Result
+from firedrill.core.requester import Requester
 
 
 class JobPhase(StrEnum):
@@ -103,6 +104,8 @@ class Observed:
     resource: RunResource
     targets: Mapping[str, TargetView]
     halted: str = ""
+    #: Who asked for what the resource says now, as admission has seen it; None where it has not.
+    requester: Requester | None = None
 
     def view_of(self, known: ClusterResult) -> TargetView | None:
         """The target of an entry; out of reach where its TargetCluster leads elsewhere than when the run was begun."""

@@ -199,8 +199,15 @@ def refused(case: Case) -> Judgement | None:
     """The policy of the target does not allow this run."""
     if case.view is None or case.attempted or case.removing or not case.view.target.valid:
         return None
-    rule = refusal(case.resource, case.view)
-    return Judgement(Outcome(Verdict.INCONCLUSIVE, "NotPermitted", rule)) if rule else None
+    rule = refusal(case.resource, case.view, case.now, case.requester)
+    return Judgement(Outcome(Verdict.INCONCLUSIVE, rule.reason, rule.message)) if rule else None
+
+
+def turn(case: Case) -> Judgement | None:
+    """Other targets come first."""
+    if case.attempted or not case.waits_for:
+        return None
+    return Judgement(None, note=f"waiting for its turn after {case.waits_for}")
 
 
 def runner_failed(case: Case) -> Judgement | None:
@@ -237,7 +244,13 @@ def incomplete(case: Case) -> Judgement | None:
     if objects.job is not None and objects.has_task and guarded:
         return None
     ensure = EnsureRun(
-        case.known.name, case.job, case.run.run_id, case.run.started_at, case.run.deadline, case.removing
+        case.known.name,
+        case.job,
+        case.run.run_id,
+        case.run.started_at,
+        case.run.deadline,
+        case.removing,
+        case.allotment,
     )
     return Judgement(None, (ensure,), "starting")
 
@@ -275,6 +288,7 @@ POLICIES: tuple[Callable[[Case], Judgement | None], ...] = (
     refused,
     unreachable,
     out_of_time,
+    turn,
     runner_failed,
     job_lost,
     incomplete,

@@ -1,13 +1,57 @@
 """What the policy of a target forbids, as far as the hub can tell; the runner checks it again in the target."""
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.errors import InvalidInput
 from firedrill.api.resource import RunResource
 from firedrill.api.simulation import SimulationSpec
+from firedrill.core.blackout import in_the_way
 from firedrill.core.observed import TargetView
+from firedrill.core.requester import VERBS, Requester
 
 
-def refusal(resource: RunResource, view: TargetView) -> str:
-    """Which rule of the target forbids this run; empty where none does."""
+@dataclass(frozen=True)
+class Refused:
+    """Why a run is not begun in a target, as one word and as a sentence."""
+
+    reason: str
+    message: str
+
+
+def refusal(
+    resource: RunResource, view: TargetView, now: datetime, requester: Requester | None = None
+) -> Refused | None:
+    """Which rule of the target forbids this run now; None where none does. ``requester`` is who asked for it."""
+    rule = _rule(resource, view) or _unasked(resource, view, requester)
+    if rule:
+        return Refused("NotPermitted", rule)
+    if isinstance(resource.spec, ChaosExperimentSpec):
+        return _blackout(resource.spec, view, now)
+    return None
+
+
+def _unasked(resource: RunResource, view: TargetView, requester: Requester | None) -> str:
+    name = view.target.name
+    if resource.kind.name not in VERBS:
+        return ""
+    if requester is None:
+        if not view.target.spec.policy.require_requester:
+            return ""
+        return (
+            f"TargetCluster {name} wants to know who asks (spec.policy.requireRequester), and no stamp of admission is "
+            "on what the resource says now: install the webhook, and ask for the run again"
+        )
+    if requester.may_use(name):
+        return ""
+    return (
+        f"user {requester.user} was not seen to have the verb {VERBS[resource.kind.name]} on TargetCluster {name}: it "
+        "was not matched when the run was asked for; ask again"
+    )
+
+
+def _rule(resource: RunResource, view: TargetView) -> str:
     policy, name = view.target.spec.policy, view.target.name
     if view.target.spec.suspend:
         return f"TargetCluster {name} is suspended (spec.suspend)"
@@ -19,8 +63,19 @@ def refusal(resource: RunResource, view: TargetView) -> str:
         for family in dict.fromkeys(fault.family for fault in resource.spec.faults):
             if family not in policy.fault_families:
                 return f"TargetCluster {name} does not allow fault family {family} (spec.policy.faultFamilies)"
+        for wanted in resource.spec.opt_outs:
+            if wanted not in policy.allow_opt_outs:
+                return f"TargetCluster {name} does not admit the opt-out {wanted} (spec.policy.allowOptOuts)"
     if isinstance(resource.spec, SimulationSpec):
         namespace = resource.spec.namespace_for(resource.meta.name)
         if not {"*", namespace} & set(policy.target_namespaces):
             return f"TargetCluster {name} does not allow namespace {namespace} (spec.policy.targetNamespaces)"
     return ""
+
+
+def _blackout(spec: ChaosExperimentSpec, view: TargetView, now: datetime) -> Refused | None:
+    try:
+        found = in_the_way(view.target.spec.policy, spec, now)
+    except InvalidInput as error:
+        return Refused("NotPermitted", f"TargetCluster {view.target.name}: {error}")
+    return Refused("BlackoutWindow", f"{view.target.name}: {found.told}") if found else None

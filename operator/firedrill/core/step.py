@@ -15,6 +15,7 @@ from firedrill.api.resource import RunResource
 from firedrill.api.run import ClusterResult, ConcurrencyPolicy, RunRef, RunSpec, RunStatus
 from firedrill.api.verdict import ConditionStatus, Finding, Verdict
 from firedrill.core import naming, standing
+from firedrill.core.across import across, allotment, breach, stopped_by, turn
 from firedrill.core.actions import (
     Action,
     AddFinalizer,
@@ -26,7 +27,8 @@ from firedrill.core.actions import (
     WriteStatus,
 )
 from firedrill.core.case import Case
-from firedrill.core.observed import NOTHING, Observed, RunContext
+from firedrill.core.observed import NOTHING, Observed, RunContext, RunObjects, TargetView
+from firedrill.core.opt_outs import told_opt_outs
 from firedrill.core.outcome import judge
 from firedrill.core.progress import advance, intend, settle
 from firedrill.core.refusal import refusal
@@ -97,20 +99,22 @@ def _start(observed: Observed, spec: RunSpec, trigger: Trigger, now: datetime) -
     absent = missing_names(spec.clusters, observed.targets)
     if not names or absent:
         what = f"no TargetCluster is named {', '.join(absent)}" if absent else "no TargetCluster matches spec.clusters"
-        run, begun = _opened(observed.resource, trigger, now)
+        run, begun = _opened(observed, trigger, now)
         ended = finish(replace(observed.resource, status=begun), (), run, "NoTargets", now, message=what)
         return Decision((WriteStatus(ended), PublishEvent("NoTargets", what, warning=True)), timedelta(0))
     leaving = standing.no_longer_wanted(observed.resource.status, names)
     return _begin(observed, trigger, [*names, *leaving], leaving, now)
 
 
-def _opened(resource: RunResource, trigger: Trigger, now: datetime) -> tuple[RunRef, RunStatus]:
+def _opened(observed: Observed, trigger: Trigger, now: datetime) -> tuple[RunRef, RunStatus]:
     """A new run, and the status that names it."""
+    resource = observed.resource
     meta, spec = resource.meta, resource.spec
     previous = resource.status.last_run.id if resource.status.last_run else ""
     run = RunRef(
         id=naming.run_id(meta.uid, f"{trigger.text}|{previous}"),
         trigger=trigger.text[:128],
+        requested_by=observed.requester.user[:256] if observed.requester else "",
         generation=meta.generation,
         started_at=now,
         deadline=now + (run_limit(spec) if spec else _REMOVAL_LIMIT),
@@ -133,12 +137,17 @@ def _begin(
     """Begin a run in these targets; in some of them to take away what stands there."""
     resource = observed.resource
     kind, meta = resource.kind, resource.meta
-    run, begun = _opened(resource, trigger, now)
-    clusters = []
+    run, begun = _opened(observed, trigger, now)
+    clusters: list[ClusterResult] = []
     for name in names:
         # What the policy refuses is never attempted; the chain of policies says why.
         view = standing.in_place(resource.status, observed.targets.get(name))
-        ready = view is not None and view.reachable and (name in removing or not refusal(resource, view))
+        ready = (
+            view is not None
+            and view.reachable
+            and (name in removing or not refusal(resource, view, now, observed.requester))
+        )
+        ready = ready and not turn(across(resource), clusters, name)
         entry = ClusterResult(name=name, message="running" if ready else "")
         job = naming.job_name(kind.name, meta.name, meta.uid, run.id, name)
         clusters.append(intend(entry, view, job, mutates=kind.mutates) if ready and view else entry)
@@ -163,7 +172,7 @@ def _begin(
         now,
     )
     keep: tuple[Action, ...] = (AddFinalizer(),) if kind.changes else ()
-    return Decision((*keep, WriteStatus(begun)), timedelta(0))
+    return Decision((*keep, WriteStatus(begun), *told_opt_outs(resource, clusters)), timedelta(0))
 
 
 def run_limit(spec: RunSpec) -> timedelta:
@@ -201,16 +210,17 @@ def _carry_on(observed: Observed, run: RunRef, now: datetime) -> Decision:
     ending = _ending(observed, now)
     note = observed.halted[:512] if ending == "Halted" else ""
     context = RunContext(run.id, run.started_at, deadline, resource.kind.mutates, ending, note)
-    clusters: list[ClusterResult] = []
+    clusters: list[ClusterResult] = list(status.clusters)
     actions: list[Action] = []
-    for known in status.clusters:
+    seen = {each.name: _objects(observed, context, each)[2] for each in status.clusters}
+    for place, known in enumerate(status.clusters):
         if known.verdict is not None:
-            clusters.append(known)
             continue
-        case = _case(observed, context, known, now)
+        source = breach(across(resource), clusters, seen)
+        case = _case(observed, stopped_by(context, source, known.name), known, clusters, now)
         judgement = judge(case)
         entry, wanted = advance(case, judgement, ran_generation(resource), now)
-        clusters.append(entry)
+        clusters[place] = entry
         actions += _only_intended(known, wanted)
     if all(entry.verdict is not None for entry in clusters):
         cut_short = any(entry.reason == context.ending for entry in clusters)
@@ -236,13 +246,35 @@ def _only_intended(known: ClusterResult, wanted: tuple[Action, ...]) -> tuple[Ac
     return tuple(action for action in wanted if not isinstance(action, EnsureRun))
 
 
-def _case(observed: Observed, context: RunContext, known: ClusterResult, now: datetime) -> Case:
+def _objects(
+    observed: Observed, context: RunContext, known: ClusterResult
+) -> tuple[str, TargetView | None, RunObjects]:
+    """Name of the run's Job in a target, the target, and what is seen of the run there."""
     meta = observed.resource.meta
     job = naming.job_name(observed.resource.kind.name, meta.name, meta.uid, context.run_id, known.name)
     view = standing.in_place(observed.resource.status, observed.view_of(known))
-    objects = view.runs.get(job, NOTHING) if view else NOTHING
-    removing = standing.is_removing(observed.resource.status, known.name)
-    return Case(observed.resource, context, known, job, view, objects, now, removing)
+    return job, view, view.runs.get(job, NOTHING) if view else NOTHING
+
+
+def _case(
+    observed: Observed, context: RunContext, known: ClusterResult, entries: Sequence[ClusterResult], now: datetime
+) -> Case:
+    resource = observed.resource
+    job, view, objects = _objects(observed, context, known)
+    together = across(resource)
+    return Case(
+        resource=resource,
+        run=context,
+        known=known,
+        job=job,
+        view=view,
+        objects=objects,
+        now=now,
+        removing=standing.is_removing(resource.status, known.name),
+        requester=observed.requester,
+        waits_for=turn(together, entries, known.name),
+        allotment=allotment(together, [each.name for each in entries], known.name),
+    )
 
 
 def _progress_status(

@@ -10,6 +10,7 @@ from firedrill.api.record import Change, PacketsDropped, Record
 from firedrill.api.task import Result
 from firedrill.engines.chaos import measurements, verdict
 from firedrill.engines.chaos.aborting import AbortLook
+from firedrill.engines.chaos.audit import audit, audit_findings
 from firedrill.engines.chaos.observation import Observation
 from firedrill.engines.chaos.recovery import find_recovery
 from firedrill.engines.chaos.rounds import Round
@@ -271,7 +272,7 @@ class Evidence:
             started_at=self._started_at,
             finished_at=self._context.clock.now(),
             measurements=measured,
-            findings=found,
+            findings=[*found, *audit_findings(self._spec)],
             report=self._report(),
             settled=self.settled,
         )
@@ -280,6 +281,7 @@ class Evidence:
         report: dict[str, Any] = {
             "timeline": self._timeline,
             **reporting.asked_for(self._spec),
+            "safety": audit(self._context.task, self._spec),
             "samples": reporting.sampled(self._prober.samples, self._started_at),
         }
         if self._panel.probes:

@@ -29,6 +29,7 @@ from firedrill.runner.ports import REQUESTS_PER_SECOND, SystemClock
 from firedrill.runner.record_store import RecordLost, RecordStore
 from firedrill.runner.restoring import presumed
 from firedrill.runner.retry import retry
+from firedrill.runner.sweeping import sweep
 from firedrill.runner.undoing import Access, UndoContext, Undoer, Undoing, UndoTable, vaults_of
 
 log = logging.getLogger(__name__)
@@ -217,10 +218,17 @@ async def guard(task: Task) -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Entry point of ``firedrill guardian``: 0 when nothing is left to guard, 64 for a wrong task."""
+    """Entry point of ``firedrill guardian``: 0 when nothing is left to guard, 64 for a wrong task.
+
+    With ``--sweep`` 1 where something is left.
+    """
     parser = argparse.ArgumentParser(prog="firedrill guardian", description="Undo what a run leaves behind.")
-    parser.add_argument("--task", type=Path, required=True, help="the task, as JSON")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--task", type=Path, help="the task of the run to guard, as JSON")
+    what.add_argument("--sweep", action="store_true", help="undo what nobody guards any more in this namespace")
     options = parser.parse_args(argv)
+    if options.sweep:
+        return _sweep()
     # When its pod is to go, the guardian works on until it is killed: its Job starts another one, but later.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
@@ -231,3 +239,17 @@ def main(argv: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 64
     return 0
+
+
+def _sweep() -> int:
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    try:
+        left = asyncio.run(sweep(undo_table))
+    except InvalidInput as error:
+        print(error, file=sys.stderr)
+        return 64
+    except ClusterError as error:
+        left = [str(error)]
+    for problem in left:
+        log.error("left: %s", problem)
+    return 1 if left else 0

@@ -7,9 +7,10 @@ from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.task import Task
 from firedrill.clusters import paths
 from firedrill.clusters.errors import Forbidden, NotFound
-from firedrill.engines.chaos import permission, selection
+from firedrill.engines.chaos import labels, permission, selection
 from firedrill.engines.chaos.permission import Refusal, Request
 from firedrill.engines.chaos.views import PodView, parse_pod
+from firedrill.runner.admission import refused_by_blackout, refused_by_budgets
 from firedrill.runner.faults.driver import Fault, NotInjected
 from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.reach import hit_by
@@ -28,12 +29,12 @@ async def find_targets(
     client: Cluster, clock: Clock, task: Task, spec: ChaosExperimentSpec, fault: Fault
 ) -> Targets | Refusal:
     """The targets, if everything permits to hit them. Reads alone, and asks the API server by dry run."""
-    refusal = permission.check_policy(task, spec)
+    refusal = permission.check_policy(task, spec) or refused_by_blackout(clock, task, spec)
     if refusal:
         return refusal
     try:
-        labels = await retry(clock, lambda: _namespace_labels(client, spec.target.namespace), "reading the namespace")
-        if labels is None:
+        opted_in = await retry(clock, lambda: _namespace_labels(client, spec.target.namespace), "reading the namespace")
+        if opted_in is None:
             return permission.check(Request(task, spec, None, (), ())) or Refusal("NoTargets", "no namespace")
         matching = await retry(clock, lambda: _matching_pods(client, spec), "listing the pods")
         chosen = selection.select(spec.target, matching)
@@ -43,7 +44,8 @@ async def find_targets(
         known = {pod.uid for pod in matching}
         matching = [*matching, *(pod for pod in selected if pod.uid not in known)]
         return (
-            permission.check(Request(task, spec, labels, matching, selected))
+            permission.check(Request(task, spec, opted_in, matching, selected))
+            or await refused_by_budgets(client, clock, task, spec, selected)
             or await retry(clock, lambda: fault.precheck(selected), "checking the fault")
             or Targets(matching, selected)
         )
@@ -62,6 +64,12 @@ async def _namespace_labels(client: Cluster, name: str) -> dict[str, str] | None
 
 
 async def _matching_pods(client: Cluster, spec: ChaosExperimentSpec) -> list[PodView]:
-    labels = ",".join(f"{key}={value}" for key, value in sorted(spec.target.match_labels.items()))
-    listed = await client.get(paths.pods(spec.target.namespace), {"labelSelector": labels})
-    return [pod for pod in map(parse_pod, listed.get("items") or ()) if pod.can_be_hit]
+    terms = labels.query(labels.selector_of(spec.target))
+    listed = await client.get(paths.pods(spec.target.namespace), {"labelSelector": terms} if terms else None)
+    nodes = await _nodes(client) if spec.target.node_labels else {}
+    return selection.matching(spec.target, [parse_pod(item) for item in listed.get("items") or ()], nodes)
+
+
+async def _nodes(client: Cluster) -> dict[str, dict[str, str]]:
+    listed = await client.get(paths.path("v1", "nodes"))
+    return {item["metadata"]["name"]: item["metadata"].get("labels") or {} for item in listed.get("items") or ()}

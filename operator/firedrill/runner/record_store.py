@@ -164,7 +164,9 @@ class RecordStore:
         self._settled = record.state.settled
         metadata = body["metadata"]
         owners = [owner.get("uid") for owner in metadata.get("ownerReferences") or ()]
-        hand_over = owned and wanted.state.settled and self._task.job_uid not in owners
+        # Without a Job, whose UID then is not given, it stays: for what was never there it would be collected at once.
+        job = self._task.job_uid
+        hand_over = owned and wanted.state.settled and bool(job) and job not in owners
         if wanted == record and not hand_over:
             return record
         patch: Object = {

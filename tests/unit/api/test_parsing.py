@@ -47,7 +47,7 @@ WRONG: list[tuple[Kind, Object, tuple[str, ...]]] = [
         chaos(target={"namespace": "a", "matchLabels": {"a": "b"}, "mode": "Percent", "value": 101}),
         ("spec.target", "at most 100 for mode Percent"),
     ),
-    (CHAOS_EXPERIMENT, chaos(target={"namespace": "a", "matchLabels": {}}), ("spec.target.matchLabels",)),
+    (CHAOS_EXPERIMENT, chaos(target={"namespace": "a", "matchLabels": {}}), ("spec.target", "matchLabels")),
     (TARGET_CLUSTER, target("t", secretRef={"name": "No Name"}), ("spec.secretRef.name",)),
 ]
 

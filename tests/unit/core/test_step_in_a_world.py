@@ -8,6 +8,7 @@ Checked all the time:
 - a fault is injected at most once for (run, target), and never without a guardian;
 - while something may have to be undone, the finalizer is there;
 - no more runs than somebody asked for; no run twice in the history;
+- no more targets are under fault at the same time than the resource allows;
 - no Job is called lost, and no result missing, that the target has.
 
 And in the end, when all is well again: Complete is True, no fault is left, a deleted resource is gone, and from then
@@ -46,6 +47,13 @@ from support.seen import T0, record, resource, result, target
 CLUSTERS = ("finance", "iot")
 #: What each watch shows of a run.
 WATCHES = (("job", "guardian"), ("has_task", "result", "record"))
+#: What a resource may say of its targets together.
+TOGETHER: list[dict[str, object]] = [
+    {},
+    {"maxConcurrent": 1},
+    {"abortAll": True},
+    {"maxConcurrent": 1, "abortAll": True},
+]
 _ROUNDS = 400
 #: In the end all is well, but one watch still shows what happened this many rounds late.
 _BEHIND = 5
@@ -101,12 +109,17 @@ class World(RuleBasedStateMachine):
     # -- people ----------------------------------------------------------------------------------------------------
 
     @initialize(
-        kind=st.sampled_from([CHAOS_EXPERIMENT, DRIFT_CHECK]), replaces=st.booleans(), slow=st.sampled_from(WATCHES)
+        kind=st.sampled_from([CHAOS_EXPERIMENT, DRIFT_CHECK]),
+        replaces=st.booleans(),
+        slow=st.sampled_from(WATCHES),
+        together=st.sampled_from(TOGETHER),
     )
-    def begin(self, kind: RunKind, replaces: bool, slow: tuple[str, ...]) -> None:
+    def begin(self, kind: RunKind, replaces: bool, slow: tuple[str, ...], together: dict[str, object]) -> None:
         self.kind = kind
         self.slow = slow
         self.spec = {"concurrencyPolicy": "Replace"} if replaces else {}
+        if kind is CHAOS_EXPERIMENT and together:
+            self.spec["acrossClusters"] = together
 
     @precondition(lambda self: self.exists)
     @rule(timeout=st.sampled_from(["40s", "50s", "60s"]))
@@ -365,6 +378,13 @@ class World(RuleBasedStateMachine):
         ids = [entry.id for entry in self.status.history]
         assert len(ids) == len(set(ids)), ids
 
+    @invariant()
+    def no_more_targets_are_under_fault_than_allowed(self) -> None:
+        together = self.spec.get("acrossClusters", {})
+        assert isinstance(together, dict)
+        under_fault = [name for name, cluster in self.clusters.items() if cluster.faults]
+        assert len(under_fault) <= together.get("maxConcurrent", len(CLUSTERS)), under_fault
+
     # -- what must come about --------------------------------------------------------------------------------------
 
     def teardown(self) -> None:
@@ -384,6 +404,7 @@ class World(RuleBasedStateMachine):
             self.now += timedelta(seconds=2)
             self.no_more_runs_than_asked_for()
             self.the_finalizer_is_there_while_something_may_have_to_be_undone()
+            self.no_more_targets_are_under_fault_than_allowed()
         self._settled()
 
     def _running(self) -> bool:

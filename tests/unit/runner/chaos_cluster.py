@@ -19,7 +19,7 @@ from firedrill.runner.container import Tools
 from support.jsonpatch import TestFailed, patched
 
 Object = dict[str, Any]
-_COLLECTIONS = ("pods", "configmaps", "replicasets", "controllerrevisions", "jobs")
+_COLLECTIONS = ("pods", "configmaps", "replicasets", "controllerrevisions", "jobs", "poddisruptionbudgets", "nodes")
 APP: Object = {"name": "app", "image": "ledger:1", "resources": {"limits": {"memory": "96Mi"}}}
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 

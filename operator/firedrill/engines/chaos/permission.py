@@ -140,6 +140,23 @@ def _probe_command(request: Request) -> Refusal | None:
     )
 
 
+def _opt_outs(request: Request) -> Refusal | None:
+    allowed = request.task.policy.allow_opt_outs
+    for wanted in request.spec.opt_outs:
+        if wanted not in allowed:
+            return _not_permitted(
+                f"the policy of TargetCluster {request.task.cluster} does not admit the opt-out {wanted} "
+                "(policy.allowOptOuts)"
+            )
+    return None
+
+
+def _requester(request: Request) -> Refusal | None:
+    if request.task.requested_by or not request.task.policy.require_requester:
+        return None
+    return _not_permitted(f"who asked for the run is not known, and {request.task.cluster} wants to (requireRequester)")
+
+
 def _namespace_exists(request: Request) -> Refusal | None:
     if request.namespace_labels is not None:
         return None
@@ -158,8 +175,11 @@ def _opted_in(request: Request) -> Refusal | None:
 def _targets(request: Request) -> Refusal | None:
     if request.selected:
         return None
-    labels = ",".join(f"{key}={value}" for key, value in sorted(request.spec.target.match_labels.items()))
-    return Refusal("NoTargets", f"no running pod in namespace {request.spec.target.namespace} has labels {labels}")
+    target = request.spec.target
+    return Refusal(
+        "NoTargets",
+        f"no {target.phase.lower()} pod in namespace {target.namespace} {selection.describe(target)}",
+    )
 
 
 def _share(request: Request) -> Refusal | None:
@@ -174,6 +194,16 @@ def _share(request: Request) -> Refusal | None:
     return _not_permitted(
         f"{len(request.selected)} of {len(request.matching)} pods would be hit; policy.maxAffectedPercent, "
         f"{percent}, allows {most}"
+    )
+
+
+def _part_of_all(request: Request) -> Refusal | None:
+    most = request.task.max_affected
+    if most is None or len(request.selected) <= most:
+        return None
+    return _not_permitted(
+        f"{len(request.selected)} pods would be hit; the part of {request.task.cluster} in acrossClusters.maxAffected "
+        f"is {most}"
     )
 
 
@@ -195,6 +225,8 @@ def _own_network(request: Request) -> Refusal | None:
     if not isinstance(request.spec.fault.chosen, FilterFault | TrafficFault | StressFault):
         return None
     for pod in request.selected:
+        if not pod.can_be_hit:
+            return _not_permitted(f"pod {pod.key} does not run: it has no network to be filtered")
         if pod.host_network:
             return _not_permitted(f"pod {pod.key} uses the network of its node: all of it would be hit")
     return None
@@ -208,12 +240,15 @@ _POLICY_RULES: Final[tuple[Rule, ...]] = (
     _target_namespace,
     _duration,
     _probe_command,
+    _opt_outs,
+    _requester,
 )
 _TARGET_RULES: Final[tuple[Rule, ...]] = (
     _namespace_exists,
     _opted_in,
     _targets,
     _share,
+    _part_of_all,
     _replaced,
     _own_network,
 )

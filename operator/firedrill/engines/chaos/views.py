@@ -1,7 +1,7 @@
 """The pods and namespaces of a target, as far as an experiment must know them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 #: Controllers that bring a deleted pod back and say how many are ready.
@@ -30,6 +30,8 @@ class PodView:
     ready: bool = True
     host_network: bool = False
     owner: Owner | None = None
+    #: Not compared: a view stands for the same pod whatever its labels are.
+    labels: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def key(self) -> str:
@@ -58,4 +60,5 @@ def parse_pod(body: Mapping[str, Any]) -> PodView:
         ready=any(item.get("type") == "Ready" and item.get("status") == "True" for item in conditions),
         host_network=bool(spec.get("hostNetwork", False)),
         owner=Owner(owner["kind"], owner["name"], owner["uid"]) if owner else None,
+        labels=metadata.get("labels") or {},
     )

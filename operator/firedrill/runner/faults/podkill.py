@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from firedrill.api.faults.node import NodeDrain
 from firedrill.api.faults.pods import PodEvict, PodKill
@@ -19,6 +19,7 @@ from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import Owner, PodView, parse_pod
 from firedrill.runner.faults.asked import may_be_on_its_way, soon, too_late
 from firedrill.runner.faults.driver import Look, NotInjected
+from firedrill.runner.faults.workloads import selector_of
 from firedrill.runner.ports import Clock, Cluster, Object
 from firedrill.runner.retry import retry
 from firedrill.runner.undoing import Access, Seen, UndoContext, seen, waiting
@@ -214,7 +215,7 @@ async def _readiness(client: Cluster, namespace: str, kind: str, name: str, uid:
         return None
     if uid and body["metadata"]["uid"] != uid:
         return None
-    listed = await client.get(paths.pods(namespace), _selector(body))
+    listed = await client.get(paths.pods(namespace), selector_of(body))
     pods = [parse_pod(item) for item in listed.get("items") or ()]
     if kind == "Deployment":
         own = [pod for pod in pods if pod.owner is not None and pod.owner.kind == "ReplicaSet"]
@@ -232,12 +233,3 @@ def _desired(kind: str, body: Object) -> int:
     if kind == "DaemonSet":
         return int((body.get("status") or {}).get("desiredNumberScheduled", 0))
     return int((body.get("spec") or {}).get("replicas", 1))
-
-
-def _selector(owner: Object) -> dict[str, str]:
-    """The owner's selector as a query; all pods of the namespace where it is more than equal labels."""
-    selector: Any = (owner.get("spec") or {}).get("selector") or {}
-    labels = selector.get("matchLabels") if "matchLabels" in selector or "matchExpressions" in selector else selector
-    if not labels or selector.get("matchExpressions"):
-        return {}
-    return {"labelSelector": ",".join(f"{key}={value}" for key, value in sorted(labels.items()))}

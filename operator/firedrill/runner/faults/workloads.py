@@ -6,6 +6,7 @@ from typing import Any, Final
 from firedrill.api.record import ObjectEdited
 from firedrill.clusters import paths
 from firedrill.clusters.errors import NotFound
+from firedrill.engines.chaos import labels
 from firedrill.engines.chaos.editing import read
 from firedrill.engines.chaos.faults.fields import POD, WORKLOADS
 from firedrill.engines.chaos.faults.template import MARK
@@ -38,19 +39,13 @@ async def top_owners(client: Cluster, pods: Iterable[PodView]) -> set[tuple[str,
 
 
 def selector_of(workload: Object) -> dict[str, str] | None:
-    """The workload's selector as a query; None where it can not be told as one."""
-    selector = workload["spec"].get("selector") or {}
-    terms = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
-    for each in selector.get("matchExpressions") or ():
-        values = ",".join(each.get("values") or ())
-        term = {
-            "In": f"{each['key']} in ({values})",
-            "NotIn": f"{each['key']} notin ({values})",
-            "Exists": each["key"],
-            "DoesNotExist": f"!{each['key']}",
-        }[each["operator"]]
-        terms.append(term)
-    return {"labelSelector": ",".join(terms)} if terms else None
+    """The workload's selector as a query; None where it selects all pods of its namespace."""
+    selector = (workload.get("spec") or {}).get("selector") or {}
+    if not {"matchLabels", "matchExpressions"} & set(selector):
+        # That of a ReplicationController is the labels themselves.
+        selector = {"matchLabels": selector}
+    terms = labels.query(selector)
+    return {"labelSelector": terms} if terms else None
 
 
 async def pods_of(client: Cluster, namespace: str, workload: Object) -> list[Object]:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from firedrill.api.faults import controlplane, network
 from firedrill.api.faults.about import FaultModel
 from firedrill.api.target import PodTarget
+from firedrill.engines.chaos import labels
 from firedrill.engines.chaos.faults.fields import Kind
 
 Object = dict[str, Any]
@@ -49,13 +50,13 @@ def _limits(_: controlplane.LimitRangeBlock, __: PodTarget) -> Object:
 
 
 def _budget(_: controlplane.PdbBlock, target: PodTarget) -> Object:
-    return {"spec": {"maxUnavailable": 0, "selector": {"matchLabels": dict(target.match_labels)}}}
+    return {"spec": {"maxUnavailable": 0, "selector": dict(labels.selector_of(target))}}
 
 
 def _deny(fault: network.NetworkDeny, target: PodTarget) -> Object:
     both = ["Ingress", "Egress"]
     types = both if fault.direction is network.Direction.BOTH else [fault.direction.value]
-    return {"spec": {"podSelector": {"matchLabels": dict(target.match_labels)}, "policyTypes": types}}
+    return {"spec": {"podSelector": dict(labels.selector_of(target)), "policyTypes": types}}
 
 
 def _webhook(_: controlplane.WebhookFailure, target: PodTarget) -> Object:

@@ -1,0 +1,163 @@
+"""The sweeper: the last one that undoes, where hub, runner and guardian are gone for good.
+
+It needs nothing but the records in its own namespace: no task, no Job, no hub. It leaves alone what a runner or a
+guardian still looks after. Undoing may be done by several at once, so a guardian that comes back does no harm.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from pydantic import ValidationError
+
+from firedrill.api import meta
+from firedrill.api.errors import InvalidInput
+from firedrill.api.record import ChangeBase, Record
+from firedrill.api.targetcluster import TargetPolicy
+from firedrill.api.task import Task
+from firedrill.clusters import paths
+from firedrill.clusters.client import KubeClient
+from firedrill.clusters.credentials import api_from_environment
+from firedrill.clusters.errors import ClusterError, NotFound
+from firedrill.core.naming import guardian_name, record_name
+from firedrill.runner.ports import Clock, Cluster, Object, SystemClock
+from firedrill.runner.record_store import RecordLost, RecordStore
+from firedrill.runner.retry import retry
+from firedrill.runner.undoing import UndoContext, Undoer, Undoing
+
+log = logging.getLogger(__name__)
+
+#: How long past its deadline a record is left to Jobs that exist but may never get to it.
+OVERDUE: Final = timedelta(minutes=10)
+#: One sweep goes on for so long; the next one goes on with what is left.
+SWEEP_LIMIT: Final = timedelta(minutes=4)
+_RECORDS: Final = {"labelSelector": f"{meta.LABEL_MANAGED}=true,{meta.LABEL_ROLE}=record"}
+_ENDED: Final = ("Succeeded", "Failed")
+Table = Mapping[type[ChangeBase], Undoer]
+
+
+@dataclass(frozen=True)
+class Keepers:
+    """Who may still look after a record: pods of its claim, and of its guardian's Job while that is there."""
+
+    runner: bool
+    guardian: bool
+
+
+def why_sweep(record: Record, keepers: Keepers, now: datetime) -> str:
+    """Why a record is to be undone by the sweeper; empty to leave it."""
+    if record.state.settled:
+        return ""
+    if now > record.deadline + OVERDUE:
+        return f"its deadline {record.deadline:%Y-%m-%d %H:%M} UTC is long past"
+    if keepers.runner or keepers.guardian:
+        return ""
+    return "its runner and its guardian are gone"
+
+
+class Sweeper:
+    """Sweeps one namespace. ``table_of`` gives how changes of a kind are undone; ``image`` is what undoes in pods."""
+
+    def __init__(
+        self, client: Cluster, clock: Clock, namespace: str, image: str, table_of: Callable[[str], Table]
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._namespace = namespace
+        self._image = image
+        self._table_of = table_of
+
+    async def run(self) -> list[str]:
+        """Undo all that nobody else will; what is left undone or can not be read, in words. Raises ClusterError."""
+        listed = await self._get(paths.configmaps(self._namespace), _RECORDS, "listing the records")
+        limit = self._clock.now() + SWEEP_LIMIT
+        outcomes = await asyncio.gather(*(self._look_at(item, limit) for item in listed.get("items") or ()))
+        return [problem for problem in outcomes if problem]
+
+    async def _look_at(self, item: Object, limit: datetime) -> str:
+        name = item["metadata"]["name"]
+        raw = (item.get("data") or {}).get(meta.RECORD_KEY)
+        if not raw:
+            return ""  # it fences a run that was never begun
+        try:
+            record = Record.model_validate_json(raw)
+        except ValidationError as error:
+            return f"record {name} can not be read; a person must see to what it lists: {error}"
+        job = name.removesuffix(record_name(""))
+        try:
+            why = why_sweep(record, await self._keepers(job, record), self._clock.now())
+            if not why:
+                return ""
+            log.warning("undoing what record %s lists: %s", name, why)
+            settled = await self._undo(job, record, why, limit)
+        except (ClusterError, RecordLost) as error:
+            return f"record {name}: {error}"
+        log.info("record %s is %s", name, settled.state)
+        return "" if settled.state.settled else f"record {name} is not undone yet: {_waits_for(settled)}"
+
+    async def _undo(self, job: str, record: Record, why: str, limit: datetime) -> Record:
+        task = self._task(job, record)
+        store = RecordStore(self._client, task, self._clock)
+        undoing = Undoing(UndoContext(self._client, task, self._clock), store, self._table_of(record.kind), "sweeper")
+        return await undoing.run(lambda: self._clock.now() >= limit, f"undone by the sweeper: {why}")
+
+    def _task(self, job: str, record: Record) -> Task:
+        """What an undo function asks of a task. It names no Job: the record is to outlive all of them."""
+        return Task(
+            kind=record.kind,
+            namespace="",
+            name="",
+            uid=record.uid,
+            run_id=record.run_id,
+            cluster=record.cluster,
+            runner_namespace=self._namespace,
+            job=job,
+            job_uid="",
+            started_at=record.deadline,
+            deadline=record.deadline,
+            image=self._image,
+            policy=TargetPolicy(),
+            spec={},
+        )
+
+    async def _keepers(self, job: str, record: Record) -> Keepers:
+        runner = await self._pods(job)
+        alive = any(pod["metadata"]["uid"] == record.claim for pod in runner)
+        try:
+            found = await self._get(paths.jobs(self._namespace, guardian_name(job)), None, "looking for the guardian")
+        except NotFound:
+            return Keepers(alive, guardian=bool(await self._pods(guardian_name(job))))
+        conditions = (found.get("status") or {}).get("conditions") or ()
+        ended = any(item["type"] in ("Complete", "Failed") and item["status"] == "True" for item in conditions)
+        return Keepers(alive, guardian=not ended)
+
+    async def _pods(self, job: str) -> Sequence[Object]:
+        query = {"labelSelector": f"batch.kubernetes.io/job-name={job}"}
+        listed = await self._get(paths.pods(self._namespace), query, "listing the pods")
+        found: list[Object] = listed.get("items") or []
+        return [pod for pod in found if (pod.get("status") or {}).get("phase") not in _ENDED]
+
+    async def _get(self, path: str, query: Mapping[str, str] | None, what: str) -> Object:
+        return await retry(self._clock, lambda: self._client.get(path, query), what)
+
+
+def _waits_for(record: Record) -> str:
+    return "; ".join(change.evidence for change in record.changes if change.evidence)[:500]
+
+
+async def sweep(table_of: Callable[[str], Table], environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Sweep the own namespace from inside its cluster. Raises InvalidInput that names a missing variable."""
+    names = ("POD_NAMESPACE", "FIREDRILL_RUNNER_IMAGE")
+    missing = [name for name in names if not environ.get(name)]
+    if missing:
+        raise InvalidInput(f"{', '.join(missing)} must be set")
+    client = KubeClient(await api_from_environment(), "this cluster")
+    try:
+        namespace, image = (environ[name] for name in names)
+        return await Sweeper(client, SystemClock(), namespace, image, table_of).run()
+    finally:
+        await client.close()
