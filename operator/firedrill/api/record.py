@@ -160,8 +160,29 @@ class ObjectDeleted(ChangeBase):
     not_after: Time | None = Field(default=None, description="The deletion is not asked for later than this.")
 
 
+class ToolkitStarted(ChangeBase):
+    """An experiment of Chaos Toolkit in a process of the runner; undone when its rollbacks were seen to succeed."""
+
+    type: Literal["ToolkitStarted"] = "ToolkitStarted"
+    body: dict[str, Any] = Field(
+        description="The experiment as it is run, with its rollbacks; all references resolved."
+    )
+    rolled_back: list[int] = Field(default_factory=list, description="Rollbacks that have succeeded, by their place.")
+    not_after: Time | None = Field(default=None, description="It is not started later than this.")
+    ends_at: Time | None = Field(default=None, description="Its process has ended by then, whatever it does.")
+    ended_at: Time | None = Field(default=None, description="When its last rollback had ended.")
+    runner_pod: str = Field(default="", description="UID of the pod whose process it is.")
+
+
 Change = Annotated[
-    PodDeleted | PacketsDropped | ObjectEdited | ObjectCreated | ObjectDeleted | NamespaceCreated | TemplateReplaced,
+    PodDeleted
+    | PacketsDropped
+    | ObjectEdited
+    | ObjectCreated
+    | ObjectDeleted
+    | NamespaceCreated
+    | TemplateReplaced
+    | ToolkitStarted,
     Field(discriminator="type"),
 ]
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from firedrill.api.base import Duration, LenientModel, Model, parse_duration
+from firedrill.api.enginepolicy import ChaosToolkitPolicy
 from firedrill.api.run import Name
 from firedrill.api.verdict import Condition
 
@@ -48,6 +49,9 @@ class TargetPolicy(Model):
         ge=1,
         le=100,
         description="Largest share of the pods that a selector matches; a single pod is always allowed.",
+    )
+    chaos_toolkit: ChaosToolkitPolicy | None = Field(
+        default=None, description="What experiments of Chaos Toolkit may call; none run without it."
     )
 
 

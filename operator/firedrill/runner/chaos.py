@@ -21,8 +21,8 @@ from firedrill.engines.chaos.verdict import Ruling
 from firedrill.runner.asking import asking
 from firedrill.runner.context import RunContext
 from firedrill.runner.evidence import Evidence
-from firedrill.runner.faults.driver import NotInjected
-from firedrill.runner.faults.table import UNDO, fault_of
+from firedrill.runner.faults.driver import Engine, NotInjected
+from firedrill.runner.faults.table import fault_of, undo_table
 from firedrill.runner.injecting import ClaimedByAnother, Injecting, NotBegun
 from firedrill.runner.precheck import Targets, find_targets
 from firedrill.runner.prober import Ask, Prober
@@ -152,8 +152,13 @@ class _Experiment:
     async def _hold(self) -> datetime:
         """Leave the fault on for its duration, unless somebody asks to stop; when that was over."""
         end = self._evidence.last_applied + self._spec.duration
-        await self._context.stop.sleep(self._context.clock, (end - self._context.clock.now()).total_seconds())
-        self._evidence.note(f"the fault is to end: {self._context.stop.reason or 'its duration is over'}")
+        why = "its duration is over"
+        if isinstance(self._fault, Engine):
+            await self._fault.hold(self._context.stop, end)
+            why = why if self._context.clock.now() >= end else "it has ended by itself"
+        else:
+            await self._context.stop.sleep(self._context.clock, (end - self._context.clock.now()).total_seconds())
+        self._evidence.note(f"the fault is to end: {self._context.stop.reason or why}")
         return self._context.clock.now()
 
     async def _look(self, record: Record) -> list[str]:
@@ -177,8 +182,9 @@ class _Experiment:
         limit = self._undo_limit()
         self._watch.undoing_is_ours = True
         self._evidence.note("undoing")
-        context = UndoContext(self._context.client, self._context.task, self._context.clock)
-        undoing = Undoing(context, self._context.store, UNDO, "runner")
+        own = self._context
+        context = UndoContext(own.client, own.task, own.clock, own.toolkit)
+        undoing = Undoing(context, own.store, undo_table(self._fault), "runner")
         try:
             record = await undoing.run(lambda: self._context.clock.now() >= limit, message)
         except (RecordLost, ClusterError) as error:

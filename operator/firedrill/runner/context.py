@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -12,6 +12,8 @@ from firedrill.api.errors import InvalidInput, describe
 from firedrill.api.task import Task
 from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.record_store import RecordStore
+from firedrill.runner.toolkit.port import Toolkit
+from firedrill.runner.toolkit.system import SystemToolkit
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class RunContext:
     clock: Clock
     identity: Identity
     stop: Stop
+    toolkit: Toolkit = field(default_factory=SystemToolkit)
 
 
 def read_identity(environment: Mapping[str, str] = os.environ) -> Identity:

@@ -15,7 +15,7 @@ from firedrill.engines.chaos.samples import Share, between, first_failure, share
 from firedrill.engines.chaos.verdict import Ruling
 from firedrill.runner import results
 from firedrill.runner.context import RunContext
-from firedrill.runner.faults.driver import Fault
+from firedrill.runner.faults.driver import Engine, Fault
 from firedrill.runner.precheck import Targets
 from firedrill.runner.prober import Prober
 
@@ -180,6 +180,7 @@ class Evidence:
             reverted=tuple(self._reverted),
             cut_short=self._cut_short,
             dropped_packets=sum(counted) if counted else None,
+            engine=self._fault.outcome() if isinstance(self._fault, Engine) else None,
         )
 
     def _last_window(self) -> Share:
@@ -228,6 +229,8 @@ class Evidence:
                 change.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"body"})
                 for change in self._planned
             ]
+        if isinstance(self._fault, Engine) and self.injected:
+            report["engine"] = self._fault.outcome().report
         if self._record is not None:
             report["record"] = _told(self._record)
         return report

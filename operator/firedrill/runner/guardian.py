@@ -177,7 +177,7 @@ class Guardian:
         return record
 
     def _undoing(self) -> Undoing:
-        context = UndoContext(self._context.client, self._context.task, self._context.clock)
+        context = UndoContext(self._context.client, self._context.task, self._context.clock, self._context.toolkit)
         return Undoing(context, self._context.store, self._table, "guardian")
 
 

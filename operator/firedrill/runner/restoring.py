@@ -18,6 +18,7 @@ from firedrill.api.record import (
     Record,
     RecordState,
     TemplateReplaced,
+    ToolkitStarted,
 )
 
 #: Longer than any runner takes from planning a change to asking for it.
@@ -37,7 +38,7 @@ def _presumed(change: Change, now: datetime) -> Change:
     match change:
         case TemplateReplaced():
             return change.model_copy(update={"state": ChangeState.APPLIED})
-        case PodDeleted() | PacketsDropped() | ObjectEdited() | ObjectCreated() | ObjectDeleted():
+        case PodDeleted() | PacketsDropped() | ObjectEdited() | ObjectCreated() | ObjectDeleted() | ToolkitStarted():
             update: dict[str, object] = {"not_after": now + _LATEST_START}
             if isinstance(change, PacketsDropped):
                 update["expires_at"] = None

@@ -6,7 +6,7 @@ Runner and guardian share both, so that it does not matter which of them does it
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from firedrill.api.record import Change, ChangeBase, ChangeState, Record, RecordState
@@ -14,6 +14,8 @@ from firedrill.api.task import Task
 from firedrill.clusters.errors import ClusterError
 from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.record_store import RecordStore
+from firedrill.runner.toolkit.port import Toolkit
+from firedrill.runner.toolkit.system import SystemToolkit
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,7 @@ class UndoContext:
     client: Cluster
     task: Task
     clock: Clock
+    toolkit: Toolkit = field(default_factory=SystemToolkit)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from chaos_clock import T0, VirtualClock
 from chaos_cluster import World
 from chaos_deployments import follow
 from chaos_process import Killed, Process
+from chaos_toolkit import SCALED_TO_NONE, ToolkitInWorld
 
 from firedrill.api.base import format_time
 from firedrill.api.faults.about import Family
@@ -33,9 +34,12 @@ SCALE: Object = {"scale": {"replicas": 0}}
 IMAGE_BREAK: Object = {"imageBreak": {}}
 WRONG_SELECTOR: Object = {"wrongSelector": {"service": "ledger"}}
 PDB_BLOCK: Object = {"pdbBlock": {}}
+#: Scales, and would go on for a minute: its duration ends it, and its rollback scales back.
+CHAOS_TOOLKIT: Object = {"chaosToolkit": {"experiment": SCALED_TO_NONE}}
 SERVICE_DELETE: Object = {"serviceDelete": {"service": "ledger"}}
 #: One of each way to undo: a kernel that forgets, an owner that replaces, fields that are put back (of an object, of
-#: a template with all that was made of it), an object that is deleted, and one that is created again.
+#: a template with all that was made of it), an object that is deleted, one that is created again, and rollbacks
+#: of another engine.
 FAULTS = {
     "packet-loss": PACKET_LOSS,
     "pod-kill": POD_KILL,
@@ -44,6 +48,7 @@ FAULTS = {
     "wrong-selector": WRONG_SELECTOR,
     "pdb-block": PDB_BLOCK,
     "service-delete": SERVICE_DELETE,
+    "chaos-toolkit": CHAOS_TOOLKIT,
 }
 
 
@@ -63,7 +68,11 @@ def spec(fault: Object, **fields: Any) -> Object:
 
 def task(raw_spec: Object, **fields: Any) -> Task:
     """A task of that spec; the policy allows all families."""
-    policy = {"faultFamilies": [family.value for family in Family], "maxAffectedPercent": 100}
+    policy = {
+        "faultFamilies": [family.value for family in Family],
+        "maxAffectedPercent": 100,
+        "chaosToolkit": {"modules": ["chaosk8s.deployment.actions"]},
+    }
     return Task.model_validate(
         {
             "kind": "ChaosExperiment",
@@ -169,7 +178,8 @@ class Lab:
 
     def _context(self, process: Process, pod_uid: str) -> RunContext:
         store = RecordStore(process, self.task, process)
-        return RunContext(self.task, process, store, process, Identity(pod_uid, pod_uid, "firedrill", "node-2"), Stop())
+        identity = Identity(pod_uid, pod_uid, "firedrill", "node-2")
+        return RunContext(self.task, process, store, process, identity, Stop(), ToolkitInWorld(process))
 
     def _pod(self, path: str, job: str, uid: str) -> Object:
         return self.world.put(

@@ -15,6 +15,7 @@ class Family(StrEnum):
     NODE = "node"
     NETWORK = "network"
     CONTROL_PLANE = "controlplane"
+    CHAOS_TOOLKIT = "chaostoolkit"
 
 
 class Hits(StrEnum):
@@ -25,6 +26,7 @@ class Hits(StrEnum):
     NODES = "the nodes of the chosen pods"
     NAMED = "the named object in the target's namespace"
     NAMESPACE = "the target's namespace"
+    ENGINE = "what the engine chooses in the target's namespace: all pods of it count"
 
 
 @dataclass(frozen=True)

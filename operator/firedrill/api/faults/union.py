@@ -18,6 +18,7 @@ from firedrill.api.faults.config import (
     WrongSelector,
 )
 from firedrill.api.faults.controlplane import LimitRangeBlock, PdbBlock, QuotaExhausted, WebhookFailure
+from firedrill.api.faults.engines import ChaosToolkit
 from firedrill.api.faults.network import ConnectionReset, DnsFailure, NetworkDeny, NetworkPartition, PacketLoss
 from firedrill.api.faults.node import NodeCordon, NodeTaint
 from firedrill.api.faults.pods import PodEvict, PodFailure, PodKill
@@ -83,6 +84,7 @@ class Fault(Model):
     webhook_failure: WebhookFailure | None = Field(default=None, description="An admission webhook that is away.")
     node_cordon: NodeCordon | None = Field(default=None, description="Nodes that take no new pods.")
     node_taint: NodeTaint | None = Field(default=None, description="Nodes with a taint.")
+    chaos_toolkit: ChaosToolkit | None = Field(default=None, description="An experiment of Chaos Toolkit.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "Fault":

@@ -80,7 +80,7 @@ def measure(seen: Observation) -> list[Measurement]:
                 weight=0.0,
             )
         )
-    return found
+    return [*found, *(seen.engine.measurements if seen.engine else ())]
 
 
 def not_injected(reason: str, message: str) -> list[Finding]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.engines.chaos.outcome import EngineOutcome
 from firedrill.engines.chaos.recovery import Recovery
 from firedrill.engines.chaos.samples import Share
 
@@ -34,6 +35,7 @@ class Observation:
     reverted: tuple[str, ...] = ()
     cut_short: bool = False
     dropped_packets: int | None = None
+    engine: EngineOutcome | None = None
 
     @property
     def recovery_seconds(self) -> float | None:

@@ -4,9 +4,10 @@ from types import MappingProxyType
 from typing import Final
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.faults.engines import ChaosToolkit
 from firedrill.api.faults.network import FilterFault
 from firedrill.api.faults.pods import PodEvict, PodKill
-from firedrill.api.record import ObjectCreated, ObjectDeleted, ObjectEdited, PacketsDropped, PodDeleted
+from firedrill.api.record import ObjectCreated, ObjectDeleted, ObjectEdited, PacketsDropped, PodDeleted, ToolkitStarted
 from firedrill.engines.chaos.faults.deletions import DELETE_FAULTS
 from firedrill.engines.chaos.faults.objects import is_object_fault
 from firedrill.runner.context import RunContext
@@ -18,6 +19,8 @@ from firedrill.runner.faults.edits_undo import object_edited_needs, undo_object_
 from firedrill.runner.faults.filtering import FilteringFault
 from firedrill.runner.faults.filtering_undo import packets_dropped_needs, undo_packets_dropped
 from firedrill.runner.faults.podkill import PodKillFault, pod_deleted_needs, undo_pod_deleted
+from firedrill.runner.faults.toolkit import ToolkitFault
+from firedrill.runner.faults.toolkit_undo import toolkit_started_needs, undo_toolkit_started
 from firedrill.runner.undoing import Undoer, UndoTable
 
 UNDO: Final[UndoTable] = MappingProxyType(
@@ -27,8 +30,16 @@ UNDO: Final[UndoTable] = MappingProxyType(
         ObjectEdited: Undoer(undo_object_edited, object_edited_needs),
         ObjectCreated: Undoer(undo_object_created, object_created_needs),
         ObjectDeleted: Undoer(undo_object_deleted, object_deleted_needs),
+        ToolkitStarted: Undoer(undo_toolkit_started, toolkit_started_needs),
     }
 )
+
+
+def undo_table(fault: Fault) -> UndoTable:
+    """How a runner undoes what it has done itself: what runs in a process of its own it asks to stop first."""
+    if isinstance(fault, ToolkitFault):
+        return {**UNDO, ToolkitStarted: Undoer(fault.undo, toolkit_started_needs)}
+    return UNDO
 
 
 def fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
@@ -39,6 +50,8 @@ def fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
             return PodKillFault(context.client, context.clock, chosen)
         case FilterFault():
             return FilteringFault(context.client, context.clock, context.task, chosen, spec.duration)
+        case ChaosToolkit():
+            return ToolkitFault(context, spec, chosen)
     if isinstance(chosen, DELETE_FAULTS):
         return DeleteFault(context.client, context.clock, spec)
     if is_object_fault(chosen):
