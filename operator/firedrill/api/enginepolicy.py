@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from firedrill.api.base import Model
+from firedrill.api.run import Name
 
 #: A Python module, one function of it, or all below a package: no bare *, because that would be any code at all.
 ModulePattern = Annotated[
@@ -25,4 +26,12 @@ class ChaosToolkitPolicy(Model):
     allow_process: bool = Field(default=False, description="Whether programs of the runner's image may be run.")
     allow_http: bool = Field(
         default=False, description="Whether the runner's pod may send requests to any address it can reach."
+    )
+
+
+class LitmusPolicy(Model):
+    """What Litmus may do here."""
+
+    service_account: Name = Field(
+        description="Service account, in the namespace under fault, that pods of Litmus run as: what they may do."
     )

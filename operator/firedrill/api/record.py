@@ -174,6 +174,20 @@ class ToolkitStarted(ChangeBase):
     runner_pod: str = Field(default="", description="UID of the pod whose process it is.")
 
 
+class EngineStarted(ChangeBase):
+    """An object by which another operator makes a fault; undone when that one has told so, and the object is gone."""
+
+    type: Literal["EngineStarted"] = "EngineStarted"
+    engine: str = Field(description="ChaosMesh or Litmus.")
+    api: str
+    plural: str
+    kind: str
+    body: dict[str, Any]
+    recovered: str = Field(default="", description="How the other operator told that all was recovered.")
+    recovered_at: Time | None = Field(default=None, description="When that was seen.")
+    not_after: Time | None = Field(default=None, description="It is not created later than this.")
+
+
 Change = Annotated[
     PodDeleted
     | PacketsDropped
@@ -182,7 +196,8 @@ Change = Annotated[
     | ObjectDeleted
     | NamespaceCreated
     | TemplateReplaced
-    | ToolkitStarted,
+    | ToolkitStarted
+    | EngineStarted,
     Field(discriminator="type"),
 ]
 

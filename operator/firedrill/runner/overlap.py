@@ -10,7 +10,16 @@ from typing import Final
 from pydantic import ValidationError
 
 from firedrill.api import meta
-from firedrill.api.record import Change, ObjectCreated, ObjectDeleted, ObjectEdited, PodDeleted, Record, ToolkitStarted
+from firedrill.api.record import (
+    Change,
+    EngineStarted,
+    ObjectCreated,
+    ObjectDeleted,
+    ObjectEdited,
+    PodDeleted,
+    Record,
+    ToolkitStarted,
+)
 from firedrill.clusters import paths
 from firedrill.core.naming import record_name
 from firedrill.runner.context import RunContext
@@ -58,6 +67,8 @@ def touched(change: Change) -> set[str]:
                 things.add(f"Deployment {change.namespace}/{change.deployment}")
         case ObjectEdited() | ObjectDeleted() | ObjectCreated():
             things.add(f"{change.kind} {change.key}")
+        case EngineStarted():
+            things.add(f"experiments of {change.engine} in {change.namespace}")
         case ToolkitStarted():
             # What it changes nobody can say: two in one namespace are one too many.
             things.add(f"experiments of Chaos Toolkit in {change.namespace}")

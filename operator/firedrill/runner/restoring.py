@@ -10,6 +10,7 @@ from typing import Final
 from firedrill.api.record import (
     Change,
     ChangeState,
+    EngineStarted,
     ObjectCreated,
     ObjectDeleted,
     ObjectEdited,
@@ -38,7 +39,15 @@ def _presumed(change: Change, now: datetime) -> Change:
     match change:
         case TemplateReplaced():
             return change.model_copy(update={"state": ChangeState.APPLIED})
-        case PodDeleted() | PacketsDropped() | ObjectEdited() | ObjectCreated() | ObjectDeleted() | ToolkitStarted():
+        case (
+            PodDeleted()
+            | PacketsDropped()
+            | ObjectEdited()
+            | ObjectCreated()
+            | ObjectDeleted()
+            | ToolkitStarted()
+            | EngineStarted()
+        ):
             update: dict[str, object] = {"not_after": now + _LATEST_START}
             if isinstance(change, PacketsDropped):
                 update["expires_at"] = None

@@ -9,6 +9,7 @@ from typing import Any
 from chaos_clock import T0, VirtualClock
 from chaos_cluster import World
 from chaos_deployments import follow
+from chaos_operators import operate
 from chaos_process import Killed, Process
 from chaos_toolkit import SCALED_TO_NONE, ToolkitInWorld
 
@@ -36,10 +37,12 @@ WRONG_SELECTOR: Object = {"wrongSelector": {"service": "ledger"}}
 PDB_BLOCK: Object = {"pdbBlock": {}}
 #: Scales, and would go on for a minute: its duration ends it, and its rollback scales back.
 CHAOS_TOOLKIT: Object = {"chaosToolkit": {"experiment": SCALED_TO_NONE}}
+CHAOS_MESH: Object = {"chaosMesh": {"kind": "NetworkChaos", "spec": {"action": "loss", "loss": {"loss": "100"}}}}
+LITMUS: Object = {"litmus": {"experiment": "pod-network-loss"}}
 SERVICE_DELETE: Object = {"serviceDelete": {"service": "ledger"}}
 #: One of each way to undo: a kernel that forgets, an owner that replaces, fields that are put back (of an object, of
-#: a template with all that was made of it), an object that is deleted, one that is created again, and rollbacks
-#: of another engine.
+#: a template with all that was made of it), an object that is deleted, one that is created again, rollbacks
+#: of another engine, and objects that other operators act by.
 FAULTS = {
     "packet-loss": PACKET_LOSS,
     "pod-kill": POD_KILL,
@@ -49,6 +52,8 @@ FAULTS = {
     "pdb-block": PDB_BLOCK,
     "service-delete": SERVICE_DELETE,
     "chaos-toolkit": CHAOS_TOOLKIT,
+    "chaos-mesh": CHAOS_MESH,
+    "litmus": LITMUS,
 }
 
 
@@ -72,6 +77,7 @@ def task(raw_spec: Object, **fields: Any) -> Task:
         "faultFamilies": [family.value for family in Family],
         "maxAffectedPercent": 100,
         "chaosToolkit": {"modules": ["chaosk8s.deployment.actions"]},
+        "litmus": {"serviceAccount": "litmus"},
     }
     return Task.model_validate(
         {
@@ -108,6 +114,7 @@ class Lab:
         self.world.put(paths.namespaces("payments"), {"metadata": {"labels": {"firedrill.dev/experiments": "enabled"}}})
         self.world.service("ledger", 2)
         follow(self.world)
+        operate(self.world)
         self._before = self._dump()
         self.world.put(paths.jobs("firedrill", JOB), {"metadata": {"uid": "job-uid"}, "status": {}})
 
@@ -115,6 +122,9 @@ class Lab:
 
     async def ask(self) -> tuple[bool, str]:
         """A request through the gateway to one of the ledger's pods; a lost one costs a second."""
+        if self.world.engine_faults:
+            await self.clock.sleep(1.0)
+            return False, "timeout"
         pods = self.world.selected("ledger")
         ready = [pod for pod in pods if pod["status"]["conditions"][0]["status"] == "True"]
         # A Service takes a moment to drop a pod that is gone: requests to it fail.

@@ -16,6 +16,8 @@ class Family(StrEnum):
     NETWORK = "network"
     CONTROL_PLANE = "controlplane"
     CHAOS_TOOLKIT = "chaostoolkit"
+    CHAOS_MESH = "chaosmesh"
+    LITMUS = "litmus"
 
 
 class Hits(StrEnum):

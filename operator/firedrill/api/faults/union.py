@@ -21,6 +21,7 @@ from firedrill.api.faults.controlplane import LimitRangeBlock, PdbBlock, QuotaEx
 from firedrill.api.faults.engines import ChaosToolkit
 from firedrill.api.faults.network import ConnectionReset, DnsFailure, NetworkDeny, NetworkPartition, PacketLoss
 from firedrill.api.faults.node import NodeCordon, NodeTaint
+from firedrill.api.faults.operators import ChaosMesh, Litmus
 from firedrill.api.faults.pods import PodEvict, PodFailure, PodKill
 from firedrill.api.faults.workload import (
     CommandBreak,
@@ -85,6 +86,8 @@ class Fault(Model):
     node_cordon: NodeCordon | None = Field(default=None, description="Nodes that take no new pods.")
     node_taint: NodeTaint | None = Field(default=None, description="Nodes with a taint.")
     chaos_toolkit: ChaosToolkit | None = Field(default=None, description="An experiment of Chaos Toolkit.")
+    chaos_mesh: ChaosMesh | None = Field(default=None, description="An object of Chaos Mesh.")
+    litmus: Litmus | None = Field(default=None, description="An experiment of Litmus.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "Fault":

@@ -10,6 +10,7 @@ from firedrill.api.base import format_duration
 from firedrill.api.record import (
     Change,
     Edit,
+    EngineStarted,
     ObjectCreated,
     ObjectDeleted,
     ObjectEdited,
@@ -89,7 +90,7 @@ def _would(change: Change) -> str:
         case ObjectEdited():
             edits = ", ".join(f"{told(edit.path)}: {_shown(edit)}" for edit in change.edits)
             return f"{change.kind} {change.key} changed at {edits}"[:_LONGEST]
-        case ObjectCreated():
+        case ObjectCreated() | EngineStarted():
             return f"{change.kind} {change.key} created"
         case ObjectDeleted():
             return f"{change.kind} {change.key} deleted"

@@ -6,8 +6,17 @@ from typing import Final
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.faults.engines import ChaosToolkit
 from firedrill.api.faults.network import FilterFault
+from firedrill.api.faults.operators import OperatorFault
 from firedrill.api.faults.pods import PodEvict, PodKill
-from firedrill.api.record import ObjectCreated, ObjectDeleted, ObjectEdited, PacketsDropped, PodDeleted, ToolkitStarted
+from firedrill.api.record import (
+    EngineStarted,
+    ObjectCreated,
+    ObjectDeleted,
+    ObjectEdited,
+    PacketsDropped,
+    PodDeleted,
+    ToolkitStarted,
+)
 from firedrill.engines.chaos.faults.deletions import DELETE_FAULTS
 from firedrill.engines.chaos.faults.objects import is_object_fault
 from firedrill.runner.context import RunContext
@@ -18,6 +27,8 @@ from firedrill.runner.faults.edits import EditFault
 from firedrill.runner.faults.edits_undo import object_edited_needs, undo_object_edited
 from firedrill.runner.faults.filtering import FilteringFault
 from firedrill.runner.faults.filtering_undo import packets_dropped_needs, undo_packets_dropped
+from firedrill.runner.faults.operated import OperatedFault
+from firedrill.runner.faults.operated_undo import engine_started_needs, undo_engine_started
 from firedrill.runner.faults.podkill import PodKillFault, pod_deleted_needs, undo_pod_deleted
 from firedrill.runner.faults.toolkit import ToolkitFault
 from firedrill.runner.faults.toolkit_undo import toolkit_started_needs, undo_toolkit_started
@@ -30,6 +41,7 @@ UNDO: Final[UndoTable] = MappingProxyType(
         ObjectEdited: Undoer(undo_object_edited, object_edited_needs),
         ObjectCreated: Undoer(undo_object_created, object_created_needs),
         ObjectDeleted: Undoer(undo_object_deleted, object_deleted_needs),
+        EngineStarted: Undoer(undo_engine_started, engine_started_needs),
         ToolkitStarted: Undoer(undo_toolkit_started, toolkit_started_needs),
     }
 )
@@ -52,6 +64,8 @@ def fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
             return FilteringFault(context.client, context.clock, context.task, chosen, spec.duration)
         case ChaosToolkit():
             return ToolkitFault(context, spec, chosen)
+        case OperatorFault():
+            return OperatedFault(context, spec)
     if isinstance(chosen, DELETE_FAULTS):
         return DeleteFault(context.client, context.clock, spec)
     if is_object_fault(chosen):
