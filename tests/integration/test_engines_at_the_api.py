@@ -38,7 +38,7 @@ pytestmark = pytest.mark.integration
 
 LOSS: Object = {"chaosMesh": {"kind": "NetworkChaos", "spec": {"action": "loss", "loss": {"loss": "100"}}}}
 LITMUS: Object = {"litmus": {"experiment": "pod-network-loss", "env": {"TOTAL_CHAOS_DURATION": "2"}}}
-LITMUS_THAT_TAKES_LONG: Object = {"litmus": {"experiment": "pod-network-loss", "env": {"TOTAL_CHAOS_DURATION": "60"}}}
+LITMUS_THAT_TAKES_LONG: Object = {"litmus": {"experiment": "pod-network-loss", "env": {"TOTAL_CHAOS_DURATION": "30"}}}
 
 
 def scaled(count: int) -> Object:
@@ -54,7 +54,8 @@ def operators(world: World) -> Iterator[OtherOperators]:
     for body in definitions():
         cluster.apply(body)
     for api, plural, _ in (MESH, ENGINE, RESULT):
-        eventually(lambda where=paths.path(api, plural): _served(cluster, where), f"{plural} are served")
+        where = paths.path(api, plural)
+        eventually(lambda where=where: _served(cluster, where), f"{plural} are served")  # type: ignore[misc]
     made = OtherOperators(cluster)
     made.start()
     yield made

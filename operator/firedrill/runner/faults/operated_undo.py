@@ -40,13 +40,10 @@ async def _stop(context: UndoContext, adapter: Adapter, change: EngineStarted, f
 
 async def _gone(context: UndoContext, adapter: Adapter, change: EngineStarted, label: str) -> Seen:
     result = adapter.result(change.body)
-    if result is not None:
+    if result is not None and await result_of(context.client, adapter, change) is not None:
         kind, name = result
-        try:
-            await context.client.delete(paths.path(kind.api, kind.plural, change.namespace, name))
-            return waiting(change, f"{label} is gone; {kind.kind} {name} is on its way out")
-        except NotFound:
-            pass  # there is none, or no more
+        await context.client.delete(paths.path(kind.api, kind.plural, change.namespace, name))
+        return waiting(change, f"{label} is gone; {kind.kind} {name} is on its way out")
     if change.recovered:
         return seen(change, f"{label} is gone; before that, {change.recovered}")
     if not change.applied_at and not change.uid:
