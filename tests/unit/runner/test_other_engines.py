@@ -121,6 +121,22 @@ async def test_what_is_refused_leaves_no_trace(fault: Object, policy: Object, re
     assert lab.record() is None
 
 
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (CHAOS_TOOLKIT, "'no ledger' of Chaos Toolkit run in payments: take the ledger away; rolled back by bring the"),
+        (CHAOS_MESH, "NetworkChaos payments/firedrill-abc1234567 created"),
+        (LITMUS, "ChaosEngine payments/firedrill-abc1234567 created"),
+    ],
+)
+async def test_a_dry_run_tells_what_would_be_started(fault: Object, says: str) -> None:
+    lab = Lab(task(spec(fault, dryRun=True)))
+    await lab.play()
+    assert lab.result is not None
+    assert (lab.result.reason, lab.record()) == ("DryRun", None)
+    assert says in lab.result.message
+
+
 async def test_what_cannot_be_told_counts_as_all_pods() -> None:
     lab = Lab(task(spec(CHAOS_MESH), policy={"faultFamilies": ["chaosmesh"], "maxAffectedPercent": 50}))
     await lab.play()

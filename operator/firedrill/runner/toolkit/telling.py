@@ -8,6 +8,8 @@ from firedrill.engines.chaos.toolkit.journal import Activity, Hypothesis
 
 Object = dict[str, Any]
 _LONGEST: Final = 1024
+#: Before the text of every activity that has failed.
+_FAILED: Final = "chaoslib.exceptions.ActivityFailed: "
 
 
 def activity(run: Object) -> Activity:
@@ -20,7 +22,7 @@ def activity(run: Object) -> Activity:
         met=run.get("tolerance_met"),
         tolerance=_text(done["tolerance"]) if "tolerance" in done else "",
         output=_text(run.get("output")),
-        error="".join(run.get("exception") or ()).strip().rpartition("\n")[2],
+        error="".join(run.get("exception") or ()).strip().rpartition("\n")[2].removeprefix(_FAILED),
         seconds=round(float(run.get("duration") or 0.0), 3),
         ended_at=run.get("end"),
     )
