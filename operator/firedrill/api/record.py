@@ -172,6 +172,7 @@ class ToolkitStarted(ChangeBase):
     ends_at: Time | None = Field(default=None, description="Its process has ended by then, whatever it does.")
     ended_at: Time | None = Field(default=None, description="When its last rollback had ended.")
     runner_pod: str = Field(default="", description="UID of the pod whose process it is.")
+    verified: bool = Field(default=False, description="Whether its hypothesis was met after all rollbacks.")
 
 
 class EngineStarted(ChangeBase):

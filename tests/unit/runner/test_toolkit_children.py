@@ -157,6 +157,20 @@ async def test_a_rollback_that_fails_is_told_and_the_others_are_run(trace: Path)
     assert text(trace) == "three\n"
 
 
+async def test_the_hypothesis_is_asked_after_the_rollbacks_until_it_is_met(trace: Path) -> None:
+    path = str(trace)
+    probe = {**call("note_and_count", "three lines", "probe", path=path), "tolerance": 3}
+    body = experiment(
+        [],
+        **{"steady-state-hypothesis": {"title": "three", "probes": [probe]}},
+        rollbacks=[call("note", "mend", path=path, line="mend")],
+    )
+    done = await SystemToolkit().roll_back(body, [], LONG)
+    assert done.verified is not None
+    assert done.verified.met
+    assert text(trace) == "mend\nasked\nasked\n"
+
+
 async def test_what_it_reads_is_read_once_before_it_begins(trace: Path) -> None:
     path = _with_lines(trace, "a", "b")
     body = experiment(

@@ -42,7 +42,8 @@ def judged(change: ToolkitStarted, verified: Hypothesis | None) -> Seen | None:
         done = f"rollbacks succeeded: {', '.join(wanted)[:400]}"
     if verified is None:
         return seen(change, done)
-    return seen(change, f"{done}; the hypothesis is {'met' if verified.met else 'not met'} after it")
+    noted = change.model_copy(update={"verified": verified.met})
+    return seen(noted, f"{done}; the hypothesis is {'met' if verified.met else 'not met'} after it")
 
 
 async def rolled_back(context: UndoContext, change: ToolkitStarted, limit: timedelta) -> Seen:

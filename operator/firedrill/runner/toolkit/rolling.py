@@ -1,7 +1,8 @@
 """Runs the rollbacks of an experiment whose process is gone, or whose rollbacks have failed."""
 
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from chaoslib.activity import execute_activity
 from chaoslib.caching import cache_activities
@@ -11,6 +12,8 @@ from firedrill.runner.toolkit import telling
 from firedrill.runner.toolkit.running import verify
 
 Object = dict[str, Any]
+_VERIFY_SECONDS: Final = 30.0
+_PAUSE_SECONDS: Final = 1.0
 
 
 def roll_back(request: Object, tell: Callable[[Object], None]) -> Object:
@@ -33,9 +36,20 @@ def roll_back(request: Object, tell: Callable[[Object], None]) -> Object:
             answer["error"] = f"rollback {told.name} failed: {told.error}"
         tell(answer)
     if len({*request["done"], *answer["done"]}) == len(rollbacks):
+        _verify(experiment, answer, tell)
+    return answer
+
+
+def _verify(experiment: Object, answer: Object, tell: Callable[[Object], None]) -> None:
+    """Ask the hypothesis until it is met, for a while: what was rolled back takes its time."""
+    end = time.monotonic() + _VERIFY_SECONDS
+    while True:
         verified = verify(experiment)
         answer["verified"] = verified.to_wire() if verified else None
-    return answer
+        tell(answer)
+        if verified is None or verified.met or time.monotonic() > end:
+            return
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _one(experiment: Object, activity: Object) -> Object:

@@ -41,12 +41,13 @@ def run(request: Object, folder: Path) -> None:
     schedule = Schedule(continuous_hypothesis_frequency=request["every"])
     try:
         run_experiment(experiment, SETTINGS, None, STRATEGIES[request["hypothesis"]], schedule, [keeper])
+        ended_at = datetime.now(UTC)
         verified = verify(experiment)
     except Exception as error:
         log.exception("the experiment broke off")
         keeper.write(error=f"{type(error).__name__}: {error}")
         raise
-    keeper.write(phase=Phase.ENDED, verified=verified)
+    keeper.write(phase=Phase.ENDED, verified=verified, ended_at=ended_at)
 
 
 def verify(experiment: Object) -> Hypothesis | None:

@@ -40,6 +40,12 @@ def lines(path: str) -> int:
     return len(Path(path).read_text().splitlines()) if Path(path).exists() else 0
 
 
+def note_and_count(path: str) -> int:
+    """How many lines there are, with the one that tells of this question."""
+    note(path, "asked")
+    return lines(path)
+
+
 def placed(ns: str = "default") -> str:
     """Acts in a namespace."""
     return json.dumps(ns)
