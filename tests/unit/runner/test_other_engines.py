@@ -1,14 +1,16 @@
 """Experiments of other engines in the simulated cluster: their word becomes ours."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 from chaos_lab import CHAOS_MESH, CHAOS_TOOLKIT, LITMUS, Lab, spec, task
-from chaos_toolkit import scale
+from chaos_toolkit import SCALED_TO_NONE, scale
 
 from firedrill.api.task import Result
 from firedrill.api.verdict import Verdict
+from firedrill.clusters import paths
 
 Object = dict[str, Any]
 
@@ -134,6 +136,32 @@ async def test_a_dry_run_tells_what_would_be_started(fault: Object, says: str) -
     await lab.play()
     assert lab.result is not None
     assert (lab.result.reason, lab.record()) == ("DryRun", None)
+    assert says in lab.result.message
+
+
+BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "reason", "says"),
+    [
+        ("title: t", {}, "NotPermitted", "has no label firedrill.dev/hub-namespace=sre"),
+        ("title: t", {"firedrill.dev/hub-namespace": "other"}, "NotPermitted", "has no label"),
+        (BOMB, {"firedrill.dev/hub-namespace": "sre"}, "NotApplicable", "holds YAML aliases"),
+        ("- a", {"firedrill.dev/hub-namespace": "sre"}, "NotApplicable", "holds no experiment"),
+        ("a: [", {"firedrill.dev/hub-namespace": "sre"}, "NotApplicable", "key experiment.json: while parsing"),
+        (f"title: {'x' * 70_000}", {"firedrill.dev/hub-namespace": "sre"}, "NotApplicable", "at most 65536"),
+        (json.dumps(SCALED_TO_NONE), {"firedrill.dev/hub-namespace": "sre"}, "DryRun", "take the ledger away"),
+    ],
+    ids=["unlabelled", "of another", "bomb", "list", "broken", "large", "right"],
+)
+async def test_an_experiment_of_a_config_map(text: str, labels: Object, reason: str, says: str) -> None:
+    lab = Lab(task(spec({"chaosToolkit": {"configMap": {"name": "drill"}}}, dryRun=True)))
+    body = {"metadata": {"labels": labels}, "data": {"experiment.json": text}}
+    lab.world.put(paths.configmaps("firedrill", "drill"), body)
+    await lab.play()
+    assert lab.result is not None
+    assert lab.result.reason == reason, lab.result.message
     assert says in lab.result.message
 
 

@@ -92,11 +92,8 @@ class ToolkitFault:
         if text is None:
             return Refusal("NotApplicable", f"{where} has no key {source.key}")
         try:
-            found = yaml.safe_load(text)
-            if not isinstance(found, dict):
-                return Refusal("NotApplicable", f"{where}, key {source.key}: holds no experiment")
-            return bounded(json.loads(json.dumps(found)))
-        except (yaml.YAMLError, ValueError, TypeError) as error:
+            return _parsed(text)
+        except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
             return Refusal("NotApplicable", f"{where}, key {source.key}: {error}")
 
     async def plan(self, pods: Sequence[PodView], now: datetime) -> list[Change]:
@@ -176,3 +173,17 @@ class ToolkitFault:
 
     def _journal(self) -> Journal:
         return self._running.journal if self._running else Journal()
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """An experiment from JSON or YAML; raises ValueError, YAMLError, TypeError."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        # A few lines of aliases can stand for more than any memory holds.
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            raise ValueError("holds YAML aliases: write out what they stand for") from None
+        found = yaml.safe_load(text)
+    if not isinstance(found, dict):
+        raise ValueError("holds no experiment")
+    return bounded(json.loads(json.dumps(found)))

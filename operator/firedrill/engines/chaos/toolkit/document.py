@@ -20,6 +20,12 @@ def forbidden(experiment: Object, policy: ChaosToolkitPolicy) -> str:
     Looked at is every ``provider`` wherever it stands: activities, tolerances, controls, dynamic configuration.
     """
     found = [f"{where} {why}" for where, provider in _providers(experiment, "") if (why := _refused(provider, policy))]
+    for where, provider in _providers(experiment.get("configuration") or {}, "configuration"):
+        if not _only_reads(provider):
+            found.append(
+                f"{where} is read before anything is recorded, so it must be a function of a module named probes, or a "
+                "GET request"
+            )
     return _joined(found)
 
 
@@ -47,6 +53,15 @@ def names(experiment: Object, part: str, kind: str = "") -> list[str]:
     return [
         str(each.get("name") or each.get("ref") or "?") for each in activities if not kind or each.get("type") == kind
     ]
+
+
+def _only_reads(provider: Object) -> bool:
+    match provider.get("type"):
+        case "python":
+            return str(provider.get("module")).rpartition(".")[2] == "probes"
+        case "http":
+            return str(provider.get("method", "GET")).upper() in ("GET", "HEAD")
+    return False
 
 
 def _refused(provider: Object, policy: ChaosToolkitPolicy) -> str:
