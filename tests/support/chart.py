@@ -15,6 +15,15 @@ _WORKLOADS = {"Deployment", "Service", "NetworkPolicy", "Pod", "Job", "CronJob"}
 _FIRST = ["CustomResourceDefinition", "PriorityClass", "ServiceAccount", "Secret", "ClusterRole", "Role"]
 
 
+FAMILIES = "{workload,config,network,stress,node,controlplane,secret,chaostoolkit,chaosmesh,litmus}"
+#: What experiments of Chaos Toolkit of the tests do.
+TOOLKIT_RULES = {
+    "target__chaosToolkit__rules[0].apiGroups": "{apps}",
+    "target__chaosToolkit__rules[0].resources": "{deployments}",
+    "target__chaosToolkit__rules[0].verbs": "{patch}",
+}
+
+
 def helm() -> str:
     """The helm to use: HELM, one on PATH, or the one that the lab has built."""
     home = Path(os.environ.get("FIREDRILL_HOME", Path.home() / ".cache" / "firedrill"))
@@ -40,9 +49,10 @@ def hub(namespace: str) -> list[Object]:
     return rendered(
         namespace,
         target__enabled="true",
-        target__faultFamilies="{workload,config,network,stress,node,controlplane,secret}",
+        target__faultFamilies=FAMILIES,
         target__secrets__names="{shop,shop-tls}",
         target__bindableRoles="{shop}",
+        **TOOLKIT_RULES,
         target__simulation__enabled="true",
     )
 
@@ -54,8 +64,9 @@ def remote(namespace: str) -> list[Object]:
         operator__enabled="false",
         crds__enabled="false",
         target__enabled="true",
-        target__faultFamilies="{workload,config,network,stress,node,controlplane,secret}",
+        target__faultFamilies=FAMILIES,
         target__secrets__names="{shop,shop-tls}",
         target__bindableRoles="{shop}",
+        **TOOLKIT_RULES,
         target__simulation__enabled="true",
     )

@@ -9,6 +9,7 @@ from firedrill.api.asked import MIN_REQUESTS, Asked
 from firedrill.api.base import Duration, parse_duration
 from firedrill.api.faults.controlplane import PdbBlock
 from firedrill.api.faults.network import NetworkDeny
+from firedrill.api.faults.operators import ChaosMesh, Litmus
 from firedrill.api.faults.union import Fault
 from firedrill.api.probe import Probe
 from firedrill.api.run import RunSpec
@@ -125,7 +126,7 @@ class ChaosExperimentSpec(RunSpec):
     @model_validator(mode="after")
     def _targets_can_be_said_as_selectors(self) -> "ChaosExperimentSpec":
         for fault, target in zip(self.faults, self.targets, strict=True):
-            if isinstance(fault.chosen, NetworkDeny | PdbBlock) and not target.by_labels_alone:
+            if isinstance(fault.chosen, NetworkDeny | PdbBlock | ChaosMesh | Litmus) and not target.by_labels_alone:
                 raise ValueError(
                     f"target: {fault.name} is an object with a selector of its own, so target may have matchLabels "
                     "and matchExpressions alone"

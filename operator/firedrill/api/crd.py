@@ -106,7 +106,7 @@ def _convert(schema: Schema, definitions: Schema) -> Schema:
             made[f"exclusive{bound}"] = True
     if "properties" in made:
         made["properties"] = {key: _convert(value, definitions) for key, value in made["properties"].items()}
-    elif made.get("type") == "object":
+    elif made.get("type") == "object" and not made.get("x-kubernetes-preserve-unknown-fields"):
         made["additionalProperties"] = _convert(_values_of(schema), definitions)
     if "items" in made:
         made["items"] = _convert(made["items"], definitions)

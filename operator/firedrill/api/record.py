@@ -195,6 +195,35 @@ class ObjectDeleted(ChangeBase):
     not_after: Time | None = Field(default=None, description="The deletion is not asked for later than this.")
 
 
+class ToolkitStarted(ChangeBase):
+    """An experiment of Chaos Toolkit in a process of the runner; undone when its rollbacks were seen to succeed."""
+
+    type: Literal["ToolkitStarted"] = "ToolkitStarted"
+    body: dict[str, Any] = Field(
+        description="The experiment as it is run, with its rollbacks; all references resolved."
+    )
+    rolled_back: list[int] = Field(default_factory=list, description="Rollbacks that have succeeded, by their place.")
+    not_after: Time | None = Field(default=None, description="It is not started later than this.")
+    ends_at: Time | None = Field(default=None, description="Its process has ended by then, whatever it does.")
+    ended_at: Time | None = Field(default=None, description="When its last rollback had ended.")
+    runner_pod: str = Field(default="", description="UID of the pod whose process it is.")
+    verified: bool = Field(default=False, description="Whether its hypothesis was met after all rollbacks.")
+
+
+class EngineStarted(ChangeBase):
+    """An object by which another operator makes a fault; undone when that one has told so, and the object is gone."""
+
+    type: Literal["EngineStarted"] = "EngineStarted"
+    engine: str = Field(description="ChaosMesh or Litmus.")
+    api: str
+    plural: str
+    kind: str
+    body: dict[str, Any]
+    recovered: str = Field(default="", description="How the other operator told that all was recovered.")
+    recovered_at: Time | None = Field(default=None, description="When that was seen.")
+    not_after: Time | None = Field(default=None, description="It is not created later than this.")
+
+
 Change = Annotated[
     PodDeleted
     | PacketsDropped
@@ -203,7 +232,9 @@ Change = Annotated[
     | ObjectCreated
     | ObjectDeleted
     | NamespaceCreated
-    | TemplateReplaced,
+    | TemplateReplaced
+    | ToolkitStarted
+    | EngineStarted,
     Field(discriminator="type"),
 ]
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from firedrill.api.base import Duration, LenientModel, Model, parse_duration
+from firedrill.api.enginepolicy import ChaosToolkitPolicy, LitmusPolicy
 from firedrill.api.run import Name
 from firedrill.api.safety import BlackoutWindow, OptOut
 from firedrill.api.verdict import Condition
@@ -69,6 +70,10 @@ class TargetPolicy(Model):
         max_length=8,
         description="Guards that an experiment may leave out by name: DisruptionBudgets, BlackoutWindows.",
     )
+    chaos_toolkit: ChaosToolkitPolicy | None = Field(
+        default=None, description="What experiments of Chaos Toolkit may call; none run without it."
+    )
+    litmus: LitmusPolicy | None = Field(default=None, description="What Litmus runs as; nothing without it.")
 
 
 class TargetClusterSpec(Model):

@@ -39,5 +39,6 @@ MOUNTED: Final = {
     "guardian": Mounted("firedrill.runner.guardian", "undoes what a run leaves behind; started by the operator"),
     "conductor": Mounted("firedrill.runner.simulating.conductor", "watches over a simulation; started by a runner"),
     "netfault": Mounted("firedrill.runner.netfault", "a fault in the network of a pod; started by a runner"),
+    "toolkit": Mounted("firedrill.runner.toolkit.child", "an experiment of Chaos Toolkit; started by a runner"),
     "isolate": Mounted("firedrill.runner.fixing.isolate", "cuts a sandbox off; started by a runner"),
 }

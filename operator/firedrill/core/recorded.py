@@ -1,14 +1,15 @@
 """What a record alone shows of a run: the conditions until there is a result, and beside one.
 
 A result has seen more, so what it says stands. The probe has the word on recovery: a record shows that a fault was
-undone by its own proof, never that the system has recovered from it.
+undone by its own proof, never that the system has recovered from it. The one exception is an engine of others whose own
+hypothesis was asked after it had rolled back.
 """
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from firedrill.api.kinds import AUTO_FIX, RunKind
-from firedrill.api.record import Record, RecordState
+from firedrill.api.record import Record, RecordState, ToolkitStarted
 from firedrill.api.run import ClusterResult
 from firedrill.api.verdict import Condition, ConditionStatus, Finding
 
@@ -35,6 +36,12 @@ def _chaos(record: Record, before: Mapping[str, Condition]) -> Iterable[Finding]
     verified = before.get("RecoveryVerified")
     if record.state is RecordState.UNDONE and (verified is None or verified.status is ConditionStatus.FALSE):
         evidence = "; ".join(change.evidence for change in record.changes if change.evidence)[:900]
+        own_word = [isinstance(change, ToolkitStarted) and change.verified for change in record.changes]
+        if own_word and all(own_word):
+            yield Finding(
+                type="RecoveryVerified", status=ConditionStatus.TRUE, reason="HypothesisMet", message=evidence
+            )
+            return
         yield Finding(
             type="RecoveryVerified",
             status=ConditionStatus.UNKNOWN,

@@ -24,7 +24,6 @@ from firedrill.runner.arming import NotBegun
 from firedrill.runner.context import RunContext
 from firedrill.runner.evidence import Evidence
 from firedrill.runner.faults.driver import NotInjected
-from firedrill.runner.faults.table import UNDO
 from firedrill.runner.injecting import ClaimedByAnother
 from firedrill.runner.panel import Make, Panel
 from firedrill.runner.playing import UNDO_LIMIT, Playing
@@ -195,8 +194,9 @@ class _Experiment:
         limit = self._undo_limit()
         self._watch.undoing_is_ours = True
         self._evidence.note("undoing")
-        context = UndoContext(self._context.client, self._context.task, self._context.clock, self._context.vault)
-        undoing = Undoing(context, self._context.store, UNDO, "runner")
+        own = self._context
+        context = UndoContext(own.client, own.task, own.clock, own.vault, toolkit=own.toolkit)
+        undoing = Undoing(context, own.store, self._playing.undo_table, "runner")
         try:
             record = await undoing.run(lambda: self._context.clock.now() >= limit, message)
         except (RecordLost, ClusterError) as error:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from firedrill.api.errors import InvalidInput, describe
 from firedrill.api.task import Task
 from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.record_store import RecordStore
+from firedrill.runner.toolkit.port import Toolkit
+from firedrill.runner.toolkit.system import SystemToolkit
 from firedrill.runner.vault import Vault
 
 
@@ -78,6 +80,7 @@ class RunContext:
     clock: Clock
     identity: Identity
     stop: Stop
+    toolkit: Toolkit = field(default_factory=SystemToolkit)
 
     @cached_property
     def vault(self) -> Vault:

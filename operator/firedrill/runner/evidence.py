@@ -197,11 +197,8 @@ class Evidence:
         assert record is not None  # there is one once the fault is in place
         assert before is not None  # watched before anything is injected
         hit = [(each, change) for each in self._repetitions for change in each.hit(record)]
-        counted = [
-            change.dropped_packets
-            for _, change in hit
-            if isinstance(change, PacketsDropped) and change.dropped_packets is not None
-        ]
+        filters = [change for _, change in hit if isinstance(change, PacketsDropped)]
+        counted = [change.dropped_packets for change in filters if change.dropped_packets is not None]
         proven = {change.step for each, change in hit if each.fault_of(change).proven(change)}
         seen = self._rounds()
         last = seen[-1]
@@ -228,6 +225,7 @@ class Evidence:
             judged=tuple(judged(self._spec, self._panel, self._spans(seen), self.aborts, seen)),
             unproven=tuple(dict.fromkeys(change.step for _, change in hit if change.step not in {*proven, ""})),
             healing_seconds=last.healing_seconds,
+            engine=self._last.engine(record),
         )
 
     def _rounds(self) -> list[Round]:
@@ -294,6 +292,9 @@ class Evidence:
             report["planned"] = reporting.would_change(self._planned)
         if self._spec.repeat and self.in_place:
             report["repetitions"] = reporting.repeated(self._rounds())
+        engine = self._last.engine(self._record) if self.in_place else None
+        if engine:
+            report["engine"] = engine.report
         if self._record is not None:
             report["record"] = reporting.told(self._record)
         return report

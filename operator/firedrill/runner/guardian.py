@@ -202,7 +202,8 @@ class Guardian:
         return record
 
     def _undoing(self) -> Undoing:
-        context = UndoContext(self._context.client, self._context.task, self._context.clock, self._context.vault)
+        own = self._context
+        context = UndoContext(own.client, own.task, own.clock, own.vault, toolkit=own.toolkit)
         return Undoing(context, self._context.store, self._table, "guardian")
 
 

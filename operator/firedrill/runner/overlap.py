@@ -8,7 +8,16 @@ import logging
 from typing import Final
 
 from firedrill.api import meta
-from firedrill.api.record import Change, ObjectCreated, ObjectDeleted, ObjectEdited, PodDeleted, Record
+from firedrill.api.record import (
+    Change,
+    EngineStarted,
+    ObjectCreated,
+    ObjectDeleted,
+    ObjectEdited,
+    PodDeleted,
+    Record,
+    ToolkitStarted,
+)
 from firedrill.api.record_text import from_text
 from firedrill.clusters import paths
 from firedrill.core.naming import record_name
@@ -60,6 +69,11 @@ def touched(change: Change) -> set[str]:
                 things.add(f"Deployment {change.namespace}/{change.deployment}")
         case ObjectEdited() | ObjectDeleted() | ObjectCreated():
             things.add(f"{change.kind} {change.key}")
+        case EngineStarted():
+            things.add(f"experiments of {change.engine} in {change.namespace}")
+        case ToolkitStarted():
+            # What it changes nobody can say: two in one namespace are one too many.
+            things.add(f"experiments of Chaos Toolkit in {change.namespace}")
     return things
 
 

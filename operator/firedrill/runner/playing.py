@@ -21,12 +21,12 @@ from firedrill.runner.arming import GUARDIAN_WAIT, NotBegun
 from firedrill.runner.context import RunContext, Stop
 from firedrill.runner.ending import undo_step
 from firedrill.runner.evidence import Evidence
-from firedrill.runner.faults.driver import NotInjected
-from firedrill.runner.faults.table import UNDO, fault_of
+from firedrill.runner.faults.driver import Engine, Fault, NotInjected
+from firedrill.runner.faults.table import fault_of, undo_table
 from firedrill.runner.injecting import ClaimedByAnother, Injecting, Part
 from firedrill.runner.precheck import Targets, find_targets
 from firedrill.runner.record_store import Aborted
-from firedrill.runner.undoing import UndoContext
+from firedrill.runner.undoing import UndoContext, UndoTable
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,7 @@ class Playing:
         self._hit: dict[str, Targets] = {}
         self._found: Mapping[str, Targets] = {}
         self._unfinished: set[str] = set()
+        self._faults: dict[str, Fault] = {}
         #: Whether there may be a record.
         self.claimed = False
         self.hold_end: datetime | None = None
@@ -63,12 +64,20 @@ class Playing:
         own = task if index == 0 else task.model_copy(update={"run_id": f"{task.run_id}-{index}"})
         spec = stage.spec
         instant = spec.fault.about.instant
+        key = stage.name if number == 1 else f"{number}/{stage.name or 'fault'}"
+        if key not in self._faults:
+            self._faults[key] = fault_of(replace(self._context, task=own), spec, self._context.vault)
         return Part(
-            key=stage.name if number == 1 else f"{number}/{stage.name or 'fault'}",
-            fault=fault_of(replace(self._context, task=own), spec),
+            key=key,
+            fault=self._faults[key],
             duration=spec.duration,
             hold=max(spec.duration, spec.recovery_timeout) if instant else spec.duration,
         )
+
+    @property
+    def undo_table(self) -> UndoTable:
+        """How what was done here is undone."""
+        return undo_table(self._faults)
 
     async def find(self) -> Mapping[str, Targets] | Refusal:
         """The targets of all stages, if everything permits to hit them; changes nothing."""
@@ -182,8 +191,7 @@ class Playing:
         times = [change.applied_at for change in own if change.applied_at]
         if times:
             end = max(times) + part.duration
-            await self._stop.sleep(self._context.clock, (end - self._context.clock.now()).total_seconds())
-            why = self._stop.reason or "its duration is over"
+            why = self._stop_reason(await self._hold(part, end))
             self._evidence.note(f"{f'step {part.key}: ' if part.key else ''}the fault is to end: {why}")
             self.hold_end = self._context.clock.now()
             self._evidence.ends(self.hold_end)
@@ -195,6 +203,18 @@ class Playing:
         self._unfinished.discard(stage.name)
         self._hit.pop(stage.name, None)
         over[stage.name].set()
+
+    async def _hold(self, part: Part, end: datetime) -> bool:
+        """Leave a fault on until ``end``, unless somebody asks to stop; whether it has ended by itself before."""
+        clock = self._context.clock
+        if not isinstance(part.fault, Engine):
+            await self._stop.sleep(clock, (end - clock.now()).total_seconds())
+            return False
+        await part.fault.hold(self._stop, end)
+        return clock.now() < end
+
+    def _stop_reason(self, by_itself: bool) -> str:
+        return self._stop.reason or ("it has ended by itself" if by_itself else "its duration is over")
 
     async def _look(self, part: Part, changes: Sequence[Change]) -> list[str]:
         """What is seen of the fault before we end it; targets where it ended before, as far as that can be seen."""
@@ -218,9 +238,10 @@ class Playing:
         limit = clock.now() + UNDO_LIMIT
         if stage.spec.fault.about.instant:
             limit = max(clock.now(), last_applied + stage.spec.recovery_timeout)
-        context = UndoContext(self._context.client, self._context.task, clock)
+        own = self._context
+        context = UndoContext(own.client, own.task, clock, own.vault, toolkit=own.toolkit)
         record, undone = await undo_step(
-            context, self._context.store, UNDO, part.key, lambda: self._stop.asked or clock.now() >= limit
+            context, self._context.store, self.undo_table, part.key, lambda: self._stop.asked or clock.now() >= limit
         )
         if record is None or not undone:
             if self._stop.asked:

@@ -6,10 +6,11 @@ from datetime import datetime
 
 from firedrill.api.chaosexperiment import SteadyState
 from firedrill.api.record import Change, Record
+from firedrill.engines.chaos.outcome import EngineOutcome
 from firedrill.engines.chaos.recovery import Recovery
 from firedrill.engines.chaos.rounds import Round, find_self_healing
 from firedrill.engines.chaos.samples import between, first_failure, share
-from firedrill.runner.faults.driver import Fault
+from firedrill.runner.faults.driver import Engine, Fault
 from firedrill.runner.injecting import Part
 from firedrill.runner.prober import Prober
 
@@ -51,6 +52,12 @@ class Repetition:
     def fault_of(self, change: Change) -> Fault:
         """What has carried out a change."""
         return self.parts[change.step].fault
+
+    def engine(self, record: Record | None) -> EngineOutcome | None:
+        """What other engines say of what they have carried out; of several, the first that has a verdict."""
+        engines = (self.fault_of(change) for change in self.hit(record))
+        found = [fault.outcome() for fault in engines if isinstance(fault, Engine)]
+        return next((each for each in found if each.verdict), found[0] if found else None)
 
     def seen(self, record: Record, prober: Prober, state: SteadyState, now: datetime) -> Round:
         """The repetition as it is judged, once its faults are over."""

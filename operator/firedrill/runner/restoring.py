@@ -10,14 +10,16 @@ from typing import Final
 from firedrill.api.record import (
     Change,
     ChangeState,
+    EngineStarted,
+    InPod,
     ObjectCreated,
     ObjectDeleted,
     ObjectEdited,
-    PacketsDropped,
     PodDeleted,
     Record,
     RecordState,
     TemplateReplaced,
+    ToolkitStarted,
 )
 
 #: Longer than any runner takes from planning a change to asking for it.
@@ -37,9 +39,17 @@ def _presumed(change: Change, now: datetime) -> Change:
     match change:
         case TemplateReplaced():
             return change.model_copy(update={"state": ChangeState.APPLIED})
-        case PodDeleted() | PacketsDropped() | ObjectEdited() | ObjectCreated() | ObjectDeleted():
+        case (
+            PodDeleted()
+            | InPod()
+            | ObjectEdited()
+            | ObjectCreated()
+            | ObjectDeleted()
+            | ToolkitStarted()
+            | EngineStarted()
+        ):
             update: dict[str, object] = {"state": ChangeState.PLANNED, "not_after": now + _LATEST_START}
-            if isinstance(change, PacketsDropped):
+            if isinstance(change, InPod):
                 update["expires_at"] = None
             return change.model_copy(update=update)
     return change

@@ -6,7 +6,7 @@ Runner and guardian share both, so that it does not matter which of them does it
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, TypeVar
 
@@ -15,6 +15,8 @@ from firedrill.api.task import Task
 from firedrill.clusters.errors import ClusterError
 from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.record_store import RecordStore
+from firedrill.runner.toolkit.port import Toolkit
+from firedrill.runner.toolkit.system import SystemToolkit
 from firedrill.runner.vault import Vault
 
 Asked = TypeVar("Asked")
@@ -38,6 +40,7 @@ class UndoContext:
     #: How many changes are looked at in the same round, and what these have asked for alike.
     pending: int = 1
     shared: dict[Hashable, asyncio.Future[Any]] | None = None
+    toolkit: Toolkit = field(default_factory=SystemToolkit)
 
     @cached_property
     def vault(self) -> Vault:

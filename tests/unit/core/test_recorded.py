@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from firedrill.api.kinds import AUTO_FIX, CHAOS_EXPERIMENT, RunKind
-from firedrill.api.record import RecordState
+from firedrill.api.record import Change, ChangeState, RecordState, ToolkitStarted
 from firedrill.api.run import ClusterResult
 from firedrill.api.verdict import Condition, ConditionStatus
 from firedrill.core.recorded import recorded
@@ -24,6 +24,11 @@ class Row:
     says: dict[str, Said]
     before: dict[str, Said] = field(default_factory=dict)
     kind: RunKind = CHAOS_EXPERIMENT
+    changes: list[Change] | None = None
+
+
+def toolkit(*, verified: bool) -> ToolkitStarted:
+    return ToolkitStarted(namespace="payments", name="e", body={}, state=ChangeState.UNDONE, verified=verified)
 
 
 ROWS = [
@@ -39,6 +44,12 @@ ROWS = [
          "RecoveryVerified": (FALSE, "UndoNotVerified")}),
     Row("undone, as the result says", RecordState.UNDONE, {"RecoveryVerified": (TRUE, "SeenUndone"),
         "Injected": (FALSE, "Reverted")}, {"RecoveryVerified": (TRUE, "SeenUndone"), "Injected": (FALSE, "Reverted")}),
+    Row("rolled back, and its own hypothesis was met", RecordState.UNDONE,
+        {"Injected": (TRUE, "Injected"), "RecoveryVerified": (TRUE, "HypothesisMet")},
+        changes=[toolkit(verified=True)]),
+    Row("rolled back, and it was not", RecordState.UNDONE,
+        {"Injected": (TRUE, "Injected"), "RecoveryVerified": (UNKNOWN, "UndoneNotProbed")},
+        changes=[toolkit(verified=True), toolkit(verified=False)]),
     Row("a fix that stays", RecordState.KEPT, {"Applied": (TRUE, "Applied"), "Verified": (TRUE, "Verified")},
         {"Applied": (UNKNOWN, "NotReached")}, AUTO_FIX),
     Row("a fix that was undone", RecordState.UNDONE, {}, {}, AUTO_FIX),
@@ -56,7 +67,8 @@ def test_what_is_said(row: Row) -> None:
     )
     view = record(row.state)
     assert view.record is not None
-    found = recorded(row.kind, view.record, known, 1, after(9))
+    seen = view.record if row.changes is None else view.record.model_copy(update={"changes": row.changes})
+    found = recorded(row.kind, seen, known, 1, after(9))
     assert {condition.type: (condition.status, condition.reason) for condition in found} == row.says
     # A condition whose status stays as it was keeps its time.
     for condition in found:

@@ -39,6 +39,10 @@ class World:
         self.requests: list[tuple[str, str]] = []
         #: Called with the path of an object that was changed by a JSON Patch.
         self.on_patch: Callable[[str], None] = lambda _path: None
+        #: Called with the path of an object that was created, changed by a merge patch, or is to be deleted.
+        self.on_write: Callable[[str], None] = lambda _path: None
+        #: What other operators do at this moment.
+        self.engine_faults: set[str] = set()
         self._version = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -130,9 +134,10 @@ class World:
     def live_faults(self) -> list[str]:
         """Tables of ours in the network namespaces of pods that exist."""
         uids = {item["metadata"]["uid"] for path, item in self.objects.items() if "/pods/" in path}
-        return [
+        own = [
             name for uid, netns in self.netns.items() if uid in uids for name in (*netns.tables, *netns.holders.names())
         ]
+        return [*own, *sorted(self.engine_faults)]
 
     # -- requests
 
@@ -155,7 +160,11 @@ class World:
         full = f"{path}/{body['metadata']['name']}"
         if full in self.objects:
             raise Conflict(409, "AlreadyExists", f"{full} exists")
-        return copy.deepcopy(self.put(full, copy.deepcopy(body))) if not dry_run else body
+        if dry_run:
+            return body
+        self.put(full, copy.deepcopy(body))
+        self.on_write(full)
+        return copy.deepcopy(self.objects[full])
 
     def patch(self, path: str, body: Any, content_type: str, dry_run: bool) -> Object:
         if path.endswith("/ephemeralcontainers"):
@@ -170,7 +179,9 @@ class World:
         version = body.get("metadata", {}).get("resourceVersion")
         if version and version != found["metadata"]["resourceVersion"]:
             raise Conflict(409, "Conflict", "the object has been modified")
-        return copy.deepcopy(self.put(path, _merge(found, body)))
+        self.put(path, _merge(found, body))
+        self.on_write(path)
+        return copy.deepcopy(self.objects[path])
 
     def _json_patch(self, path: str, found: Object, operations: list[Object], dry_run: bool) -> Object:
         try:
@@ -194,7 +205,10 @@ class World:
             raise Conflict(409, "Conflict", "the version differs")
         if dry_run:
             return {}
-        if grace:
+        if found["metadata"].get("finalizers"):
+            found["metadata"]["deletionTimestamp"] = "2026-07-01T12:00:00Z"
+            self.on_write(path)
+        elif grace:
             found["metadata"]["deletionTimestamp"] = "2026-07-01T12:00:00Z"
             self.later(grace, lambda: self._gone(path, found))
         else:

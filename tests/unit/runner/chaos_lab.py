@@ -9,7 +9,9 @@ from typing import Any
 from chaos_clock import T0, VirtualClock
 from chaos_cluster import World
 from chaos_deployments import follow
+from chaos_operators import operate
 from chaos_process import Killed, Process
+from chaos_toolkit import SCALED_TO_NONE, ToolkitInWorld
 
 from firedrill.api.base import format_time, parse_duration
 from firedrill.api.faults.about import Family
@@ -43,10 +45,15 @@ SECRET_DELETE: Object = {"secretDelete": {"name": "ledger"}}
 HTTP_ABORT: Object = {"httpAbort": {"port": 8080, "percent": 60}}
 CPU_STRESS: Object = {"cpuStress": {}}
 CONTAINER_KILL: Object = {"containerKill": {}}
+#: Scales, and would go on for a minute: its duration ends it, and its rollback scales back.
+CHAOS_TOOLKIT: Object = {"chaosToolkit": {"experiment": SCALED_TO_NONE}}
+CHAOS_MESH: Object = {"chaosMesh": {"kind": "NetworkChaos", "spec": {"action": "loss", "loss": {"loss": "100"}}}}
+LITMUS: Object = {"litmus": {"experiment": "pod-network-loss"}}
 SERVICE_DELETE: Object = {"serviceDelete": {"service": "ledger"}}
 #: One of each way to undo: a kernel that forgets, an owner that replaces, fields that are put back (of an object, of
 #: a template with all that was made of it), an object that is deleted, one that is created again, the latter two of
-#: what a record must not hold, a proxy that traffic is led to, a load in a container, and fields put back at once.
+#: what a record must not hold, a proxy that traffic is led to, a load in a container, fields put back at once,
+#: rollbacks of another engine, and objects that other operators act by.
 FAULTS = {
     "packet-loss": PACKET_LOSS,
     "pod-kill": POD_KILL,
@@ -60,6 +67,9 @@ FAULTS = {
     "http-abort": HTTP_ABORT,
     "cpu-stress": CPU_STRESS,
     "container-kill": CONTAINER_KILL,
+    "chaos-toolkit": CHAOS_TOOLKIT,
+    "chaos-mesh": CHAOS_MESH,
+    "litmus": LITMUS,
 }
 
 
@@ -87,7 +97,12 @@ def steps_spec(*steps: Object, **fields: Any) -> Object:
 
 def task(raw_spec: Object, **fields: Any) -> Task:
     """A task of that spec; the policy allows all families."""
-    policy = {"faultFamilies": [family.value for family in Family], "maxAffectedPercent": 100}
+    policy = {
+        "faultFamilies": [family.value for family in Family],
+        "maxAffectedPercent": 100,
+        "chaosToolkit": {"modules": ["chaosk8s.deployment.actions"]},
+        "litmus": {"serviceAccount": "litmus"},
+    }
     return Task.model_validate(
         {
             "kind": "ChaosExperiment",
@@ -128,6 +143,7 @@ class Lab:
         for path in VAULTS.values():
             self.world.put(path, {"type": "Opaque"})
         follow(self.world)
+        operate(self.world)
         self._before = self._dump()
         self.world.put(paths.jobs("firedrill", JOB), {"metadata": {"uid": "job-uid"}, "status": {}})
 
@@ -139,6 +155,9 @@ class Lab:
         if secret is None or secret["data"]["password"] != encoded_text(PASSWORD):
             await self.clock.sleep(0.02)
             return False, "status 500"
+        if self.world.engine_faults:
+            await self.clock.sleep(1.0)
+            return False, "timeout"
         pods = self.world.selected("ledger")
         ready = [pod for pod in pods if pod["status"]["conditions"][0]["status"] == "True"]
         # A Service takes a moment to drop a pod that is gone: requests to it fail.
@@ -202,7 +221,8 @@ class Lab:
 
     def _context(self, process: Process, pod_uid: str) -> RunContext:
         store = RecordStore(process, self.task, process)
-        return RunContext(self.task, process, store, process, Identity(pod_uid, pod_uid, "firedrill", "node-2"), Stop())
+        identity = Identity(pod_uid, pod_uid, "firedrill", "node-2")
+        return RunContext(self.task, process, store, process, identity, Stop(), ToolkitInWorld(process))
 
     def _pod(self, path: str, job: str, uid: str) -> Object:
         return self.world.put(

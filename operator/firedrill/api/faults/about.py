@@ -17,6 +17,9 @@ class Family(StrEnum):
     STRESS = "stress"
     CONTROL_PLANE = "controlplane"
     SECRET = "secret"  # noqa: S105 - the name of a family
+    CHAOS_TOOLKIT = "chaostoolkit"
+    CHAOS_MESH = "chaosmesh"
+    LITMUS = "litmus"
 
 
 class Hits(StrEnum):
@@ -27,6 +30,7 @@ class Hits(StrEnum):
     NODES = "the nodes of the chosen pods"
     NAMED = "the named object in the target's namespace"
     NAMESPACE = "the target's namespace"
+    ENGINE = "what the engine chooses in the target's namespace: all pods of it count"
 
 
 @dataclass(frozen=True)

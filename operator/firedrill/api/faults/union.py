@@ -25,8 +25,10 @@ from firedrill.api.faults.controlplane import (
     WebhookFailure,
     WebhookSlow,
 )
+from firedrill.api.faults.engines import ChaosToolkit
 from firedrill.api.faults.network import ConnectionReset, DnsFailure, NetworkDeny, NetworkPartition, PacketLoss
 from firedrill.api.faults.node import ExtendedResourceLoss, NodeCordon, NodeDrain, NodeTaint
+from firedrill.api.faults.operators import ChaosMesh, Litmus
 from firedrill.api.faults.pods import ContainerKill, FinalizerBlock, PodEvict, PodFailure, PodKill
 from firedrill.api.faults.secrets import CertificateSecretExpired, SecretDelete, SecretRotate
 from firedrill.api.faults.stress import ConnectionExhaustion, CpuStress, DiskFill, MemoryStress, OomKill
@@ -126,6 +128,9 @@ class Fault(Model):
     extended_resource_loss: ExtendedResourceLoss | None = Field(
         default=None, description="Nodes that have a device no more."
     )
+    chaos_toolkit: ChaosToolkit | None = Field(default=None, description="An experiment of Chaos Toolkit.")
+    chaos_mesh: ChaosMesh | None = Field(default=None, description="An object of Chaos Mesh.")
+    litmus: Litmus | None = Field(default=None, description="An experiment of Litmus.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "Fault":

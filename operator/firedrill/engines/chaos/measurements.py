@@ -89,7 +89,8 @@ def measure(seen: Observation) -> list[Measurement]:
                 weight=0.0,
             )
         )
-    return found + [each.measurement for each in seen.judged]
+    found += [each.measurement for each in seen.judged]
+    return [*found, *(seen.engine.measurements if seen.engine else ())]
 
 
 def not_injected(reason: str, message: str) -> list[Finding]:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.engines.chaos.judged import Judged
+from firedrill.engines.chaos.outcome import EngineOutcome
 from firedrill.engines.chaos.recovery import Recovery
 from firedrill.engines.chaos.samples import Share
 
@@ -43,6 +44,7 @@ class Observation:
     judged: tuple[Judged, ...] = ()
     unproven: tuple[str, ...] = ()
     healing_seconds: float | None = None
+    engine: EngineOutcome | None = None
 
     @property
     def recovery_seconds(self) -> float | None:

@@ -10,18 +10,21 @@ from firedrill.api.base import format_duration
 from firedrill.api.record import (
     Change,
     Edit,
+    EngineStarted,
     HeldInPod,
     ObjectCreated,
     ObjectDeleted,
     ObjectEdited,
     PacketsDropped,
     PodDeleted,
+    ToolkitStarted,
 )
 from firedrill.api.verdict import Verdict
 from firedrill.engines.chaos import aborting
 from firedrill.engines.chaos.editing import told
 from firedrill.engines.chaos.observation import Observation
 from firedrill.engines.chaos.samples import MIN_SAMPLES, Share
+from firedrill.engines.chaos.toolkit.document import names
 
 
 @dataclass(frozen=True)
@@ -95,10 +98,14 @@ def _would(change: Change) -> str:
             )
             edits = ", ".join(shown)
             return f"{change.kind} {change.key} changed at {edits}"[:_LONGEST]
-        case ObjectCreated():
+        case ObjectCreated() | EngineStarted():
             return f"{change.kind} {change.key} created"
         case ObjectDeleted():
             return f"{change.kind} {change.key} deleted"
+        case ToolkitStarted():
+            method, back = names(change.body, "method"), names(change.body, "rollbacks")
+            does = f"{', '.join(method) or 'no method'}; rolled back by {', '.join(back) or 'nothing'}"
+            return f"experiment {change.name!r} of Chaos Toolkit run in {change.namespace}: {does}"[:_LONGEST]
     return f"{change.type} of {change.key}"
 
 
@@ -173,6 +180,12 @@ def _reverted(seen: Observation) -> Ruling | None:
         f"somebody else ended the fault before its time in {', '.join(seen.reverted[:3])}"
         + (f" and {len(seen.reverted) - 3} more" if len(seen.reverted) > 3 else ""),
     )
+
+
+def _engine(seen: Observation) -> Ruling | None:
+    if seen.engine is None or seen.engine.verdict is None:
+        return None
+    return Ruling(seen.engine.verdict, seen.engine.reason, seen.engine.message)
 
 
 def _not_observed(seen: Observation) -> Ruling | None:
@@ -256,6 +269,7 @@ POLICIES: Final[tuple[Policy, ...]] = (
     _abort_condition,
     _aborted,
     _reverted,
+    _engine,
     _not_observed,
     _too_few_during,
     _violated,

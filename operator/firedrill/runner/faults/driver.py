@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from firedrill.api.record import Change
+from firedrill.engines.chaos.outcome import EngineOutcome
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView
+from firedrill.runner.context import Stop
 
 
 class NotInjected(Exception):
@@ -24,6 +26,19 @@ class Look:
 
     reverted: bool
     effect: str = ""
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """What a fault can do beside, that another engine carries out."""
+
+    async def hold(self, stop: Stop, end: datetime) -> None:
+        """Wait until the engine has ended by itself, until ``end``, or until somebody asks to stop."""
+        ...
+
+    def outcome(self) -> EngineOutcome:
+        """What the engine says of the experiment, once it has ended."""
+        ...
 
 
 class Fault(Protocol):

@@ -1,18 +1,30 @@
 """Which fault is carried out by what, and how the changes of an experiment are undone."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.errors import InvalidInput
+from firedrill.api.faults.engines import ChaosToolkit
 from firedrill.api.faults.network import FilterFault
 from firedrill.api.faults.node import NodeDrain
+from firedrill.api.faults.operators import OperatorFault
 from firedrill.api.faults.pods import ContainerKill, PodEvict, PodKill
 from firedrill.api.faults.secrets import CertificateSecretExpired, SecretDelete, SecretRotate
 from firedrill.api.faults.stress import StressFault
 from firedrill.api.faults.traffic import TrafficFault
 from firedrill.api.faults.workload import EnvDrift
-from firedrill.api.record import HeldInPod, ObjectCreated, ObjectDeleted, ObjectEdited, PacketsDropped, PodDeleted
+from firedrill.api.record import (
+    EngineStarted,
+    HeldInPod,
+    ObjectCreated,
+    ObjectDeleted,
+    ObjectEdited,
+    PacketsDropped,
+    PodDeleted,
+    ToolkitStarted,
+)
 from firedrill.api.resource import parse_spec
 from firedrill.api.task import Task
 from firedrill.core.naming import vault_name
@@ -28,11 +40,16 @@ from firedrill.runner.faults.edits import EditFault
 from firedrill.runner.faults.edits_undo import object_edited_needs, undo_object_edited
 from firedrill.runner.faults.filtering import FilteringFault
 from firedrill.runner.faults.filtering_undo import in_pod_needs, undo_in_pod
+from firedrill.runner.faults.operated import OperatedFault
+from firedrill.runner.faults.operated_undo import engine_started_needs, undo_engine_started
 from firedrill.runner.faults.podkill import PodKillFault, pod_deleted_needs, undo_pod_deleted
 from firedrill.runner.faults.redirecting import TrafficInPod
 from firedrill.runner.faults.sealed import SealedFault, with_vault
 from firedrill.runner.faults.stressing import StressInPod
-from firedrill.runner.undoing import Undoer, UndoTable
+from firedrill.runner.faults.toolkit import ToolkitFault
+from firedrill.runner.faults.toolkit_undo import toolkit_started_needs, undo_toolkit_started
+from firedrill.runner.undoing import Seen, UndoContext, Undoer, UndoTable
+from firedrill.runner.vault import Vault
 
 UNDO: Final[UndoTable] = MappingProxyType(
     {
@@ -42,6 +59,8 @@ UNDO: Final[UndoTable] = MappingProxyType(
         ObjectEdited: with_vault(Undoer(undo_object_edited, object_edited_needs)),
         ObjectCreated: Undoer(undo_object_created, object_created_needs),
         ObjectDeleted: with_vault(Undoer(undo_object_deleted, object_deleted_needs)),
+        EngineStarted: Undoer(undo_engine_started, engine_started_needs),
+        ToolkitStarted: Undoer(undo_toolkit_started, toolkit_started_needs),
     }
 )
 
@@ -50,11 +69,26 @@ UNDO: Final[UndoTable] = MappingProxyType(
 SEALED: Final = (SecretDelete, SecretRotate, CertificateSecretExpired, EnvDrift)
 
 
-def fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
-    """What carries out the fault of a spec."""
+def undo_table(faults: Mapping[str, Fault]) -> UndoTable:
+    """How a runner undoes what it has done itself, given what carries out each part of the run.
+
+    What runs in a process of its own it asks to stop first.
+    """
+
+    async def undo(context: UndoContext, change: ToolkitStarted) -> Seen:
+        own = faults.get(change.step)
+        if isinstance(own, ToolkitFault):
+            return await own.undo(context, change)
+        return await undo_toolkit_started(context, change)
+
+    return {**UNDO, ToolkitStarted: Undoer(undo, toolkit_started_needs)}
+
+
+def fault_of(context: RunContext, spec: ChaosExperimentSpec, vault: Vault) -> Fault:
+    """What carries out the fault of a spec; ``vault`` is that of the run."""
     fault = _open_fault_of(context, spec)
     if isinstance(spec.fault.chosen, SEALED):
-        return SealedFault(fault, context.vault, spec.fault.family)
+        return SealedFault(fault, vault, spec.fault.family)
     return fault
 
 
@@ -82,6 +116,10 @@ def _open_fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
             return ContainerKillFault(context.client, context.clock, context.task, spec)
         case StressFault():
             return StressInPod(context.client, context.clock, context.task, chosen, spec.duration)
+        case ChaosToolkit():
+            return ToolkitFault(context, spec, chosen)
+        case OperatorFault():
+            return OperatedFault(context, spec)
     if isinstance(chosen, DELETE_FAULTS):
         return DeleteFault(context.client, context.clock, spec)
     if is_object_fault(chosen):

@@ -1,0 +1,1 @@
+"""Chaos Toolkit: what an experiment may do, and what its journal says."""

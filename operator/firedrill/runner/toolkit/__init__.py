@@ -1,0 +1,1 @@
+"""Chaos Toolkit in processes of its own."""
