@@ -22,17 +22,32 @@ func (h *Holder) connect(settings Settings) error {
 	return nil
 }
 
+// release lets go of all connections, some time before the holder ends: until then it can be asked how it went.
+func (h *Holder) release(after time.Duration) {
+	h.releasing.Do(func() { time.AfterFunc(after, func() { close(h.released) }) })
+}
+
 func (h *Holder) occupy(address string) {
 	for {
 		conn, err := net.DialTimeout("tcp", address, dialTimeout)
 		if err == nil {
-			h.seen.Add(1)
 			h.hits.Add(1)
-			_, _ = conn.Read(make([]byte, 1))
-			h.hits.Add(-1)
+			ended := make(chan struct{})
+			go func() {
+				_, _ = conn.Read(make([]byte, 1))
+				close(ended)
+			}()
+			select {
+			case <-ended:
+			case <-h.released:
+			}
 			_ = conn.Close()
 		}
-		time.Sleep(reconnectPause)
+		select {
+		case <-h.released:
+			return
+		case <-time.After(reconnectPause):
+		}
 	}
 }
 

@@ -29,6 +29,9 @@ type Holder struct {
 	seen    atomic.Int64
 	places  []Place
 	started atomic.Bool
+
+	releasing sync.Once
+	released  chan struct{}
 }
 
 // The holder outlives the latest end of the fault by grace, and a load by so much that it can be asked how it went.
@@ -50,6 +53,7 @@ func hold(given options) (map[string]any, error) {
 	defer listener.Close()
 	holder := &Holder{
 		name: given.name, mode: given.settings.Mode, until: until, ended: make(chan string, 4), gone: make(chan struct{}),
+		released: make(chan struct{}),
 	}
 	defer close(holder.gone)
 	holder.over = time.AfterFunc(time.Until(until), func() { holder.end("its time is over") })
@@ -117,7 +121,12 @@ func (h *Holder) converse(conn net.Conn) {
 		h.stay(conn)
 		return
 	case "begin":
-		h.shorten(span(wish.Seconds))
+		left := span(wish.Seconds)
+		if h.mode == "connections" {
+			h.release(left)
+			left += afterLoad
+		}
+		h.shorten(left)
 	}
 	_ = json.NewEncoder(conn).Encode(h.answer())
 	if wish.Do == "end" {

@@ -193,3 +193,38 @@ func TestNamesAreChecked(t *testing.T) {
 		}
 	}
 }
+
+func TestConnectionsAreHeldForTheirTimeAndThenLetGo(t *testing.T) {
+	listener, err := net.Listen("tcp", net.JoinHostPort(ownAddress(), "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	closed := make(chan struct{}, 16)
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				_, _ = conn.Read(make([]byte, 1))
+				closed <- struct{}{}
+			}()
+		}
+	}()
+	settings := Settings{Mode: "connections", Port: listener.Addr().(*net.TCPAddr).Port, Count: 3}
+	given := options{name: name(t), notAfter: soon(), seconds: 0.3, settings: settings}
+	start(t, given)
+	if _, err := ask(given); err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		<-closed
+	}
+	told, err := ask(options{name: given.name, notAfter: soon()})
+	if err != nil || told["holder"].(Answer).Counted["hits"] != 3 {
+		t.Errorf("it can still be asked: %v %v", told, err)
+	}
+	_, _ = undo(given)
+}

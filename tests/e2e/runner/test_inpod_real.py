@@ -104,6 +104,19 @@ async def test_with_nobody_left_a_load_ends_by_itself(bench: Bench, fault: Any) 
     await _seen_to(bench, run, record)
 
 
+async def test_pod_security_restricted_admits_loads_of_pods_that_name_their_user(bench: Bench) -> None:
+    label = "pod-security.kubernetes.io/enforce"
+    await bench.client.patch(paths.namespaces(bench.target), {"metadata": {"labels": {label: "restricted"}}})
+    try:
+        load = await (await bench.start(CPU)).result()
+        slow = await (await bench.start(LATENCY)).result()
+    finally:
+        await bench.client.patch(paths.namespaces(bench.target), {"metadata": {"labels": {label: "privileged"}}})
+    assert (load.verdict, load.reason) == (Verdict.PASSED, "SteadyStateHeld"), told(load)
+    assert (slow.verdict, slow.reason) == (Verdict.INCONCLUSIVE, "NotPermitted"), told(slow)
+    assert "PodSecurity" in slow.message
+
+
 async def test_a_load_ends_with_its_holder(bench: Bench) -> None:
     run = await bench.start(CPU, duration="60s", timeout="5m")
     record = await run.state("Applied")
