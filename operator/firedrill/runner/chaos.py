@@ -181,7 +181,7 @@ class _Experiment:
         limit = self._undo_limit()
         self._watch.undoing_is_ours = True
         self._evidence.note("undoing")
-        context = UndoContext(self._context.client, self._context.task, self._context.clock)
+        context = UndoContext(self._context.client, self._context.task, self._context.clock, self._context.stores)
         undoing = Undoing(context, self._context.store, UNDO, "runner")
         try:
             record = await undoing.run(lambda: self._context.clock.now() >= limit, message)

@@ -3,13 +3,14 @@
 import asyncio
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from firedrill.api.errors import InvalidInput, describe
 from firedrill.api.task import Task
+from firedrill.runner.data.stores import Stores
 from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.record_store import RecordStore
 
@@ -65,6 +66,7 @@ class RunContext:
     clock: Clock
     identity: Identity
     stop: Stop
+    stores: Stores = field(default_factory=Stores)
 
 
 def read_identity(environment: Mapping[str, str] = os.environ) -> Identity:

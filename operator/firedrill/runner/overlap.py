@@ -10,7 +10,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from firedrill.api import meta
-from firedrill.api.record import Change, ObjectCreated, ObjectDeleted, ObjectEdited, PodDeleted, Record
+from firedrill.api.record import Change, ObjectCreated, ObjectDeleted, ObjectEdited, PodDeleted, Record, StoreChange
 from firedrill.clusters import paths
 from firedrill.core.naming import record_name
 from firedrill.runner.context import RunContext
@@ -58,6 +58,8 @@ def touched(change: Change) -> set[str]:
                 things.add(f"Deployment {change.namespace}/{change.deployment}")
         case ObjectEdited() | ObjectDeleted() | ObjectCreated():
             things.add(f"{change.kind} {change.key}")
+        case StoreChange():
+            things.add(f"data store {change.key}")
     return things
 
 

@@ -17,6 +17,7 @@ from firedrill.api.record import (
     PodDeleted,
     Record,
     RecordState,
+    StoreChange,
     TemplateReplaced,
 )
 
@@ -37,7 +38,7 @@ def _presumed(change: Change, now: datetime) -> Change:
     match change:
         case TemplateReplaced():
             return change.model_copy(update={"state": ChangeState.APPLIED})
-        case PodDeleted() | PacketsDropped() | ObjectEdited() | ObjectCreated() | ObjectDeleted():
+        case PodDeleted() | PacketsDropped() | ObjectEdited() | ObjectCreated() | ObjectDeleted() | StoreChange():
             update: dict[str, object] = {"not_after": now + _LATEST_START}
             if isinstance(change, PacketsDropped):
                 update["expires_at"] = None

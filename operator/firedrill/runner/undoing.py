@@ -6,12 +6,13 @@ Runner and guardian share both, so that it does not matter which of them does it
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from firedrill.api.record import Change, ChangeBase, ChangeState, Record, RecordState
 from firedrill.api.task import Task
 from firedrill.clusters.errors import ClusterError
+from firedrill.runner.data.stores import Stores
 from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.record_store import RecordStore
 
@@ -30,6 +31,7 @@ class UndoContext:
     client: Cluster
     task: Task
     clock: Clock
+    stores: Stores = field(default_factory=Stores)
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class Undoer:
 
     undo: UndoFunction
     needs: Callable[[Any], Sequence[Access]]
+    #: Why undoing would not work beside rights at the API server; empty where it would. It may raise ClusterError.
+    unready: Callable[[UndoContext, Any], Awaitable[str]] | None = None
 
 
 UndoTable = Mapping[type[ChangeBase], Undoer]

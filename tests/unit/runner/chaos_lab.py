@@ -10,6 +10,7 @@ from chaos_clock import T0, VirtualClock
 from chaos_cluster import World
 from chaos_deployments import follow
 from chaos_process import Killed, Process
+from chaos_stores import FakeStores, Server
 
 from firedrill.api.base import format_time
 from firedrill.api.faults.about import Family
@@ -34,8 +35,15 @@ IMAGE_BREAK: Object = {"imageBreak": {}}
 WRONG_SELECTOR: Object = {"wrongSelector": {"service": "ledger"}}
 PDB_BLOCK: Object = {"pdbBlock": {}}
 SERVICE_DELETE: Object = {"serviceDelete": {"service": "ledger"}}
+_STORE: Object = {"service": "ledger", "secretRef": {"name": "stores"}}
+DATABASE_LOCK: Object = {"databaseLock": {**_STORE, "database": "shop", "username": "app", "tables": ["orders"]}}
+DATABASE_REVOKE: Object = {
+    "databaseRevoke": {**_STORE, "database": "shop", "username": "owner", "role": "app", "tables": ["orders"]}
+}
+KAFKA_CONSUMER_LAG: Object = {"kafkaConsumerLag": {**_STORE, "group": "billing", "topic": "orders"}}
 #: One of each way to undo: a kernel that forgets, an owner that replaces, fields that are put back (of an object, of
-#: a template with all that was made of it), an object that is deleted, and one that is created again.
+#: a template with all that was made of it), an object that is deleted, one that is created again, a session that is
+#: ended, grants that are given again, a member that leaves.
 FAULTS = {
     "packet-loss": PACKET_LOSS,
     "pod-kill": POD_KILL,
@@ -44,6 +52,9 @@ FAULTS = {
     "wrong-selector": WRONG_SELECTOR,
     "pdb-block": PDB_BLOCK,
     "service-delete": SERVICE_DELETE,
+    "database-lock": DATABASE_LOCK,
+    "database-revoke": DATABASE_REVOKE,
+    "kafka-consumer-lag": KAFKA_CONSUMER_LAG,
 }
 
 
@@ -99,6 +110,9 @@ class Lab:
         self.world.put(paths.namespaces("payments"), {"metadata": {"labels": {"firedrill.dev/experiments": "enabled"}}})
         self.world.service("ledger", 2)
         follow(self.world)
+        self.store = Server(self.world)
+        secret = {"metadata": {"labels": {"firedrill.dev/hub-namespace": "sre"}}, "data": {}}
+        self.world.put(paths.path("v1", "secrets", "firedrill", "stores"), secret)
         self._before = self._dump()
         self.world.put(paths.jobs("firedrill", JOB), {"metadata": {"uid": "job-uid"}, "status": {}})
 
@@ -116,7 +130,7 @@ class Lab:
             await self.clock.sleep(1.0)
             return False, "timeout"
         await self.clock.sleep(0.02)
-        return True, ""
+        return (False, "status 500") if self.store.hurts else (True, "")
 
     # -- the processes
 
@@ -169,7 +183,8 @@ class Lab:
 
     def _context(self, process: Process, pod_uid: str) -> RunContext:
         store = RecordStore(process, self.task, process)
-        return RunContext(self.task, process, store, process, Identity(pod_uid, pod_uid, "firedrill", "node-2"), Stop())
+        identity, stores = Identity(pod_uid, pod_uid, "firedrill", "node-2"), FakeStores(process, self.store)
+        return RunContext(self.task, process, store, process, identity, Stop(), stores)
 
     def _pod(self, path: str, job: str, uid: str) -> Object:
         return self.world.put(
@@ -210,6 +225,7 @@ class Lab:
         changed = [path for path in self._before.keys() | after.keys() if self._before.get(path) != after.get(path)]
         found += [f"{path} is not as it was: {after.get(path)}" for path in sorted(changed)]
         found += [f"pod {pod['metadata']['name']} has a mark" for pod in self.world.pods("ledger") if _marked(pod)]
+        found += ["the data store is not as it was"] if self.store.hurts else []
         record = self.record()
         if record is not None:
             if not record.state.settled:

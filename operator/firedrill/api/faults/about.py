@@ -15,6 +15,7 @@ class Family(StrEnum):
     NODE = "node"
     NETWORK = "network"
     CONTROL_PLANE = "controlplane"
+    DATA = "data"
 
 
 class Hits(StrEnum):

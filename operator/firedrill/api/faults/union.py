@@ -18,6 +18,15 @@ from firedrill.api.faults.config import (
     WrongSelector,
 )
 from firedrill.api.faults.controlplane import LimitRangeBlock, PdbBlock, QuotaExhausted, WebhookFailure
+from firedrill.api.faults.data import (
+    CacheFlush,
+    DatabaseConnections,
+    DatabaseLock,
+    DatabaseRevoke,
+    DatabaseSlow,
+    KafkaConsumerLag,
+    KafkaPoisonMessage,
+)
 from firedrill.api.faults.network import ConnectionReset, DnsFailure, NetworkDeny, NetworkPartition, PacketLoss
 from firedrill.api.faults.node import NodeCordon, NodeTaint
 from firedrill.api.faults.pods import PodEvict, PodFailure, PodKill
@@ -83,6 +92,14 @@ class Fault(Model):
     webhook_failure: WebhookFailure | None = Field(default=None, description="An admission webhook that is away.")
     node_cordon: NodeCordon | None = Field(default=None, description="Nodes that take no new pods.")
     node_taint: NodeTaint | None = Field(default=None, description="Nodes with a taint.")
+
+    database_lock: DatabaseLock | None = Field(default=None, description="Tables that are locked.")
+    database_slow: DatabaseSlow | None = Field(default=None, description="Tables that are locked again and again.")
+    database_connections: DatabaseConnections | None = Field(default=None, description="No connection is left.")
+    database_revoke: DatabaseRevoke | None = Field(default=None, description="A role without its grants.")
+    kafka_consumer_lag: KafkaConsumerLag | None = Field(default=None, description="A group that falls behind.")
+    kafka_poison_message: KafkaPoisonMessage | None = Field(default=None, description="Messages nobody can read.")
+    cache_flush: CacheFlush | None = Field(default=None, description="A cache that is empty.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "Fault":

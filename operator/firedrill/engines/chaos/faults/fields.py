@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from firedrill.api.faults import config, node, pods, workload
 from firedrill.api.faults.about import FaultModel
+from firedrill.api.faults.data import StoreFault
 from firedrill.api.flag import FLAGS_CONFIGMAP, FLAGS_KEY
 from firedrill.engines.chaos.editing import ABSENT, Path, Wish, read
 from firedrill.engines.chaos.faults.template import NO_IMAGE, NotApplicable, Setting, is_template_fault, template_wishes
@@ -41,6 +42,8 @@ def named(fault: FaultModel) -> tuple[Kind, str] | None:
             return _CONFIG_MAP, fault.name
         case config.SimulationFlag():
             return _CONFIG_MAP, FLAGS_CONFIGMAP
+        case StoreFault():
+            return SERVICE, fault.service
         case config.WrongPort() | config.WrongSelector() | config.ServiceDelete():
             return SERVICE, fault.service
         case config.HpaSqueeze():
