@@ -1,7 +1,7 @@
 """What data faults do to real data stores: it hurts, it ends, and left alone the server ends it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -236,12 +236,22 @@ async def test_keys_are_deleted_all_or_by_pattern(redis: Store) -> None:
         await RedisCache(RedisServer(redis.host, redis.port)).flush(None)
 
 
+async def settled(ask: Callable[[], Awaitable[Any]]) -> Any:
+    """What a broker answers that may just have begun."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await ask()
+            except StoreUnreachable:
+                await asyncio.sleep(0.3)
+
+
 async def test_a_member_that_does_nothing_takes_partitions_and_gives_them_back(kafka: Store) -> None:
     where = f"{kafka.host}:{kafka.port}"
     broker = KafkaBroker(Kafka(kafka.host, kafka.port))
     (place,) = await broker.produce("events", 0, [b"\xff"])
     assert place == "events/0@0"
-    assert "has no members" in await broker.why_not_joinable("readers", "events")
+    assert "has no members" in await settled(lambda: broker.why_not_joinable("readers", "events"))
     assert await broker.why_not_joinable("readers", "nowhere") == "there is no topic nowhere"
     reader = AIOKafkaConsumer("events", bootstrap_servers=where, group_id="readers", heartbeat_interval_ms=300)
     await reader.start()
@@ -270,7 +280,7 @@ async def test_a_member_that_does_nothing_takes_partitions_and_gives_them_back(k
 async def test_a_member_of_a_process_that_is_gone_can_be_let_go_by_another(kafka: Store) -> None:
     broker = KafkaBroker(Kafka(kafka.host, kafka.port))
     await broker.produce("events", 1, [b"x"])
-    held = await broker.join("orphans", "events", OURS, 2, 300)
+    held = await settled(lambda: broker.join("orphans", "events", OURS, 2, 300))
     # Its heart stops, its connections with it; nobody leaves.
     for consumer in held._consumers:  # type: ignore[attr-defined]
         consumer._coordinator._coordination_task.cancel()

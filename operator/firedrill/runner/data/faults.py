@@ -33,6 +33,7 @@ from firedrill.runner.data.addressing import broker_of, cache_of, database_of, l
 from firedrill.runner.data.stores import Held, StoreError, StoreUnreachable, Table
 from firedrill.runner.faults.asked import soon, too_late
 from firedrill.runner.faults.driver import Look, NotInjected
+from firedrill.runner.retry import retry
 from firedrill.runner.undoing import UndoContext
 
 #: The server ends what is left by itself so long after the fault should have ended.
@@ -66,7 +67,7 @@ class DataFault:
         except CredentialsRefused as error:
             return Refusal("NotPermitted", str(error))
         try:
-            why = await self._why_not(where)
+            why = await retry(self._clock, lambda: self._why_not(where), "asking the data store")
         except (StoreError, StoreUnreachable) as error:
             return Refusal("NotApplicable", f"the data store can not be asked: {error}")
         return Refusal("NotApplicable", why) if why else None
