@@ -1,7 +1,7 @@
 """Faults of data stores that were not prepared for them, by connections of our own."""
 
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field, field_validator, model_validator
 
@@ -183,9 +183,17 @@ class CacheFlush(StoreFault):
     pattern: str | None = Field(
         default=None, min_length=1, max_length=512, description="Keys, as of SCAN MATCH; when absent all of them."
     )
-    acknowledge_data_loss: Literal[True] = Field(
-        description="Must be true: what is deleted does not come back, unless the application fills it again."
+    acknowledge_data_loss: bool = Field(
+        json_schema_extra={"enum": [True]},
+        description="Must be true: what is deleted does not come back, unless the application fills it again.",
     )
+
+    @field_validator("acknowledge_data_loss")
+    @classmethod
+    def _is_acknowledged(cls, value: bool) -> bool:
+        if not value:
+            raise ValueError("must be true: what is deleted does not come back by itself")
+        return value
 
     @field_validator("pattern")
     @classmethod
