@@ -224,6 +224,61 @@ class EngineStarted(ChangeBase):
     not_after: Time | None = Field(default=None, description="It is not created later than this.")
 
 
+class StoreChange(ChangeBase):
+    """Something that is done to a data store behind the Service of that name, and how it is reached again."""
+
+    port: int
+    tls: bool = False
+    secret: str = Field(default="", description="Secret of the runner namespace; never what it holds.")
+    username: str = ""
+    database: str = ""
+    not_after: Time | None = Field(default=None, description="It is not begun later than this.")
+
+
+class SessionsHeld(StoreChange):
+    """Sessions of a database that hurt as long as they are there, and that the server ends by itself."""
+
+    type: Literal["SessionsHeld"] = "SessionsHeld"
+    application: str = Field(description="What the server knows our sessions by.")
+    seconds: float = Field(description="The server ends each so long after it has begun.")
+    expires_at: Time | None = None
+
+
+class Grant(LenientModel):
+    """A privilege of a role, as the server lists it."""
+
+    privilege: str
+    grantable: bool = False
+
+
+class GrantsRevoked(StoreChange):
+    """Privileges of a role on a table that are revoked, and granted again. ``uid`` is the OID of the table."""
+
+    type: Literal["GrantsRevoked"] = "GrantsRevoked"
+    application: str
+    table: str
+    role: str
+    grants: list[Grant]
+
+
+class GroupJoined(StoreChange):
+    """Members of ours in a consumer group."""
+
+    type: Literal["GroupJoined"] = "GroupJoined"
+    group: str
+    topic: str
+    client: str = Field(description="What the broker knows our members by.")
+    members: int
+    seconds: float
+
+
+class DataTouched(StoreChange):
+    """Messages that are added, or keys that are deleted: a moment, which can not be undone."""
+
+    type: Literal["DataTouched"] = "DataTouched"
+    residue: str = Field(description="What may stay of it.")
+
+
 Change = Annotated[
     PodDeleted
     | PacketsDropped
@@ -234,7 +289,11 @@ Change = Annotated[
     | NamespaceCreated
     | TemplateReplaced
     | ToolkitStarted
-    | EngineStarted,
+    | EngineStarted
+    | SessionsHeld
+    | GrantsRevoked
+    | GroupJoined
+    | DataTouched,
     Field(discriminator="type"),
 ]
 

@@ -195,7 +195,7 @@ class _Experiment:
         self._watch.undoing_is_ours = True
         self._evidence.note("undoing")
         own = self._context
-        context = UndoContext(own.client, own.task, own.clock, own.vault, toolkit=own.toolkit)
+        context = UndoContext(own.client, own.task, own.clock, own.vault, toolkit=own.toolkit, stores=own.stores)
         undoing = Undoing(context, own.store, self._playing.undo_table, "runner")
         try:
             record = await undoing.run(lambda: self._context.clock.now() >= limit, message)

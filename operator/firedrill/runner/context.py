@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from firedrill.api.errors import InvalidInput, describe
 from firedrill.api.task import Task
+from firedrill.runner.data.stores import Stores
 from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.record_store import RecordStore
 from firedrill.runner.toolkit.port import Toolkit
@@ -81,6 +82,7 @@ class RunContext:
     identity: Identity
     stop: Stop
     toolkit: Toolkit = field(default_factory=SystemToolkit)
+    stores: Stores = field(default_factory=Stores)
 
     @cached_property
     def vault(self) -> Vault:

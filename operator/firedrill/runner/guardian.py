@@ -160,20 +160,31 @@ class Guardian:
     async def _arm(self, record: Record) -> None:
         needs = self._needs(record)
         missing = [str(need) for need in sorted(needs, key=str) if not await self._may(need)]
-        if not missing:
+        problem = f"its service account may not {', '.join(missing)}" if missing else await self._unready(record)
+        if not problem:
             # Somebody may delete the Secret, as they may delete the record.
             await self._context.vault.remember(change.kept_in for change in record.changes if change.kept_in)
         view = GuardianView(
             pod_uid=self._context.identity.uid,
             node=self._context.identity.node,
             armed_at=self._context.clock.now(),
-            permitted=not missing,
-            message=f"its service account may not {', '.join(missing)}" if missing else "",
+            permitted=not problem,
+            message=problem,
             changes=len(record.changes),
         )
         await self._context.store.update(lambda found: found.model_copy(update={"guardian": view}))
         self._armed_for = needs
         log.info("armed: %s", view.message or f"may do all that undoing takes ({len(needs)} checks)")
+
+    async def _unready(self, record: Record) -> str:
+        """What undoing lacks beside rights, such as a login; empty where nothing is."""
+        context = self._undo_context()
+        for change in record.changes:
+            unready = self._table[type(change)].unready
+            problem = await unready(context, change) if unready else ""
+            if problem:
+                return problem
+        return ""
 
     async def _may(self, need: Access) -> bool:
         attributes = {
@@ -202,9 +213,11 @@ class Guardian:
         return record
 
     def _undoing(self) -> Undoing:
+        return Undoing(self._undo_context(), self._context.store, self._table, "guardian")
+
+    def _undo_context(self) -> UndoContext:
         own = self._context
-        context = UndoContext(own.client, own.task, own.clock, own.vault, toolkit=own.toolkit)
-        return Undoing(context, self._context.store, self._table, "guardian")
+        return UndoContext(own.client, own.task, own.clock, own.vault, toolkit=own.toolkit, stores=own.stores)
 
 
 async def guard(task: Task) -> None:

@@ -16,6 +16,7 @@ from firedrill.api.record import (
     ObjectEdited,
     PodDeleted,
     Record,
+    StoreChange,
     ToolkitStarted,
 )
 from firedrill.api.record_text import from_text
@@ -74,6 +75,8 @@ def touched(change: Change) -> set[str]:
         case ToolkitStarted():
             # What it changes nobody can say: two in one namespace are one too many.
             things.add(f"experiments of Chaos Toolkit in {change.namespace}")
+        case StoreChange():
+            things.add(f"data store {change.key}")
     return things
 
 

@@ -239,7 +239,7 @@ class Playing:
         if stage.spec.fault.about.instant:
             limit = max(clock.now(), last_applied + stage.spec.recovery_timeout)
         own = self._context
-        context = UndoContext(own.client, own.task, clock, own.vault, toolkit=own.toolkit)
+        context = UndoContext(own.client, own.task, clock, own.vault, toolkit=own.toolkit, stores=own.stores)
         record, undone = await undo_step(
             context, self._context.store, self.undo_table, part.key, lambda: self._stop.asked or clock.now() >= limit
         )

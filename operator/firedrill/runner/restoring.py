@@ -18,6 +18,7 @@ from firedrill.api.record import (
     PodDeleted,
     Record,
     RecordState,
+    StoreChange,
     TemplateReplaced,
     ToolkitStarted,
 )
@@ -47,6 +48,7 @@ def _presumed(change: Change, now: datetime) -> Change:
             | ObjectDeleted()
             | ToolkitStarted()
             | EngineStarted()
+            | StoreChange()
         ):
             update: dict[str, object] = {"state": ChangeState.PLANNED, "not_after": now + _LATEST_START}
             if isinstance(change, InPod):

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from firedrill.api.record import Change, ChangeBase, ChangeState, Record, RecordState
 from firedrill.api.task import Task
 from firedrill.clusters.errors import ClusterError
+from firedrill.runner.data.stores import Stores
 from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.record_store import RecordStore
 from firedrill.runner.toolkit.port import Toolkit
@@ -41,6 +42,7 @@ class UndoContext:
     pending: int = 1
     shared: dict[Hashable, asyncio.Future[Any]] | None = None
     toolkit: Toolkit = field(default_factory=SystemToolkit)
+    stores: Stores = field(default_factory=Stores)
 
     @cached_property
     def vault(self) -> Vault:
@@ -107,6 +109,8 @@ class Undoer:
 
     undo: UndoFunction
     needs: Callable[[Any], Sequence[Access]]
+    #: Why undoing would not work beside rights at the API server; empty where it would. It may raise ClusterError.
+    unready: Callable[[UndoContext, Any], Awaitable[str]] | None = None
 
 
 UndoTable = Mapping[type[ChangeBase], Undoer]

@@ -11,6 +11,7 @@ from chaos_cluster import World
 from chaos_deployments import follow
 from chaos_operators import operate
 from chaos_process import Killed, Process
+from chaos_stores import FakeStores, Server
 from chaos_toolkit import SCALED_TO_NONE, ToolkitInWorld
 
 from firedrill.api.base import format_time, parse_duration
@@ -50,10 +51,17 @@ CHAOS_TOOLKIT: Object = {"chaosToolkit": {"experiment": SCALED_TO_NONE}}
 CHAOS_MESH: Object = {"chaosMesh": {"kind": "NetworkChaos", "spec": {"action": "loss", "loss": {"loss": "100"}}}}
 LITMUS: Object = {"litmus": {"experiment": "pod-network-loss"}}
 SERVICE_DELETE: Object = {"serviceDelete": {"service": "ledger"}}
+_STORE: Object = {"service": "ledger", "secretRef": {"name": "stores"}}
+DATABASE_LOCK: Object = {"databaseLock": {**_STORE, "database": "shop", "username": "app", "tables": ["orders"]}}
+DATABASE_REVOKE: Object = {
+    "databaseRevoke": {**_STORE, "database": "shop", "username": "owner", "role": "app", "tables": ["orders"]}
+}
+KAFKA_CONSUMER_LAG: Object = {"kafkaConsumerLag": {**_STORE, "group": "billing", "topic": "orders"}}
 #: One of each way to undo: a kernel that forgets, an owner that replaces, fields that are put back (of an object, of
 #: a template with all that was made of it), an object that is deleted, one that is created again, the latter two of
 #: what a record must not hold, a proxy that traffic is led to, a load in a container, fields put back at once,
-#: rollbacks of another engine, and objects that other operators act by.
+#: rollbacks of another engine, objects that other operators act by, a session of a database that is ended, grants
+#: that are given again, and a member of a group that leaves.
 FAULTS = {
     "packet-loss": PACKET_LOSS,
     "pod-kill": POD_KILL,
@@ -70,6 +78,9 @@ FAULTS = {
     "chaos-toolkit": CHAOS_TOOLKIT,
     "chaos-mesh": CHAOS_MESH,
     "litmus": LITMUS,
+    "database-lock": DATABASE_LOCK,
+    "database-revoke": DATABASE_REVOKE,
+    "kafka-consumer-lag": KAFKA_CONSUMER_LAG,
 }
 
 
@@ -144,6 +155,9 @@ class Lab:
             self.world.put(path, {"type": "Opaque"})
         follow(self.world)
         operate(self.world)
+        self.store = Server(self.world)
+        secret = {"metadata": {"labels": {"firedrill.dev/hub-namespace": "sre"}}, "data": {}}
+        self.world.put(paths.path("v1", "secrets", "firedrill", "stores"), secret)
         self._before = self._dump()
         self.world.put(paths.jobs("firedrill", JOB), {"metadata": {"uid": "job-uid"}, "status": {}})
 
@@ -168,7 +182,7 @@ class Lab:
             await self.clock.sleep(1.0)
             return False, "timeout"
         await self.clock.sleep(0.02)
-        return True, ""
+        return (False, "status 500") if self.store.hurts else (True, "")
 
     # -- the processes
 
@@ -222,7 +236,8 @@ class Lab:
     def _context(self, process: Process, pod_uid: str) -> RunContext:
         store = RecordStore(process, self.task, process)
         identity = Identity(pod_uid, pod_uid, "firedrill", "node-2")
-        return RunContext(self.task, process, store, process, identity, Stop(), ToolkitInWorld(process))
+        toolkit, stores = ToolkitInWorld(process), FakeStores(process, self.store)
+        return RunContext(self.task, process, store, process, identity, Stop(), toolkit, stores)
 
     def _pod(self, path: str, job: str, uid: str) -> Object:
         return self.world.put(
@@ -275,6 +290,7 @@ class Lab:
         images = {c["image"] for pod in self.world.pods("ledger") for c in pod["spec"]["containers"]}
         found += [f"a container has the image {image}" for image in images if image != "ledger:1"]
         found += [f"pod {pod['metadata']['name']} has a mark" for pod in self.world.pods("ledger") if _marked(pod)]
+        found += ["the data store is not as it was"] if self.store.hurts else []
         record = self.record()
         if record is not None:
             if not record.state.settled:

@@ -25,6 +25,15 @@ from firedrill.api.faults.controlplane import (
     WebhookFailure,
     WebhookSlow,
 )
+from firedrill.api.faults.data import (
+    CacheFlush,
+    DatabaseConnections,
+    DatabaseLock,
+    DatabaseRevoke,
+    DatabaseSlow,
+    KafkaConsumerLag,
+    KafkaPoisonMessage,
+)
 from firedrill.api.faults.engines import ChaosToolkit
 from firedrill.api.faults.network import ConnectionReset, DnsFailure, NetworkDeny, NetworkPartition, PacketLoss
 from firedrill.api.faults.node import ExtendedResourceLoss, NodeCordon, NodeDrain, NodeTaint
@@ -131,6 +140,14 @@ class Fault(Model):
     chaos_toolkit: ChaosToolkit | None = Field(default=None, description="An experiment of Chaos Toolkit.")
     chaos_mesh: ChaosMesh | None = Field(default=None, description="An object of Chaos Mesh.")
     litmus: Litmus | None = Field(default=None, description="An experiment of Litmus.")
+
+    database_lock: DatabaseLock | None = Field(default=None, description="Tables that are locked.")
+    database_slow: DatabaseSlow | None = Field(default=None, description="Tables that are locked again and again.")
+    database_connections: DatabaseConnections | None = Field(default=None, description="No connection is left.")
+    database_revoke: DatabaseRevoke | None = Field(default=None, description="A role without its grants.")
+    kafka_consumer_lag: KafkaConsumerLag | None = Field(default=None, description="A group that falls behind.")
+    kafka_poison_message: KafkaPoisonMessage | None = Field(default=None, description="Messages nobody can read.")
+    cache_flush: CacheFlush | None = Field(default=None, description="A cache that is empty.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "Fault":

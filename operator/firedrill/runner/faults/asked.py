@@ -3,7 +3,15 @@
 from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeVar
 
-from firedrill.api.record import ChangeState, EngineStarted, ObjectCreated, ObjectDeleted, ObjectEdited, PodDeleted
+from firedrill.api.record import (
+    ChangeState,
+    EngineStarted,
+    ObjectCreated,
+    ObjectDeleted,
+    ObjectEdited,
+    PodDeleted,
+    StoreChange,
+)
 from firedrill.clusters import paths
 from firedrill.runner.ports import Clock
 
@@ -12,7 +20,7 @@ ASK_LIMIT: Final = timedelta(seconds=15)
 #: A request that was sent in time has taken effect, or never will, after so much longer.
 IN_FLIGHT: Final = timedelta(seconds=20)
 
-Asked = TypeVar("Asked", PodDeleted, ObjectEdited, ObjectCreated, ObjectDeleted, EngineStarted)
+Asked = TypeVar("Asked", PodDeleted, ObjectEdited, ObjectCreated, ObjectDeleted, EngineStarted, StoreChange)
 
 
 class Named(Protocol):

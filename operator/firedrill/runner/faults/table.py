@@ -6,6 +6,7 @@ from typing import Final
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.errors import InvalidInput
+from firedrill.api.faults.data import StoreFault
 from firedrill.api.faults.engines import ChaosToolkit
 from firedrill.api.faults.network import FilterFault
 from firedrill.api.faults.node import NodeDrain
@@ -16,13 +17,17 @@ from firedrill.api.faults.stress import StressFault
 from firedrill.api.faults.traffic import TrafficFault
 from firedrill.api.faults.workload import EnvDrift
 from firedrill.api.record import (
+    DataTouched,
     EngineStarted,
+    GrantsRevoked,
+    GroupJoined,
     HeldInPod,
     ObjectCreated,
     ObjectDeleted,
     ObjectEdited,
     PacketsDropped,
     PodDeleted,
+    SessionsHeld,
     ToolkitStarted,
 )
 from firedrill.api.resource import parse_spec
@@ -31,6 +36,16 @@ from firedrill.core.naming import vault_name
 from firedrill.engines.chaos.faults.deletions import DELETE_FAULTS
 from firedrill.engines.chaos.faults.objects import is_object_fault
 from firedrill.runner.context import RunContext
+from firedrill.runner.data.addressing import store_needs
+from firedrill.runner.data.faults import DataFault
+from firedrill.runner.data.undo import (
+    broker_unready,
+    database_unready,
+    undo_data_touched,
+    undo_grants_revoked,
+    undo_group_joined,
+    undo_sessions_held,
+)
 from firedrill.runner.faults.containerkill import ContainerKillFault
 from firedrill.runner.faults.creations import CreateFault, object_created_needs, undo_object_created
 from firedrill.runner.faults.deletions import DeleteFault, object_deleted_needs, undo_object_deleted
@@ -61,6 +76,10 @@ UNDO: Final[UndoTable] = MappingProxyType(
         ObjectDeleted: with_vault(Undoer(undo_object_deleted, object_deleted_needs)),
         EngineStarted: Undoer(undo_engine_started, engine_started_needs),
         ToolkitStarted: Undoer(undo_toolkit_started, toolkit_started_needs),
+        SessionsHeld: Undoer(undo_sessions_held, store_needs, database_unready),
+        GrantsRevoked: Undoer(undo_grants_revoked, store_needs, database_unready),
+        GroupJoined: Undoer(undo_group_joined, store_needs, broker_unready),
+        DataTouched: Undoer(undo_data_touched, lambda _change: ()),
     }
 )
 
@@ -120,6 +139,8 @@ def _open_fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
             return ToolkitFault(context, spec, chosen)
         case OperatorFault():
             return OperatedFault(context, spec)
+        case StoreFault():
+            return DataFault(context, spec)
     if isinstance(chosen, DELETE_FAULTS):
         return DeleteFault(context.client, context.clock, spec)
     if is_object_fault(chosen):

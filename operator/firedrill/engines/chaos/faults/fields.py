@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from firedrill.api.faults import config, controlplane, node, pods, secrets, workload
 from firedrill.api.faults.about import FaultModel
+from firedrill.api.faults.data import StoreFault
 from firedrill.api.flag import FLAGS_CONFIGMAP, FLAGS_KEY
 from firedrill.engines.chaos.editing import ABSENT, Path, Wish, read
 from firedrill.engines.chaos.faults.secrets import flawed, rotated
@@ -46,6 +47,8 @@ def named(fault: FaultModel) -> tuple[Kind, str] | None:
             return _SECRET, fault.name
         case config.SimulationFlag():
             return _CONFIG_MAP, FLAGS_CONFIGMAP
+        case StoreFault():
+            return SERVICE, fault.service
         case config.WrongPort() | config.WrongSelector() | config.ServiceDelete():
             return SERVICE, fault.service
         case controlplane.RbacRevoked():

@@ -1,0 +1,241 @@
+"""Carrying out faults of data stores."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, assert_never
+
+from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.faults.data import (
+    CacheFlush,
+    DatabaseConnections,
+    DatabaseFault,
+    DatabaseLock,
+    DatabaseRevoke,
+    DatabaseSlow,
+    KafkaConsumerLag,
+    KafkaPoisonMessage,
+    StoreFault,
+)
+from firedrill.api.record import (
+    Change,
+    ChangeState,
+    DataTouched,
+    GrantsRevoked,
+    GroupJoined,
+    SessionsHeld,
+    StoreChange,
+)
+from firedrill.engines.chaos.permission import Refusal
+from firedrill.engines.chaos.views import PodView
+from firedrill.runner.context import RunContext
+from firedrill.runner.credentials import CredentialsRefused
+from firedrill.runner.data.addressing import broker_of, cache_of, database_of, login_of, why_not_there
+from firedrill.runner.data.stores import Held, StoreError, StoreUnreachable, Table
+from firedrill.runner.faults.asked import soon, too_late
+from firedrill.runner.faults.driver import Look, NotInjected
+from firedrill.runner.retry import retry
+from firedrill.runner.undoing import UndoContext
+
+#: The server ends what is left by itself so long after the fault should have ended.
+_SLACK: Final = timedelta(seconds=5)
+#: No text in UTF-8, no JSON, no Avro container, and a Protobuf field of a wire type that does not exist.
+POISON: Final = b"\xff\xfe\x00\x07firedrill\xc3\x28\x00"
+
+
+class DataFault:
+    """One fault of a data store, by a connection of our own."""
+
+    def __init__(self, context: RunContext, spec: ChaosExperimentSpec) -> None:
+        assert isinstance(spec.fault.chosen, StoreFault)
+        self._clock = context.clock
+        self._context = UndoContext(context.client, context.task, context.clock, stores=context.stores)
+        self._fault: Any = spec.fault.chosen
+        self._namespace = spec.target.namespace
+        self._seconds = (spec.duration + _SLACK).total_seconds()
+        self._name = f"firedrill-{context.task.run_id}"
+        self._effects: set[str] = set()
+
+    async def precheck(self, pods: Sequence[PodView]) -> Refusal | None:
+        """Log in and look, without changing anything."""
+        del pods
+        where = StoreChange(**self._where())
+        missing = await why_not_there(self._context, where)
+        if missing:
+            return Refusal("NoTargets", missing)
+        try:
+            await login_of(self._context, where)
+        except CredentialsRefused as error:
+            return Refusal("NotPermitted", str(error))
+        try:
+            why = await retry(self._clock, lambda: self._why_not(where), "asking the data store")
+        except (StoreError, StoreUnreachable) as error:
+            return Refusal("NotApplicable", f"the data store can not be asked: {error}")
+        return Refusal("NotApplicable", why) if why else None
+
+    async def _why_not(self, where: StoreChange) -> str:
+        fault = self._fault
+        match fault:
+            case DatabaseLock() | DatabaseSlow():
+                return await (await database_of(self._context, where)).why_not_lockable(fault.tables)
+            case DatabaseConnections():
+                database = await database_of(self._context, where)
+                return await database.why_not_fillable(fault.reserve, fault.max_sessions)
+            case DatabaseRevoke():
+                database = await database_of(self._context, where)
+                found = [await database.why_not_revocable(table, fault.role) for table in fault.tables]
+                return next((why for why in found if why), "")
+            case KafkaConsumerLag():
+                return await (await broker_of(self._context, where)).why_not_joinable(fault.group, fault.topic)
+        return ""
+
+    async def plan(self, pods: Sequence[PodView], now: datetime) -> list[Change]:
+        """What is to be done, with what the store lists now."""
+        del pods, now
+        fault, where = self._fault, self._where()
+        match fault:
+            case DatabaseLock() | DatabaseSlow() | DatabaseConnections():
+                return [SessionsHeld(**where, application=self._name, seconds=self._seconds)]
+            case DatabaseRevoke():
+                database = await database_of(self._context, StoreChange(**where))
+                return [await self._revocation(await database.table(name, fault.role), name) for name in fault.tables]
+            case KafkaConsumerLag():
+                return [
+                    GroupJoined(
+                        **where,
+                        group=fault.group,
+                        topic=fault.topic,
+                        client=self._name,
+                        members=fault.members,
+                        seconds=self._seconds,
+                    )
+                ]
+            case KafkaPoisonMessage():
+                residue = f"{fault.count} messages stay in topic {fault.topic} until their retention is over"
+                return [DataTouched(**where, residue=residue)]
+            case CacheFlush():
+                keys = f"those that match {fault.pattern}" if fault.pattern else "all of them"
+                return [DataTouched(**where, residue=f"keys of database {fault.database} are gone: {keys}")]
+        raise AssertionError(f"nothing is planned for {type(fault).__name__}")
+
+    async def _revocation(self, found: Table | None, name: str) -> GrantsRevoked:
+        role = self._fault.role
+        if found is None:
+            raise NotInjected(f"there is no table {name}, or no role {role}")
+        if not found.grants:
+            raise NotInjected(f"role {role} was granted nothing on table {name} that could be revoked")
+        return GrantsRevoked(
+            **self._where(),
+            uid=found.oid,
+            application=self._name,
+            table=found.name,
+            role=role,
+            grants=list(found.grants),
+        )
+
+    def schedule(self, change: StoreChange, now: datetime, deadline: datetime) -> Change:
+        """It must be begun soon: until then, and a little longer, nobody can say that it was not."""
+        scheduled = soon(change, now, deadline)
+        if isinstance(scheduled, SessionsHeld):
+            ends = (scheduled.not_after or now) + timedelta(seconds=scheduled.seconds)
+            scheduled = scheduled.model_copy(update={"expires_at": ends})
+        return scheduled  # type: ignore[return-value]
+
+    async def apply(self, change: Any) -> Change:
+        """Once: a second try of what was not answered might do it twice."""
+        if too_late(change, self._clock):
+            raise NotInjected(f"{change.key} could not be reached in time")
+        asked_at = self._clock.now()
+        try:
+            evidence = await self._do(change)
+        except (StoreError, StoreUnreachable) as error:
+            raise NotInjected(f"{change.key}: {error}") from error
+        update = {"state": ChangeState.APPLIED, "applied_at": asked_at, "evidence": evidence[:1000]}
+        applied: Change = change.model_copy(update=update)
+        return applied
+
+    async def _do(self, change: SessionsHeld | GrantsRevoked | GroupJoined | DataTouched) -> str:
+        match change:
+            case SessionsHeld():
+                self._context.stores.keep(change.application, await self._hold(change))
+                return f"sessions {change.application} are held"
+            case GrantsRevoked():
+                database = await database_of(self._context, change)
+                table = Table(change.uid, change.table, tuple(change.grants))
+                if await database.revoke(change.application, table, change.role):
+                    self._effects.add(change.uid)
+                return f"revoked {', '.join(each.privilege for each in change.grants)} on {change.table}"
+            case GroupJoined():
+                broker = await broker_of(self._context, change)
+                held = await broker.join(change.group, change.topic, change.client, change.members, change.seconds)
+                self._context.stores.keep(change.client, held)
+                return f"{change.members} members joined group {change.group}"
+            case DataTouched():
+                return await self._touch(change)
+        assert_never(change)
+
+    async def _hold(self, change: SessionsHeld) -> Held:
+        fault, database = self._fault, await database_of(self._context, change)
+        name, seconds = change.application, change.seconds
+        if isinstance(fault, DatabaseLock):
+            return await database.lock(name, fault.tables, seconds)
+        if isinstance(fault, DatabaseSlow):
+            pulse, every = fault.pulse.total_seconds(), fault.interval.total_seconds()
+            return await database.pulse(name, fault.tables, pulse, every, seconds)
+        return await database.fill(name, fault.reserve, fault.max_sessions, seconds)
+
+    async def _touch(self, change: DataTouched) -> str:
+        fault = self._fault
+        if isinstance(fault, KafkaPoisonMessage):
+            broker = await broker_of(self._context, change)
+            places = await broker.produce(fault.topic, fault.partition, [POISON] * fault.count)
+            self._effects.add(change.key)
+            return f"acknowledged: {', '.join(places[:10])}"
+        before, after = await (await cache_of(self._context, change)).flush(fault.pattern)
+        if after < before:
+            self._effects.add(change.key)
+        return f"{before} keys before, {after} after"
+
+    async def look(self, change: Any) -> Look:
+        """What is held says itself; revoked grants are looked up; a moment leaves nothing to look at."""
+        match change:
+            case SessionsHeld() | GroupJoined():
+                name = change.application if isinstance(change, SessionsHeld) else change.client
+                held = self._context.stores.held(name)
+                if held is None:
+                    return Look(reverted=False)
+                alive, effect = await held.look()
+                if effect:
+                    self._effects.add(change.key)
+                return Look(reverted=not alive, effect=effect)
+            case GrantsRevoked():
+                found = await (await database_of(self._context, change)).table(change.table, change.role)
+                there = {each.privilege for each in found.grants} if found else set()
+                back = any(each.privilege in there for each in change.grants)
+                effect = f"role {change.role} may not use table {change.table}" if change.uid in self._effects else ""
+                return Look(reverted=back or found is None, effect="" if back else effect)
+        return Look(reverted=False, effect=change.evidence if change.key in self._effects else "")
+
+    def ended_at(self, change: Any, undone_at: datetime) -> datetime:
+        """When it was seen undone; a moment ends as it begins."""
+        if isinstance(change, DataTouched):
+            return change.applied_at or undone_at
+        return undone_at
+
+    def proven(self, change: Any) -> bool:
+        """What the store itself said of it."""
+        return change.key in self._effects or change.uid in self._effects
+
+    def _where(self) -> dict[str, Any]:
+        fault = self._fault
+        where = {
+            "namespace": self._namespace,
+            "name": fault.service,
+            "port": fault.port,
+            "tls": fault.tls,
+            "secret": fault.secret_ref.name if fault.secret_ref else "",
+        }
+        if isinstance(fault, DatabaseFault):
+            where |= {"database": fault.database, "username": fault.username or ""}
+        if isinstance(fault, CacheFlush):
+            where["database"] = str(fault.database)
+        return where
