@@ -61,6 +61,7 @@ class Plan:
             "annotations": {ANNOTATION_RESOURCE: self.resource.key},
         }
 
+
 def run_labels(resource: RunResource, run_id: str, role: str) -> dict[str, str]:
     """Labels by which the objects of a run are found."""
     return {
