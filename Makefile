@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 PYTHON = $$(tools/setup)
 PYTEST = "$(PYTHON)" -m pytest -p no:cacheprovider
 
-.PHONY: help setup demo demo-down test unit simulator integration e2e e2e-simulations e2e-faults e2e-scenarios generate lint bench bench-drift chaos-full build
+.PHONY: help setup demo demo-down test unit simulator integration e2e e2e-simulations e2e-faults e2e-scenarios e2e-shape generate lint bench bench-drift chaos-full build
 
 help:            ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -36,7 +36,7 @@ integration:     ## The operator against real API servers, without nodes
 	@$(PYTEST) tests/integration
 
 e2e:             ## Real pods: the samples and their failing twins
-	@$(PYTEST) tests/e2e --ignore tests/e2e/simulation --ignore tests/e2e/faults --ignore tests/e2e/scenarios
+	@$(PYTEST) tests/e2e --ignore tests/e2e/simulation --ignore tests/e2e/faults --ignore tests/e2e/scenarios --ignore tests/e2e/shape
 
 e2e-simulations: ## Real pods: the simulated industries and what they can suffer; a quarter of an hour
 	@$(PYTEST) tests/e2e/simulation
@@ -46,6 +46,9 @@ e2e-faults:      ## Real pods: every fault on an application that was not prepar
 
 e2e-scenarios:   ## Real pods: every ready scenario on its simulation; half an hour
 	@$(PYTEST) tests/e2e/scenarios
+
+e2e-shape:       ## Real pods: several faults in an order, in stages, again and again, ended by a condition; five minutes
+	@$(PYTEST) tests/e2e/shape
 
 accuracy:        ## False alarms and power of the drift engine
 	@$(PYTEST) tests/accuracy
