@@ -158,6 +158,14 @@ class Injecting:
         """Whether a part has been entered and not ended."""
         return bool(self._ends)
 
+    async def ending(self, part: Part, limit: datetime) -> None:
+        """A part is to be undone by ``limit``: until then the guardian leaves that to us."""
+        self._ends[part.key] = limit
+        until = self._deadline(limit)
+        await self._context.store.update(
+            lambda record: record.model_copy(update={"deadline": max(record.deadline, until)})
+        )
+
     async def ended(self, part: Part, next_within: timedelta) -> None:
         """A part is undone; ``next_within`` is the time until more is added.
 

@@ -136,6 +136,20 @@ async def test_a_long_rest_is_not_taken_for_a_runner_that_hangs(shape: Object) -
     assert record.undone_by == "runner"
 
 
+async def test_a_step_that_takes_long_to_be_undone_is_not_taken_for_a_runner_that_hangs() -> None:
+    played = lab(IN_SEQUENCE)
+
+    def slow_from_then_on(record: Record) -> None:
+        played.world.container_delay = 45.0 if record.state is RecordState.APPLIED else 0.8
+
+    await watched(played, slow_from_then_on)
+    assert ended(played) == (Verdict.PASSED, "SteadyStateHeld"), played.result and played.result.message
+    assert at(played, "step loss: undone") - at(played, "step loss: the fault is to end") > timedelta(seconds=40)
+    record = played.record()
+    assert record is not None
+    assert record.undone_by == "runner"
+
+
 async def test_the_deadline_covers_what_is_in_place_and_little_more() -> None:
     played = lab(LATE_BESIDE)
     margins: list[timedelta] = []
