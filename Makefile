@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 PYTHON = $$(tools/setup)
 PYTEST = "$(PYTHON)" -m pytest -p no:cacheprovider
 
-.PHONY: help setup demo demo-down test unit simulator integration e2e e2e-simulations e2e-faults e2e-scenarios e2e-engines e2e-data generate lint bench bench-faults bench-many bench-drift chaos-full build
+.PHONY: help setup demo demo-down test unit simulator integration e2e e2e-simulations e2e-faults e2e-scenarios e2e-engines e2e-data e2e-shape generate lint bench bench-faults bench-many bench-drift chaos-full build
 
 help:            ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -36,7 +36,7 @@ integration:     ## The operator against real API servers, without nodes
 	@$(PYTEST) tests/integration
 
 e2e:             ## Real pods: the samples and their failing twins
-	@$(PYTEST) tests/e2e $(addprefix --ignore tests/e2e/,simulation faults scenarios engines data)
+	@$(PYTEST) tests/e2e $(addprefix --ignore tests/e2e/,simulation faults scenarios engines data shape)
 
 e2e-simulations: ## Real pods: the simulated industries and what they can suffer; a quarter of an hour
 	@$(PYTEST) tests/e2e/simulation
@@ -52,6 +52,9 @@ e2e-engines:     ## Real pods: experiments of other engines; a quarter of an hou
 
 e2e-data:        ## Real pods: faults of data stores on the simulated bank; a quarter of an hour
 	@$(PYTEST) tests/e2e/data
+
+e2e-shape:       ## Real pods: several faults in an order, in stages, again and again, ended by a condition; five minutes
+	@$(PYTEST) tests/e2e/shape
 
 accuracy:        ## False alarms and power of the drift engine
 	@$(PYTEST) tests/accuracy

@@ -126,9 +126,10 @@ class Demo:
             raise DemoError(f"{' '.join(command)} ended with {done.returncode}: {told}")
         return done.stdout or ""
 
-    def bring_up_lab(self, provider: str) -> None:
-        """Clusters, with images loaded."""
-        self.firedrill("lab", "up", "--name", self.lab, "--provider", provider)
+    def bring_up_lab(self, provider: str, clusters: Sequence[str] = ()) -> None:
+        """Clusters, with images loaded; those of that name, or all."""
+        some = ("--clusters", ",".join(clusters)) if clusters else ()
+        self.firedrill("lab", "up", "--name", self.lab, "--provider", provider, *some)
         self.state = json.loads(self.firedrill("lab", "status", "--name", self.lab, "-o", "json", capture=True))
         os.environ["KUBECONFIG"] = self.state["kubeconfig"]
         for line in self.firedrill("lab", "env", "--name", self.lab, capture=True).splitlines():

@@ -33,6 +33,15 @@ SAMPLES = Path(__file__).resolve().parents[2] / "manifests" / "samples"
 
 PROBE = {"http": {"url": "http://gateway.payments:8080/pay", "interval": "10ms"}, "window": "1s"}
 PODS = {"namespace": "payments", "matchLabels": {"app": "ledger"}}
+STEP = {"name": "kill", "target": PODS, "fault": {"podKill": {}}}
+STEPS = without(without(without(chaos(steps=[STEP]), "spec", "target"), "spec", "fault"), "spec", "duration")
+
+
+def steps(*given: Object) -> Object:
+    """An experiment of several faults."""
+    return {**STEPS, "spec": {**STEPS["spec"], "steps": list(given)}}
+
+
 REFUSED: list[tuple[str, Object, str]] = [
     ("a zone without a schedule", drift(timeZone="UTC"), "timeZone needs a schedule"),
     ("a deadline without a schedule", drift(startingDeadlineSeconds=60), "startingDeadlineSeconds needs a schedule"),
@@ -54,6 +63,20 @@ REFUSED: list[tuple[str, Object, str]] = [
     ("a packet loss of nothing", chaos(fault={"packetLoss": {"port": 80, "percent": 0}}), "spec.fault.packetLoss.perc"),
     ("a port that does not exist", chaos(fault={"packetLoss": {"port": 65536}}), "spec.fault.packetLoss.port"),
     ("no steady state", without(chaos(), "spec", "steadyState"), "spec.steadyState"),
+    ("steps beside a fault", chaos(steps=[STEP]), "set target and fault, or steps"),
+    ("a duration beside steps", {**STEPS, "spec": {**STEPS["spec"], "duration": "3s"}}, "each step has its own"),
+    ("a step without a fault", steps(without(STEP, "fault")), "spec.steps[0].fault"),
+    ("a step with a name of no name", steps({**STEP, "name": "A b"}), "spec.steps[0].name"),
+    ("a step with a value without a mode", steps({**STEP, "target": {**PODS, "value": 2}}), "target.value must be set"),
+    ("too many steps", steps(*({**STEP, "name": f"s{number}"} for number in range(9))), "spec.steps"),
+    ("a repetition of once", chaos(repeat={"times": 1}), "spec.repeat.times"),
+    ("a ramp of one stage", chaos(ramp={"stages": 1}), "spec.ramp.stages"),
+    (
+        "a probe that is never judged",
+        chaos(probes=[{"name": "p", "when": [], "http": PROBE["http"]}]),
+        "spec.probes[0].when",
+    ),
+    ("a condition that all failures do not meet", chaos(abort=[{"name": "a", "maxFailureRate": 1}]), "maxFailureRate"),
     ("no target", without(chaos(), "spec", "target"), "spec.target"),
     (
         "a probe that is no web address",
@@ -85,6 +108,17 @@ ACCEPTED: list[tuple[str, Object]] = [
     ("a packet loss", chaos(fault={"packetLoss": {"port": 8080, "percent": 100}})),
     ("half of the pods", chaos(target={**PODS, "mode": "Percent", "value": 50})),
     ("a target that is the hub", target("hub")),
+    ("steps", steps(STEP, {**STEP, "name": "again", "after": ["kill"], "delay": "2s"})),
+    (
+        "a condition, a probe, a ramp and a repetition",
+        chaos(
+            target={**PODS, "mode": "All"},
+            abort=[{"name": "a", "maxFailureRate": 0.5, "window": "2s"}],
+            probes=[{"name": "p", "when": ["During", "Continuous"], "http": PROBE["http"]}],
+            ramp={"stages": 2},
+            repeat={"times": 6, "confidence": 0.95, "maxMedianRecovery": "20s"},
+        ),
+    ),
 ]
 
 

@@ -85,6 +85,7 @@ class Injecting:
             deadline=min(last, now + GUARDIAN_WAIT + hold + UNDO_SLACK + _spread(planned)),
             changes=_all(planned, ChangeState.PLANNED),
         )
+        _apart([changes for _, changes in planned])
         _fits(record)
         await self._keep_originals()
         answer = await self._context.store.claim(record)
@@ -121,10 +122,8 @@ class Injecting:
             self._still_ours(record)
             if any(change.step in keys for change in record.changes):
                 return record  # an earlier try, whose answer was lost
+            _apart([record.changes, *(changes for _, changes in planned)])
             fresh = _all(planned, ChangeState.LISTED)
-            common = sorted(_touched(record.changes) & _touched(fresh))
-            if common:
-                raise NotBegun("StepsOverlap", f"two steps would change the same at the same time: {common[0]}")
             update = {"changes": [*record.changes, *fresh], "deadline": max(record.deadline, until)}
             return _fits(record.model_copy(update=update))
 
@@ -178,6 +177,14 @@ class Injecting:
     def in_place(self) -> bool:
         """Whether a part has been entered and not ended."""
         return bool(self._ends)
+
+    async def ending(self, part: Part, limit: datetime) -> None:
+        """A part is to be undone by ``limit``: until then the guardian leaves that to us."""
+        self._ends[part.key] = limit
+        until = self._deadline(limit)
+        await self._context.store.update(
+            lambda record: record.model_copy(update={"deadline": max(record.deadline, until)})
+        )
 
     async def ended(self, part: Part, next_within: timedelta) -> None:
         """A part is undone; ``next_within`` is the time until more is added.
@@ -259,9 +266,15 @@ def _all(planned: Planned, state: ChangeState) -> list[Change]:
     ]
 
 
-def _touched(changes: Sequence[Change]) -> set[str]:
-    """What changes that are in place, or are to be, lay their hand on."""
-    return {thing for change in changes if change.state is not ChangeState.UNDONE for thing in touched(change)}
+def _apart(lists: Sequence[Sequence[Change]]) -> None:
+    """Raise NotBegun where changes of two of the lists, neither of them undone, lay their hand on the same thing."""
+    taken: set[str] = set()
+    for changes in lists:
+        things = {thing for change in changes if change.state is not ChangeState.UNDONE for thing in touched(change)}
+        common = sorted(taken & things)
+        if common:
+            raise NotBegun("StepsOverlap", f"two steps would change the same at the same time: {common[0]}")
+        taken |= things
 
 
 def _fits(record: Record) -> Record:

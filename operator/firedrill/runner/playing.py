@@ -6,7 +6,7 @@ left to the undoing of the whole run: an experiment with one fault has nothing e
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -106,6 +106,7 @@ class Playing:
         Raises NotBegun, NotInjected, Aborted or ClaimedByAnother where a stage could not be put in place.
         """
         self._unfinished = {stage.name for stage in self._stages}
+        self.hold_end = None
         over = {stage.name: asyncio.Event() for stage in self._stages}
         first = [stage for stage in self._stages if stage.at_once]
         later = [stage for stage in self._stages if not stage.at_once]
@@ -117,9 +118,8 @@ class Playing:
                 record = await self._begin([(stage, parts[stage.name]) for stage in first], fresh=number > 1)
             finally:
                 ready.set()
-            await asyncio.gather(
-                *(self._carry(stage, parts[stage.name], record, over, last=last, then=then) for stage in first)
-            )
+            carried = [self._carry(stage, parts[stage.name], record, over, last=last, then=then) for stage in first]
+            await _all_of(self._guarded(work) for work in carried)
 
         async def alone(stage: Stage) -> None:
             for name in stage.after:
@@ -134,12 +134,11 @@ class Playing:
             await self._carry(stage, part, record, over, last=last, then=then)
 
         works = [*([together()] if first else []), *(alone(stage) for stage in later)]
-        outcomes = await asyncio.gather(*(self._guarded(work) for work in works), return_exceptions=True)
-        self._aborts.fault_is_off()
-        self.hold_end = self.hold_end or self._context.clock.now()
-        failures = [each for each in outcomes if isinstance(each, BaseException)]
-        if failures:
-            raise min(failures, key=_weight)
+        try:
+            await _all_of(self._guarded(work) for work in works)
+        finally:
+            self._aborts.fault_is_off()
+            self.hold_end = self.hold_end or self._context.clock.now()
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         """Have all others end when one has failed."""
@@ -238,6 +237,7 @@ class Playing:
         limit = clock.now() + UNDO_LIMIT
         if stage.spec.fault.about.instant:
             limit = max(clock.now(), last_applied + stage.spec.recovery_timeout)
+        await self._injecting.ending(part, limit)
         own = self._context
         context = UndoContext(own.client, own.task, clock, own.vault, toolkit=own.toolkit, stores=own.stores)
         record, undone = await undo_step(
@@ -280,6 +280,14 @@ class Playing:
         """Wait for an event, but not past a wish to stop."""
         while not event.is_set() and not self._stop.asked:
             await self._stop.sleep(self._context.clock, 0.1)
+
+
+async def _all_of(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Wait for all of them, whatever becomes of one; then raise what tells most."""
+    outcomes = await asyncio.gather(*works, return_exceptions=True)
+    failures = [each for each in outcomes if isinstance(each, BaseException)]
+    if failures:
+        raise min(failures, key=_weight)
 
 
 def _weight(error: BaseException) -> int:

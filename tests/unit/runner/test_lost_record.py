@@ -8,6 +8,7 @@ import pytest
 from chaos_clock import T0
 from chaos_lab import JOB, PACKET_LOSS, POD_KILL, RECORD_PATH, Lab, spec, task
 from chaos_process import Process
+from shape_lab import IN_SEQUENCE, LATE_BESIDE, REPEATED
 
 from firedrill.api.record import (
     Change,
@@ -27,10 +28,11 @@ from firedrill.runner.restoring import presumed
 
 
 class Sabotaged:
-    """A run whose record is deleted so many seconds after it has entered Applying."""
+    """A run whose record is deleted so many seconds after it is Applying, or has so many changes."""
 
-    def __init__(self, fault: Any, after: float, *, kill: bool) -> None:
-        self.lab = Lab(task(spec(fault)))
+    def __init__(self, shape: Any, after: float, *, kill: bool, changes: int = 1) -> None:
+        self.lab = Lab(task(shape))
+        self._changes = changes
         self._after = after
         self._kill = kill
         self._runner = self.lab.runner_process()
@@ -57,7 +59,7 @@ class Sabotaged:
         while True:
             await self.lab.clock.sleep(0.005)
             record = self.lab.record()
-            if record and record.state is RecordState.APPLYING:
+            if record and record.state is not RecordState.PREPARED and len(record.changes) >= self._changes:
                 await self.lab.clock.sleep(self._after)
                 self.lab.world.remove(RECORD_PATH)
                 self._runner.dead = self._kill
@@ -68,8 +70,20 @@ class Sabotaged:
 @pytest.mark.parametrize("kill", [False, True], ids=["runner lives", "runner dies"])
 @pytest.mark.parametrize("fault", [PACKET_LOSS, POD_KILL], ids=["packet loss", "pod kill"])
 async def test_what_is_on_is_undone_whatever_the_guardian_saw_last(fault: Any, kill: bool, after: float) -> None:
-    run = Sabotaged(fault, after, kill=kill)
+    run = Sabotaged(spec(fault), after, kill=kill)
     await run.lab.clock.run(run.play())
+    assert run.on_at_the_end == [], "the guardian said that it was done"
+    assert run.lab.problems() == []
+    assert run.lab.result is None or run.lab.result.verdict is not Verdict.PASSED, run.lab.result
+
+
+@pytest.mark.parametrize("after", [0.02, 0.15, 0.5, 1.1, 1.6, 3.0])
+@pytest.mark.parametrize("kill", [False, True], ids=["runner lives", "runner dies"])
+@pytest.mark.parametrize("shape", [IN_SEQUENCE, LATE_BESIDE, REPEATED], ids=["in sequence", "late beside", "repeated"])
+async def test_what_was_added_to_a_record_is_undone_when_that_is_deleted(shape: Any, kill: bool, after: float) -> None:
+    run = Sabotaged(shape, after, kill=kill, changes=2)
+    await run.lab.clock.run(run.play())
+    await run.lab.clock.run(run.lab.clock.sleep(5.0))
     assert run.on_at_the_end == [], "the guardian said that it was done"
     assert run.lab.problems() == []
     assert run.lab.result is None or run.lab.result.verdict is not Verdict.PASSED, run.lab.result

@@ -191,6 +191,8 @@ def _engine(seen: Observation) -> Ruling | None:
 def _not_observed(seen: Observation) -> Ruling | None:
     if seen.observed:
         return None
+    if seen.broken:
+        return _broken(seen)
     return Ruling(
         Verdict.INCONCLUSIVE,
         "FaultNotObserved",
