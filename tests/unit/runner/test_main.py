@@ -136,6 +136,7 @@ def test_logs_are_json_with_the_run() -> None:
 
 def test_each_kind_is_undone_by_its_own_table() -> None:
     from firedrill.api.record import (
+        EngineStarted,
         NamespaceCreated,
         ObjectCreated,
         ObjectDeleted,
@@ -143,8 +144,10 @@ def test_each_kind_is_undone_by_its_own_table() -> None:
         PacketsDropped,
         PodDeleted,
         TemplateReplaced,
+        ToolkitStarted,
     )
 
-    changes = {PodDeleted, PacketsDropped, ObjectEdited, ObjectCreated, ObjectDeleted}
+    objects = {ObjectEdited, ObjectCreated, ObjectDeleted}
+    changes = {PodDeleted, PacketsDropped, *objects, ToolkitStarted, EngineStarted}
     assert set(guardian.undo_table("ChaosExperiment")) == changes
     assert set(guardian.undo_table("AutoFix")) == {NamespaceCreated, TemplateReplaced}
