@@ -136,6 +136,10 @@ def test_logs_are_json_with_the_run() -> None:
 
 def test_each_kind_is_undone_by_its_own_table() -> None:
     from firedrill.api.record import (
+        DataTouched,
+        EngineStarted,
+        GrantsRevoked,
+        GroupJoined,
         HeldInPod,
         NamespaceCreated,
         ObjectCreated,
@@ -143,9 +147,14 @@ def test_each_kind_is_undone_by_its_own_table() -> None:
         ObjectEdited,
         PacketsDropped,
         PodDeleted,
+        SessionsHeld,
         TemplateReplaced,
+        ToolkitStarted,
     )
 
-    changes = {PodDeleted, PacketsDropped, HeldInPod, ObjectEdited, ObjectCreated, ObjectDeleted}
+    objects = {ObjectEdited, ObjectCreated, ObjectDeleted}
+    engines = {ToolkitStarted, EngineStarted}
+    stores = {SessionsHeld, GrantsRevoked, GroupJoined, DataTouched}
+    changes = {PodDeleted, PacketsDropped, HeldInPod, *objects, *engines, *stores}
     assert set(guardian.undo_table("ChaosExperiment")) == changes
     assert set(guardian.undo_table("AutoFix")) == {NamespaceCreated, TemplateReplaced}

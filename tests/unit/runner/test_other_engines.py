@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from chaos_lab import CHAOS_MESH, CHAOS_TOOLKIT, LITMUS, Lab, spec, task
-from chaos_toolkit import SCALED_TO_NONE, scale
+from chaos_toolkit import SCALED_TO_NONE, RunInWorld, scale
 
 from firedrill.api.task import Result
 from firedrill.api.verdict import Verdict
@@ -64,6 +64,18 @@ async def test_chaos_toolkit_that_is_interrupted_is_no_verdict() -> None:
     record = lab.record()
     assert record is not None
     assert record.changes[0].evidence == "rollbacks succeeded: bring the ledger back"
+
+
+async def test_chaos_toolkit_that_must_be_ended_by_force_was_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RunInWorld, "interrupt", lambda _run: None)
+    lab, result = await play(CHAOS_TOOLKIT)
+    assert (result.verdict, result.reason) == (Verdict.INCONCLUSIVE, "Interrupted"), result.message
+    record = lab.record()
+    assert record is not None
+    assert (record.undone_by, record.changes[0].evidence) == (
+        "runner",
+        "rollbacks succeeded: bring the ledger back",
+    )
 
 
 async def test_chaos_toolkit_that_ends_by_itself_ends_the_hold() -> None:

@@ -14,7 +14,7 @@ from firedrill.runner.toolkit.system import ChildRun, SystemToolkit
 
 Object = dict[str, Any]
 MODULES = Path(__file__).parent / "toolkit_modules"
-LONG = timedelta(seconds=120)
+LONG = timedelta(minutes=10)
 SECOND = timedelta(seconds=1)
 
 
@@ -130,15 +130,22 @@ async def test_a_second_signal_does_not_end_the_rollbacks(trace: Path) -> None:
     assert (await ended(run)).journal.rolled_back == [0, 1]
 
 
-async def test_the_kernel_ends_what_nothing_else_does_and_the_rollbacks_are_run_again(trace: Path) -> None:
+async def test_the_kernel_ends_what_nothing_else_does(trace: Path) -> None:
+    run = await start(experiment([call("never_ends", path=str(trace))]), ends_in=SECOND)
+    assert "ended with -14" in (await ended(run)).journal.error
+
+
+async def test_what_was_ended_by_force_is_rolled_back_by_another_process(trace: Path) -> None:
     path = str(trace)
     body = experiment([call("never_ends", path=path)], rollbacks=[call("note", "mend", path=path, line="mend")])
-    run = await start(body, ends_in=timedelta(seconds=15))
+    run = await start(body)
     await noted(trace, "stuck")
     run.interrupt()
+    await noted(trace, "swallowed")
+    run.kill()
     journal = (await ended(run)).journal
     assert (journal.phase, journal.rolled_back) == (Phase.METHOD, [])
-    assert "ended with -14" in journal.error
+    assert "ended with -9" in journal.error
     done = await SystemToolkit().roll_back(body, [], LONG)
     assert (list(done.done), done.error) == ([0], "")
     assert text(trace).endswith("mend\n")

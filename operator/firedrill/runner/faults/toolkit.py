@@ -47,6 +47,7 @@ class ToolkitFault:
         self._prepared: dict[str, Any] = {}
         self._running: Running | None = None
         self._stop_asked_at: datetime | None = None
+        self._forced = False
 
     async def precheck(self, pods: Sequence[PodView]) -> Refusal | None:
         """Whether the policy allows all that it calls, and all of it is here. Nothing is changed."""
@@ -154,6 +155,7 @@ class ToolkitFault:
             self._stop_asked_at = now
             running.interrupt()
         elif running.journal.phase is not Phase.ROLLBACKS and now - self._stop_asked_at > _STOP_LIMIT:
+            self._forced = True
             running.kill()
             return "the experiment did not stop when it was asked to, and was ended"
         return "the experiment is asked to stop, and to run its rollbacks"
@@ -168,8 +170,11 @@ class ToolkitFault:
         return bool(self._journal().actions(succeeded=True))
 
     def outcome(self) -> EngineOutcome:
-        """What its journal says."""
-        return outcome(self._journal())
+        """What its journal says; what we have ended by force was interrupted, and could not say so."""
+        journal = self._journal()
+        if self._forced and journal.phase is not Phase.ENDED:
+            journal = journal.model_copy(update={"phase": Phase.ENDED, "status": "interrupted"})
+        return outcome(journal)
 
     def _journal(self) -> Journal:
         return self._running.journal if self._running else Journal()
