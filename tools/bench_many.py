@@ -137,6 +137,15 @@ async def one(client: KubeClient, target: str, fault: Object) -> Ended:
         )
 
 
+async def _told(client: KubeClient, target: str, fault: Object) -> Ended:
+    """One experiment, told of when it ends."""
+    ended = await one(client, target, fault)
+    print(
+        f"{target}: {ended.fault} {ended.verdict} {ended.reason} after {ended.took:.0f} s", file=sys.stderr, flush=True
+    )
+    return ended
+
+
 def _seconds(start: datetime | None, end: datetime | None) -> float:
     return (end - start).total_seconds() if start and end else 0.0
 
@@ -165,7 +174,7 @@ async def run(count: int) -> list[Ended]:
                 stack.push_async_callback(clients[target].close)
                 await StandIn.prepare(clients[target])
             chosen = [(TARGETS[number % len(TARGETS)], FAULTS[number % len(FAULTS)]) for number in range(count)]
-            return await asyncio.gather(*(one(clients[target], target, fault) for target, fault in chosen))
+            return await asyncio.gather(*(_told(clients[target], target, fault) for target, fault in chosen))
     finally:
         await asyncio.to_thread(lab.down, name)
 

@@ -67,12 +67,8 @@ class World:
         self, name: str, owner: Object, labels: Mapping[str, str], *, ready: bool = True, ns: str = "payments"
     ) -> Object:
         """A running pod of an owner."""
-        reference = {
-            "kind": owner["kind"],
-            "name": owner["metadata"]["name"],
-            "uid": owner["metadata"]["uid"],
-            "controller": True,
-        }
+        meta = owner["metadata"]
+        reference = {"kind": owner["kind"], "name": meta["name"], "uid": meta["uid"], "controller": True}
         body = self.put(
             paths.pods(ns, name),
             {
@@ -154,9 +150,9 @@ class World:
             resource = "/".join(part for part in (asked["resource"], asked.get("subresource", "")) if part)
             return {"status": {"allowed": (asked["verb"], resource) not in self.forbidden}}
         if path.endswith("/eviction"):
-            options = body["deleteOptions"]
-            uid, grace = (options.get("preconditions") or {}).get("uid"), options.get("gracePeriodSeconds")
-            return self.delete(path.removesuffix("/eviction"), uid, grace, dry_run=dry_run or "dryRun" in options)
+            asked = body["deleteOptions"]
+            uid, grace = asked.get("preconditions", {}).get("uid"), asked.get("gracePeriodSeconds")
+            return self.delete(path.removesuffix("/eviction"), uid, grace, dry_run=dry_run or "dryRun" in asked)
         full = f"{path}/{body['metadata']['name']}"
         if full in self.objects:
             raise Conflict(409, "AlreadyExists", f"{full} exists")
