@@ -36,13 +36,16 @@ integration:     ## The operator against real API servers, without nodes
 	@$(PYTEST) tests/integration
 
 e2e:             ## Real pods: the samples and their failing twins
-	@$(PYTEST) tests/e2e $(addprefix --ignore tests/e2e/,simulation faults scenarios engines data shape)
+	@$(PYTEST) tests/e2e/fix tests/e2e/kills tests/e2e/operator tests/e2e/runner
 
 e2e-simulations: ## Real pods: the simulated industries and what they can suffer; a quarter of an hour
 	@$(PYTEST) tests/e2e/simulation
 
 e2e-faults:      ## Real pods: every fault on an application that was not prepared for it; ten minutes
 	@$(PYTEST) tests/e2e/faults
+
+chaos-full:      ## Real pods: runner and guardian killed at every write, for every way of undoing; half an hour
+	@FIREDRILL_KILL_ALL=1 FIREDRILL_WRITE_DOCS=1 $(PYTEST) -s tests/e2e/kills
 
 e2e-scenarios:   ## Real pods: every ready scenario on its simulation; half an hour
 	@$(PYTEST) tests/e2e/scenarios

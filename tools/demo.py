@@ -65,11 +65,11 @@ class Demo:
 
     def firedrill(self, *args: str, capture: bool = False) -> str:
         """Run the command line of Firedrill from this checkout."""
-        return self._run([sys.executable, "-m", "firedrill", *args], capture=capture)
+        return self.run([sys.executable, "-m", "firedrill", *args], capture=capture)
 
     def kubectl(self, context: str, *args: str, capture: bool = False, stdin: str | None = None) -> str:
         """Run kubectl against one cluster."""
-        return self._run([self.tool("kubectl"), "--context", context, *args], capture=capture, stdin=stdin)
+        return self.run([self.tool("kubectl"), "--context", context, *args], capture=capture, stdin=stdin)
 
     def tool(self, name: str) -> str:
         """A tool of the lab, else the one on PATH."""
@@ -95,7 +95,7 @@ class Demo:
         ]
         for pair in sets:
             args += ["--set", pair]
-        self._run(args, capture=True)
+        self.run(args, capture=True)
         # Our own pods meet the strictest standard; enforcing it shows that they do.
         self.kubectl(
             context,
@@ -112,7 +112,8 @@ class Demo:
         found: dict[str, Any] = json.loads(self.kubectl(HUB, "get", "-f", str(path), "-o", "json", capture=True))
         return found
 
-    def _run(self, command: Sequence[str], *, capture: bool = False, stdin: str | None = None) -> str:
+    def run(self, command: Sequence[str], *, capture: bool = False, stdin: str | None = None) -> str:
+        """Run a command and give its output; raises DemoError where it fails."""
         done = subprocess.run(
             command,
             text=True,

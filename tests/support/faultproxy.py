@@ -1,7 +1,8 @@
-"""A reverse proxy between the operator and an API server: it counts what is written, and makes things go wrong.
+"""A reverse proxy between a client and its API server: it counts what is written, and makes things go wrong.
 
-Towards the operator it is plain HTTP on loopback; the operator's own credentials are passed on, so that its real
-rights hold. One proxy stands before one API server.
+Towards the client (the operator, or a pod of a lab) it is plain HTTP, on loopback unless it is told to listen where
+the lab's pods reach it; the client's own credentials are passed on, so that its real rights hold. One proxy stands
+before one API server.
 """
 
 import asyncio
@@ -124,8 +125,9 @@ class _Stream:
 class FaultProxy:
     """The proxy of one API server. All methods are for the thread of the test."""
 
-    def __init__(self, background: Background, cluster: Cluster, name: str = "") -> None:
+    def __init__(self, background: Background, cluster: Cluster, name: str = "", host: str = "127.0.0.1") -> None:
         self.name = name or cluster.name
+        self.host = host
         self.writes: list[Write] = []
         self.leases = 0
         self.reads: Counter[str] = Counter()
@@ -139,8 +141,8 @@ class FaultProxy:
 
     @property
     def url(self) -> str:
-        """Where the operator finds it."""
-        return f"http://127.0.0.1:{self.port}"
+        """Where the client finds it."""
+        return f"http://{self.host}:{self.port}"
 
     def close(self) -> None:
         """Stop."""
@@ -222,7 +224,7 @@ class FaultProxy:
         await self._listen()
 
     async def _listen(self) -> None:
-        self._site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
+        self._site = web.TCPSite(self._runner, self.host, self.port, reuse_address=True)
         await self._site.start()
         if not self.port:
             self.port = self._runner.addresses[0][1]

@@ -35,6 +35,7 @@ MOUNTED: Final = {
     "target": Mounted("firedrill.cli.target", "tell a hub of a target"),
     "operator": Mounted("firedrill.handlers.main", "the operator; started by the chart"),
     "webhook": Mounted("firedrill.handlers.admission.main", "admission on the hub; started by the chart"),
+    "drain": Mounted("firedrill.handlers.drain", "halts a hub until nothing needs the operator; started by the chart"),
     "runner": Mounted("firedrill.runner.main", "one run in a target; started by the operator"),
     "guardian": Mounted("firedrill.runner.guardian", "undoes what a run leaves behind; started by the operator"),
     "conductor": Mounted("firedrill.runner.simulating.conductor", "watches over a simulation; started by a runner"),

@@ -1,31 +1,17 @@
 """Runs ChaosExperiments in a real cluster: creates what the operator would create, and reads what it would read."""
 
-import asyncio
-import json
 import os
-import secrets
 import subprocess
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 
-from firedrill.api.kinds import CHAOS_EXPERIMENT
-from firedrill.api.record import Record
-from firedrill.api.resource import Target as TargetCluster
-from firedrill.api.resource import parse_run_resource
-from firedrill.api.run import RunSpec
-from firedrill.api.targetcluster import TargetClusterSpec
-from firedrill.api.task import Result
 from firedrill.clusters import jobs, paths
 from firedrill.clusters.client import KubeClient
-from firedrill.clusters.errors import Conflict, NotFound
-from firedrill.core import naming
-from firedrill.core.actions import EnsureRun
-from support.pod_process import sigkill
+from firedrill.clusters.errors import Conflict
+from support.hand_run import Run, eventually, start
 
 T = TypeVar("T")
 Object = dict[str, Any]
@@ -55,17 +41,6 @@ for _ in range(20):
         pass
 print(good)
 """
-
-
-async def eventually(look: Callable[[], Awaitable[T | None]], what: str, seconds: float = 90) -> T:
-    """The first answer of ``look`` that is not None or False."""
-    end = asyncio.get_running_loop().time() + seconds
-    while True:
-        found = await look()
-        if found:
-            return found
-        assert asyncio.get_running_loop().time() < end, f"{what}: not within {seconds} s"
-        await asyncio.sleep(0.2)
 
 
 @dataclass
@@ -141,9 +116,8 @@ class Bench:
         found = await self.client.get(paths.pods(self.target), {"labelSelector": f"app={app}"})
         return [pod for pod in found["items"] if "deletionTimestamp" not in pod["metadata"]]
 
-    async def start(self, fault: Object, **fields: Any) -> "Run":
+    async def start(self, fault: Object, **fields: Any) -> Run:
         """Start a run of an experiment on the ledger, as the operator would."""
-        name = f"e2e-{secrets.token_hex(3)}"
         spec = {
             "clusters": {"names": ["finance"]},
             "timeout": "4m",
@@ -158,35 +132,7 @@ class Bench:
             "fault": fault,
             **fields,
         }
-        uid = f"uid-{name}"
-        body = {
-            "metadata": {
-                "namespace": "reliability",
-                "name": name,
-                "uid": uid,
-                "generation": 1,
-                "resourceVersion": "1",
-                "creationTimestamp": "2026-07-01T12:00:00Z",
-            },
-            "spec": spec,
-        }
-        resource = parse_run_resource(CHAOS_EXPERIMENT, body)
-        assert isinstance(resource.spec, RunSpec), resource.invalid
-        policy = {"faultFamilies": ["workload", "network", "stress"], "maxAffectedPercent": 100}
-        target = TargetCluster(
-            "finance", "t", {}, TargetClusterSpec.model_validate({"runnerNamespace": self.runner, "policy": policy})
-        )
-        now = datetime.now(UTC)
-        run_id = naming.run_id(uid, "spec")
-        job = naming.job_name("ChaosExperiment", name, uid, run_id, "finance")
-        ensure = EnsureRun("finance", job, run_id, now, now + resource.spec.timeout)
-        plan = jobs.Plan(resource, target, ensure, IMAGE)
-        created = await self.client.create(paths.jobs(self.runner), jobs.runner_job(plan))
-        guardian = jobs.guardian_job(plan)
-        await self.client.create(paths.jobs(self.runner), guardian)
-        task = jobs.task_configmap(plan, created["metadata"]["uid"])
-        await self.client.create(paths.configmaps(self.runner), task)
-        return Run(self, job, run_id)
+        return await start(self.client, self.runner, spec, families=("workload", "network", "stress"), image=IMAGE)
 
     def connects(self, pod_ip: str) -> int:
         """How many of twenty connections from the gateway to a pod come about."""
@@ -200,75 +146,3 @@ class Bench:
         )
         assert done.returncode == 0, done.stderr
         return int(done.stdout)
-
-
-@dataclass
-class Run:
-    """One run, seen from outside."""
-
-    bench: Bench
-    job: str
-    run_id: str
-
-    async def _config_map(self, name: str, key: str) -> str | None:
-        try:
-            body = await self.bench.client.get(paths.configmaps(self.bench.runner, name))
-        except NotFound:
-            return None
-        text: str | None = body["data"].get(key)
-        return text
-
-    async def record(self) -> Record | None:
-        """The record as it is."""
-        text = await self._config_map(naming.record_name(self.job), "record.json")
-        return Record.model_validate_json(text) if text else None
-
-    async def result(self, seconds: float = 150) -> Result:
-        """The result, once there is one."""
-
-        async def look() -> Result | None:
-            text = await self._config_map(naming.result_name(self.job), "result.json")
-            return Result.model_validate_json(text) if text else None
-
-        return await eventually(look, f"a result of {self.job}", seconds)
-
-    async def state(self, *states: str, seconds: float = 90) -> Record:
-        """The record, once it is in one of the states."""
-
-        async def look() -> Record | None:
-            record = await self.record()
-            return record if record and record.state in states else None
-
-        return await eventually(look, f"the record is {states}", seconds)
-
-    async def abort(self, reason: str) -> None:
-        """Ask to stop, as the operator does."""
-        name = naming.record_name(self.job)
-        patch = {"data": {"control.json": json.dumps({"abort": reason})}}
-        await self.bench.client.patch(paths.configmaps(self.bench.runner, name), patch)
-
-    async def pod(self, job: str) -> Object:
-        """The pod of one of the run's Jobs."""
-        query = {"labelSelector": f"batch.kubernetes.io/job-name={job}"}
-        found = await self.bench.client.get(paths.pods(self.bench.runner), query)
-        return found["items"][-1]
-
-    async def delete_pod(self, job: str, grace_seconds: int | None = None) -> None:
-        """Delete the pod of a Job; its process gets SIGTERM first."""
-        pod = await self.pod(job)
-        path = paths.pods(self.bench.runner, pod["metadata"]["name"])
-        await self.bench.client.delete(path, grace_seconds=grace_seconds)
-
-    async def sigkill(self, job: str) -> None:
-        """Kill the process of a Job without a warning."""
-        sigkill((await self.pod(job))["metadata"]["uid"])
-
-    async def job_ended(self, job: str, seconds: float = 90) -> str:
-        """How a Job has ended: Complete or Failed."""
-
-        async def look() -> str | None:
-            body = await self.bench.client.get(paths.jobs(self.bench.runner, job))
-            ended = [item["type"] for item in body["status"].get("conditions") or () if item["status"] == "True"]
-            return next((kind for kind in ended if kind in ("Complete", "Failed")), None)
-
-        return await eventually(look, f"Job {job} has ended", seconds)
