@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from firedrill.api.chaosexperiment import PodTarget
 from firedrill.api.faults.about import Hits
+from firedrill.api.faults.data import StoreFault
 from firedrill.api.faults.pods import PodEvict, PodKill
 from firedrill.api.faults.union import FAULTS, Fault
 from firedrill.engines.chaos.editing import applying, edit, told
@@ -202,6 +203,7 @@ def test_every_fault_says_what_it_is_and_is_carried_out_by_one_way_alone(name: s
     assert about.undone
     assert about.proven
     own_way = member in (PodKill, PodEvict, *filters.FILTER_FAULTS, *deletions.DELETE_FAULTS)
+    own_way = own_way or issubclass(member, StoreFault)
     shared = (template.TEMPLATE_FAULTS, fields.FIELD_FAULTS, objects.OBJECT_FAULTS)
     assert own_way + sum(member in ways for ways in shared) == 1
     assert (about.hits is Hits.NAMESPACE) == (member in objects.OBJECT_FAULTS)
