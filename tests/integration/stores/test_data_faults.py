@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from firedrill.api.record import Grant
 from firedrill.runner.data.kafka import KafkaBroker
@@ -253,7 +254,15 @@ async def test_a_member_that_does_nothing_takes_partitions_and_gives_them_back(k
     assert place == "events/0@0"
     assert "has no members" in await settled(lambda: broker.why_not_joinable("readers", "events"))
     assert await broker.why_not_joinable("readers", "nowhere") == "there is no topic nowhere"
-    reader = AIOKafkaConsumer("events", bootstrap_servers=where, group_id="readers", heartbeat_interval_ms=300)
+    # A protocol that members of ours have to take up: the group refuses every other one.
+    theirs = type("Theirs", (RangePartitionAssignor,), {"name": "cooperative-sticky"})
+    reader = AIOKafkaConsumer(
+        "events",
+        bootstrap_servers=where,
+        group_id="readers",
+        heartbeat_interval_ms=300,
+        partition_assignment_strategy=[theirs],
+    )
     await reader.start()
 
     async def reads(count: int) -> None:

@@ -47,7 +47,12 @@ class KafkaBroker:
     async def join(self, group: str, topic: str, client: str, members: int, seconds: float) -> Held:
         """Join one after the other, by the protocol that the group uses."""
         async with self._admin() as admin:
-            _, protocol, _ = await _described(admin, group)
+            state, protocol, members_there = await _described(admin, group)
+            while members_there and not protocol:
+                # While its members come to terms, a group has none; the limit of the questions ends this.
+                await asyncio.sleep(0.3)
+                state, protocol, members_there = await _described(admin, group)
+        log.info("group %s is %s, its protocol is %s", group, state, protocol or "not chosen")
         assignor = type("Assignor", (RangePartitionAssignor,), {"name": protocol or "range"})
         consumers: list[Any] = []
         try:
