@@ -231,9 +231,8 @@ class Evidence:
     def _rounds(self) -> list[Round]:
         """All repetitions in which a fault took effect."""
         assert self._record is not None  # asked for once the fault is in place
-        now, state = self._context.clock.now(), self._spec.steady_state
-        begun = [each for each in self._repetitions if each.hit(self._record)]
-        return [each.seen(self._record, self._prober, state, now) for each in begun]
+        record, now, state = self._record, self._context.clock.now(), self._spec.steady_state
+        return [each.seen(record, self._prober, state, now) for each in self._repetitions if each.hit(record)]
 
     def _spans(self, seen: Sequence[Round]) -> Spans:
         assert self._before_window is not None  # watched before anything is injected
