@@ -87,7 +87,7 @@ class RunContext:
     @cached_property
     def vault(self) -> Vault:
         """Where this pod keeps originals that a record must not hold."""
-        return Vault(self.client, self.clock, self.task, self.identity.uid)
+        return Vault(self.client, self.clock, self.task.runner_namespace, self.task.job, self.identity.uid)
 
 
 def read_identity(environment: Mapping[str, str] = os.environ) -> Identity:

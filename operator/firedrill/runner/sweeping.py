@@ -12,22 +12,26 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from pydantic import ValidationError
-
 from firedrill.api import meta
 from firedrill.api.errors import InvalidInput
+from firedrill.api.faults.about import Family
 from firedrill.api.record import ChangeBase, Record
+from firedrill.api.record_text import from_text
 from firedrill.api.targetcluster import TargetPolicy
 from firedrill.api.task import Task
 from firedrill.clusters import paths
 from firedrill.clusters.client import KubeClient
 from firedrill.clusters.credentials import api_from_environment
-from firedrill.clusters.errors import ClusterError, NotFound
-from firedrill.core.naming import guardian_name, record_name
+from firedrill.clusters.errors import ApiError, ClusterError, NotFound
+from firedrill.core.naming import guardian_name, record_name, vault_name
+from firedrill.runner.data.stores import Stores
 from firedrill.runner.ports import Clock, Cluster, Object, SystemClock
 from firedrill.runner.record_store import RecordLost, RecordStore
 from firedrill.runner.retry import retry
+from firedrill.runner.toolkit.port import Toolkit
+from firedrill.runner.toolkit.system import SystemToolkit
 from firedrill.runner.undoing import UndoContext, Undoer, Undoing
+from firedrill.runner.vault import Vault
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +67,18 @@ class Sweeper:
     """Sweeps one namespace. ``table_of`` gives how changes of a kind are undone; ``image`` is what undoes in pods."""
 
     def __init__(
-        self, client: Cluster, clock: Clock, namespace: str, image: str, table_of: Callable[[str], Table]
+        self,
+        client: Cluster,
+        clock: Clock,
+        namespace: str,
+        image: str,
+        table_of: Callable[[str], Table],
+        toolkit: Toolkit | None = None,
+        stores: Stores | None = None,
     ) -> None:
         self._client = client
+        self._toolkit = toolkit or SystemToolkit()
+        self._stores = stores or Stores()
         self._clock = clock
         self._namespace = namespace
         self._image = image
@@ -75,7 +88,9 @@ class Sweeper:
         """Undo all that nobody else will; what is left undone or can not be read, in words. Raises ClusterError."""
         listed = await self._get(paths.configmaps(self._namespace), _RECORDS, "listing the records")
         limit = self._clock.now() + SWEEP_LIMIT
-        outcomes = await asyncio.gather(*(self._look_at(item, limit) for item in listed.get("items") or ()))
+        items: list[Object] = listed.get("items") or []
+        outcomes = await asyncio.gather(*(self._look_at(item, limit) for item in items))
+        await self._empty_vaults({item["metadata"]["name"].removesuffix(record_name("")) for item in items})
         return [problem for problem in outcomes if problem]
 
     async def _look_at(self, item: Object, limit: datetime) -> str:
@@ -84,8 +99,8 @@ class Sweeper:
         if not raw:
             return ""  # it fences a run that was never begun
         try:
-            record = Record.model_validate_json(raw)
-        except ValidationError as error:
+            record = from_text(raw)
+        except ValueError as error:
             return f"record {name} can not be read; a person must see to what it lists: {error}"
         job = name.removesuffix(record_name(""))
         try:
@@ -93,24 +108,44 @@ class Sweeper:
             if not why:
                 return ""
             log.warning("undoing what record %s lists: %s", name, why)
-            settled = await self._undo(job, record, why, limit)
+            settled = await self._undo(self._task(job, record, _resource_of(item)), record, why, limit)
         except (ClusterError, RecordLost) as error:
             return f"record {name}: {error}"
         log.info("record %s is %s", name, settled.state)
         return "" if settled.state.settled else f"record {name} is not undone yet: {_waits_for(settled)}"
 
-    async def _undo(self, job: str, record: Record, why: str, limit: datetime) -> Record:
-        task = self._task(job, record)
+    async def _undo(self, task: Task, record: Record, why: str, limit: datetime) -> Record:
         store = RecordStore(self._client, task, self._clock)
-        undoing = Undoing(UndoContext(self._client, task, self._clock), store, self._table_of(record.kind), "sweeper")
+        context = UndoContext(self._client, task, self._clock, toolkit=self._toolkit, stores=self._stores)
+        undoing = Undoing(context, store, self._table_of(record.kind), "sweeper")
         return await undoing.run(lambda: self._clock.now() >= limit, f"undone by the sweeper: {why}")
 
-    def _task(self, job: str, record: Record) -> Task:
+    async def _empty_vaults(self, recorded: set[str]) -> None:
+        """Take away what is kept for runs that left neither a record nor a Job: they never began to change anything."""
+        vault = Vault(self._client, self._clock, self._namespace, "", "")
+        for family in Family:
+            try:
+                jobs = await vault.jobs(family)
+            except ApiError as error:
+                log.info("no vault of family %s is looked at: %s", family, error)
+                continue
+            for job in sorted(jobs - recorded):
+                if not await self._pods(job) and not await self._exists(job):
+                    await Vault(self._client, self._clock, self._namespace, job, "").forget([vault_name(family)])
+
+    async def _exists(self, job: str) -> bool:
+        try:
+            await self._get(paths.jobs(self._namespace, job), None, "looking for the runner's Job")
+        except NotFound:
+            return False
+        return True
+
+    def _task(self, job: str, record: Record, resource: tuple[str, str]) -> Task:
         """What an undo function asks of a task. It names no Job: the record is to outlive all of them."""
         return Task(
             kind=record.kind,
-            namespace="",
-            name="",
+            namespace=resource[0],
+            name=resource[1],
             uid=record.uid,
             run_id=record.run_id,
             cluster=record.cluster,
@@ -143,6 +178,14 @@ class Sweeper:
 
     async def _get(self, path: str, query: Mapping[str, str] | None, what: str) -> Object:
         return await retry(self._clock, lambda: self._client.get(path, query), what)
+
+
+def _resource_of(item: Object) -> tuple[str, str]:
+    """Namespace and name of the resource on the hub that a record belongs to."""
+    namespace, _, name = str((item["metadata"].get("annotations") or {}).get(meta.ANNOTATION_RESOURCE, "")).partition(
+        "/"
+    )
+    return namespace, name
 
 
 def _waits_for(record: Record) -> str:

@@ -47,7 +47,7 @@ class UndoContext:
     @cached_property
     def vault(self) -> Vault:
         """Where originals are that the record does not hold."""
-        return self.own_vault or Vault(self.client, self.clock, self.task, "")
+        return self.own_vault or Vault(self.client, self.clock, self.task.runner_namespace, self.task.job, "")
 
     async def once(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, Asked]]) -> Asked:
         """The answer to a question that many changes ask in the same round; it must not be changed."""

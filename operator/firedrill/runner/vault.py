@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from firedrill.api.record import VaultRef
-from firedrill.api.task import Task
 from firedrill.clusters import paths
 from firedrill.clusters.errors import ClusterError, NotFound
 from firedrill.core.naming import vault_name
@@ -39,11 +38,11 @@ class Vault:
     Methods raise a ClusterError once all tries have failed; VaultError where trying again would not help.
     """
 
-    def __init__(self, client: Cluster, clock: Clock, task: Task, pod_uid: str) -> None:
+    def __init__(self, client: Cluster, clock: Clock, namespace: str, job: str, pod_uid: str) -> None:
         self._client = client
         self._clock = clock
-        self._namespace = task.runner_namespace
-        self._job = task.job
+        self._namespace = namespace
+        self._job = job
         self._pod_uid = pod_uid
         self._staged: dict[VaultRef, bytes] = {}
         self._remembered: dict[VaultRef, bytes] = {}
@@ -98,6 +97,10 @@ class Vault:
     async def readable(self, family: str) -> None:
         """Raise a ClusterError where the Secret of a family is not there, or may not be read."""
         await self._read(vault_name(family))
+
+    async def jobs(self, family: str) -> set[str]:
+        """The Jobs whose runs keep something in the Secret of a family."""
+        return {key.partition(".")[0] for key in _held(await self._read(vault_name(family)))}
 
     async def forget(self, secrets: Iterable[str]) -> None:
         """Take away all that this run keeps in these Secrets, whichever of its pods wrote it."""

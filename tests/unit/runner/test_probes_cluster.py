@@ -14,7 +14,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from probe_context import context_of
 from pydantic import ValidationError
 
-from firedrill.api.chaosexperiment import PROBES, SteadyState
+from firedrill.api.asked import PROBES
+from firedrill.api.chaosexperiment import SteadyState
 from firedrill.api.verdict import Verdict
 from firedrill.clusters import paths
 from firedrill.clusters.errors import ClusterError, Forbidden, Unreachable

@@ -278,6 +278,9 @@ class Fake:
     async def __call__(self) -> tuple[bool | None, str]:
         return self._answer((self._played.clock.now() - self._start).total_seconds()), ""
 
+    async def ready(self) -> None:
+        """It can always be asked."""
+
     async def close(self) -> None:
         """Nothing is open."""
 

@@ -8,6 +8,8 @@ import pytest
 from chaos_clock import T0
 from chaos_lab import FAULTS, JOB, PACKET_LOSS, RECORD_PATH, SCALE, Lab, spec, task
 from chaos_process import Killed, Process
+from chaos_stores import FakeStores
+from chaos_toolkit import ToolkitInWorld
 
 from firedrill.api.record import RecordState
 from firedrill.clusters import paths
@@ -20,7 +22,8 @@ UNOWNED = "the record belongs to no Job"
 
 
 async def swept(lab: Lab, process: Process) -> list[str]:
-    return await Sweeper(process, process, "firedrill", "image", undo_table).run()
+    toolkit, stores = ToolkitInWorld(process), FakeStores(process, lab.store)
+    return await Sweeper(process, process, "firedrill", "image", undo_table, toolkit, stores).run()
 
 
 async def orphaned(fault: Any, kill_at: int, *, after: bool) -> tuple[Lab, Process]:

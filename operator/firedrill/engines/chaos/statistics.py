@@ -10,6 +10,7 @@ Answers that follow each other closely are not independent: after a slow one the
 these tests alarm more often than they say; longer intervals between requests make that smaller.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -96,7 +97,8 @@ def median(values: Sequence[float]) -> float:
 
 def needed_for(confidence: float) -> int:
     """The least number of values that have an interval for their median."""
-    return math.ceil(1 - math.log2(1 - confidence))
+    # By the same sum as the interval itself: a logarithm would round otherwise just at its steps.
+    return next(n for n in itertools.count(2) if 1 - 2 * 0.5**n >= confidence)
 
 
 def _thinned(values: Sequence[float]) -> Sequence[float]:

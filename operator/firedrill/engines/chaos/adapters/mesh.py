@@ -33,7 +33,10 @@ def _made(fault: ChaosMesh, setting: Setting) -> Object:
     target = setting.target
     if "selector" not in spec:
         expressions = [each.to_wire() for each in target.match_expressions]
-        spec["selector"] = {"labelSelectors": dict(target.match_labels), "expressionSelectors": expressions}
+        spec["selector"] = {
+            **({"labelSelectors": dict(target.match_labels)} if target.match_labels else {}),
+            **({"expressionSelectors": expressions} if expressions else {}),
+        }
         spec["mode"] = _MODES[target.mode]
         if target.value is not None:
             spec["value"] = str(target.value)
