@@ -59,11 +59,9 @@ class Panel:
         return min(prober.observed_until for prober in self._all())
 
     def _prober(self, probe: Probe, ask: Ask | None = None) -> Prober:
-        if ask is None:
-            made = self._make(probe)
-            self._questions.append(made)
-            ask = made
-        return Prober(self._clock, probe.interval, ask)
+        question = self._make(probe)
+        self._questions.append(question)
+        return Prober(self._clock, probe.interval, ask or question)
 
     def _all(self) -> Sequence[Prober]:
         return list(dict.fromkeys([self.steady, *self.probes.values(), *self.conditions.values()]))

@@ -26,6 +26,7 @@ from firedrill.runner.faults.table import fault_of, undo_table
 from firedrill.runner.injecting import ClaimedByAnother, Injecting, Part
 from firedrill.runner.precheck import Targets, find_targets
 from firedrill.runner.record_store import Aborted
+from firedrill.runner.retry import retry
 from firedrill.runner.undoing import UndoContext, UndoTable
 
 log = logging.getLogger(__name__)
@@ -93,11 +94,10 @@ class Playing:
 
     async def rehearse(self) -> list[Change]:
         """What would be changed, as things are now; raises NotInjected."""
-        now = self._context.clock.now()
         return [
             change
             for stage in self._stages
-            for change in await self.part(stage, 1).fault.plan(self._found[stage.name].selected, now)
+            for change in await self._planned(self.part(stage, 1), self._found[stage.name])
         ]
 
     async def play(self, number: int, *, last: bool, then: timedelta) -> None:
@@ -158,7 +158,7 @@ class Playing:
             for stage, part in wave:
                 targets = await self._chosen(stage, part) if fresh else self._found[stage.name]
                 self._hit[stage.name] = targets
-                planned.append((part, await part.fault.plan(targets.selected, self._context.clock.now())))
+                planned.append((part, await self._planned(part, targets)))
             parts = [part for part, _ in planned]
             if not any(changes for _, changes in planned):
                 return None
@@ -174,6 +174,11 @@ class Playing:
         record = await self._injecting.apply(parts, record)
         self._evidence.applied(record, parts)
         return record
+
+    async def _planned(self, part: Part, targets: Targets) -> Sequence[Change]:
+        """Planning changes nothing, so it may be done again."""
+        clock = self._context.clock
+        return await retry(clock, lambda: part.fault.plan(targets.selected, clock.now()), "planning the fault")
 
     async def _carry(
         self,

@@ -90,7 +90,7 @@ class Sweeper:
         limit = self._clock.now() + SWEEP_LIMIT
         items: list[Object] = listed.get("items") or []
         outcomes = await asyncio.gather(*(self._look_at(item, limit) for item in items))
-        await self._empty_vaults({item["metadata"]["name"].removesuffix(record_name("")) for item in items})
+        await self._empty_vaults({_job_of(item) for item in items if not _is_settled(item)})
         return [problem for problem in outcomes if problem]
 
     async def _look_at(self, item: Object, limit: datetime) -> str:
@@ -102,7 +102,7 @@ class Sweeper:
             record = from_text(raw)
         except ValueError as error:
             return f"record {name} can not be read; a person must see to what it lists: {error}"
-        job = name.removesuffix(record_name(""))
+        job = _job_of(item)
         try:
             why = why_sweep(record, await self._keepers(job, record), self._clock.now())
             if not why:
@@ -121,7 +121,7 @@ class Sweeper:
         return await undoing.run(lambda: self._clock.now() >= limit, f"undone by the sweeper: {why}")
 
     async def _empty_vaults(self, recorded: set[str]) -> None:
-        """Take away what is kept for runs that left neither a record nor a Job: they never began to change anything."""
+        """Take away what is kept for runs without a Job, and without a record that is to be undone yet."""
         vault = Vault(self._client, self._clock, self._namespace, "", "")
         for family in Family:
             try:
@@ -178,6 +178,19 @@ class Sweeper:
 
     async def _get(self, path: str, query: Mapping[str, str] | None, what: str) -> Object:
         return await retry(self._clock, lambda: self._client.get(path, query), what)
+
+
+def _job_of(item: Object) -> str:
+    name: str = item["metadata"]["name"]
+    return name.removesuffix(record_name(""))
+
+
+def _is_settled(item: Object) -> bool:
+    """Whether a record was settled when it was listed; one that can not be read is not."""
+    try:
+        return from_text((item.get("data") or {}).get(meta.RECORD_KEY) or "").state.settled
+    except ValueError:
+        return False
 
 
 def _resource_of(item: Object) -> tuple[str, str]:
