@@ -97,7 +97,7 @@ class _Experiment:
             planned = await self._playing.rehearse()
         except NotInjected as error:
             return self._evidence.not_begun(verdict.inconclusive("NotInjected", str(error)))
-        self._evidence.planned(planned)
+        self._evidence.planned = planned
         return self._evidence.not_begun(verdict.rehearsed(planned))
 
     async def _measured(self) -> Result:

@@ -39,7 +39,8 @@ class Evidence:
         self._targets: Mapping[str, Targets] = {}
         self._record: Record | None = None
         self._record_error = ""
-        self._planned: Sequence[Change] = ()
+        #: What would be changed, in a run that changes nothing.
+        self.planned: Sequence[Change] = ()
         self._reverted: list[str] = []
         self._cut_short = False
         self._before_window: tuple[datetime, datetime] | None = None
@@ -61,10 +62,6 @@ class Evidence:
         self._targets = found
         for name, each in found.items():
             self.note(f"{_of(name)}{len(each.selected)} of {len(each.matching)} pods were chosen")
-
-    def planned(self, changes: Sequence[Change]) -> None:
-        """What would be changed, in a run that changes nothing."""
-        self._planned = changes
 
     def watched_before(self, start: datetime, end: datetime) -> Share:
         """The window before the fault is over."""
@@ -287,8 +284,8 @@ class Evidence:
             }
         if self._targets:
             report.update(reporting.aimed_at(self._targets))
-        if self._planned:
-            report["planned"] = reporting.would_change(self._planned)
+        if self.planned:
+            report["planned"] = reporting.would_change(self.planned)
         if self._spec.repeat and self.in_place:
             report["repetitions"] = reporting.repeated(self._rounds())
         engine = self._last.engine(self._record) if self.in_place else None

@@ -6,7 +6,7 @@ left to the undoing of the whole run: an experiment with one fault has nothing e
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -21,12 +21,12 @@ from firedrill.runner.arming import GUARDIAN_WAIT, NotBegun
 from firedrill.runner.context import RunContext, Stop
 from firedrill.runner.ending import undo_step
 from firedrill.runner.evidence import Evidence
-from firedrill.runner.faults.driver import Engine, Fault, NotInjected
+from firedrill.runner.faults.driver import Engine, Fault
 from firedrill.runner.faults.table import fault_of, undo_table
-from firedrill.runner.injecting import ClaimedByAnother, Injecting, Part
+from firedrill.runner.injecting import Injecting, Part
 from firedrill.runner.precheck import Targets, find_targets
-from firedrill.runner.record_store import Aborted
 from firedrill.runner.retry import retry
+from firedrill.runner.together import all_of
 from firedrill.runner.undoing import UndoContext, UndoTable
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ class Playing:
             finally:
                 ready.set()
             carried = [self._carry(stage, parts[stage.name], record, over, last=last, then=then) for stage in first]
-            await _all_of(self._guarded(work) for work in carried)
+            await all_of(self._guarded(work) for work in carried)
 
         async def alone(stage: Stage) -> None:
             for name in stage.after:
@@ -135,7 +135,7 @@ class Playing:
 
         works = [*([together()] if first else []), *(alone(stage) for stage in later)]
         try:
-            await _all_of(self._guarded(work) for work in works)
+            await all_of(self._guarded(work) for work in works)
         finally:
             self._aborts.fault_is_off()
             self.hold_end = self.hold_end or self._context.clock.now()
@@ -285,18 +285,3 @@ class Playing:
         """Wait for an event, but not past a wish to stop."""
         while not event.is_set() and not self._stop.asked:
             await self._stop.sleep(self._context.clock, 0.1)
-
-
-async def _all_of(works: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Wait for all of them, whatever becomes of one; then raise what tells most."""
-    outcomes = await asyncio.gather(*works, return_exceptions=True)
-    failures = [each for each in outcomes if isinstance(each, BaseException)]
-    if failures:
-        raise min(failures, key=_weight)
-
-
-def _weight(error: BaseException) -> int:
-    """What tells most of a run that broke off comes first; others ended because of it."""
-    order = (ClaimedByAnother, NotBegun, NotInjected, Aborted)
-    expected = next((index for index, kind in enumerate(order) if isinstance(error, kind)), None)
-    return 1 if expected is None else (0 if expected == 0 else expected + 1)
