@@ -24,8 +24,8 @@ from stand_in_pods import Crowd
 from stand_in_run import StandIn
 
 from firedrill import lab
+from firedrill.api.changes import Change, ChangeState
 from firedrill.api.faults.union import Fault
-from firedrill.api.record import Change, ChangeState
 from firedrill.api.record_text import to_text
 from firedrill.clusters.client import KubeClient
 from firedrill.clusters.credentials import api_from_environment

@@ -14,8 +14,8 @@ import pytest
 import pytest_asyncio
 import yaml
 
+from firedrill.api.changes import Change, ChangeState, EngineStarted, ToolkitStarted
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
-from firedrill.api.record import Change, ChangeState, EngineStarted, ToolkitStarted
 from firedrill.api.task import Task
 from firedrill.api.verdict import Verdict
 from firedrill.clusters import paths

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from firedrill.api.changes import Change, ChangeState, ObjectDeleted
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.faults.stress import STRESS_FAULTS
 from firedrill.api.faults.traffic import TRAFFIC_FAULTS
 from firedrill.api.faults.union import FAULTS, Fault
-from firedrill.api.record import Change, ChangeState, ObjectDeleted
 from firedrill.api.task import Task
 from firedrill.clusters import paths
 from firedrill.clusters.client import KubeClient

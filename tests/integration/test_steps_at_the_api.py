@@ -16,7 +16,8 @@ import pytest
 import pytest_asyncio
 
 from firedrill.api.base import format_time
-from firedrill.api.record import ChangeState, Record, RecordState
+from firedrill.api.changes import ChangeState
+from firedrill.api.record import Record, RecordState
 from firedrill.api.task import Result, Task
 from firedrill.api.verdict import Verdict
 from firedrill.clusters import paths

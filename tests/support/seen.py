@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from firedrill.api.changes import ChangeState, PodDeleted
 from firedrill.api.kinds import CHAOS_EXPERIMENT, DRIFT_CHECK, SIMULATION, RunKind
 from firedrill.api.meta import FINALIZER
-from firedrill.api.record import ChangeState, Control, PodDeleted, Record, RecordState
+from firedrill.api.record import Control, Record, RecordState
 from firedrill.api.resource import RunResource, Target, parse_run_resource
 from firedrill.api.run import RunStatus
 from firedrill.api.targetcluster import TargetClusterSpec

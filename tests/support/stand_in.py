@@ -16,7 +16,8 @@ import aiohttp
 
 from firedrill.api import meta
 from firedrill.api.base import parse_duration
-from firedrill.api.record import ChangeState, Control, GuardianView, PodDeleted, Record, RecordState
+from firedrill.api.changes import ChangeState, PodDeleted
+from firedrill.api.record import Control, GuardianView, Record, RecordState
 from firedrill.api.task import Result, Task
 from firedrill.api.verdict import ConditionStatus, Finding, Measurement, Verdict
 from firedrill.clusters import paths

@@ -8,8 +8,9 @@ hypothesis was asked after it had rolled back.
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from firedrill.api.changes import ToolkitStarted
 from firedrill.api.kinds import AUTO_FIX, RunKind
-from firedrill.api.record import Record, RecordState, ToolkitStarted
+from firedrill.api.record import Record, RecordState
 from firedrill.api.run import ClusterResult
 from firedrill.api.verdict import Condition, ConditionStatus, Finding
 

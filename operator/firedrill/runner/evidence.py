@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from firedrill.api.base import format_time
+from firedrill.api.changes import Change, PacketsDropped
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
-from firedrill.api.record import Change, PacketsDropped, Record
+from firedrill.api.record import Record
 from firedrill.api.task import Result
 from firedrill.engines.chaos import measurements, verdict
 from firedrill.engines.chaos.aborting import AbortLook

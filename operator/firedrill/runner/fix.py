@@ -14,7 +14,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from firedrill.api.autofix import AutoFixSpec
-from firedrill.api.record import ChangeBase, ChangeState, NamespaceCreated, Record, TemplateReplaced
+from firedrill.api.changes import ChangeBase, ChangeState, NamespaceCreated, TemplateReplaced
+from firedrill.api.record import Record
 from firedrill.api.resource import parse_spec
 from firedrill.api.task import Result
 from firedrill.api.verdict import Verdict

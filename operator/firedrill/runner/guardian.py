@@ -15,8 +15,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from firedrill.api.changes import ChangeBase
 from firedrill.api.errors import InvalidInput
-from firedrill.api.record import ChangeBase, Control, GuardianView, Record
+from firedrill.api.record import Control, GuardianView, Record
 from firedrill.api.task import Task
 from firedrill.clusters import paths
 from firedrill.clusters.client import KubeClient

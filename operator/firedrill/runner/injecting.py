@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from firedrill.api.record import Change, ChangeState, Record, RecordState
+from firedrill.api.changes import Change, ChangeState
+from firedrill.api.record import Record, RecordState
 from firedrill.api.record_text import LARGEST_BYTES, room_needed
 from firedrill.clusters.errors import ClusterError
 from firedrill.runner.arming import GUARDIAN_WAIT, NotBegun, armed

@@ -7,7 +7,8 @@ was made.
 import asyncio
 from collections.abc import Callable
 
-from firedrill.api.record import Change, ChangeState, Record
+from firedrill.api.changes import Change, ChangeState
+from firedrill.api.record import Record
 from firedrill.runner.record_store import RecordStore
 
 Mutation = Callable[[Change], Change]

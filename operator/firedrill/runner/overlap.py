@@ -8,17 +8,17 @@ import logging
 from typing import Final
 
 from firedrill.api import meta
-from firedrill.api.record import (
+from firedrill.api.changes import (
     Change,
     EngineStarted,
     ObjectCreated,
     ObjectDeleted,
     ObjectEdited,
     PodDeleted,
-    Record,
     StoreChange,
     ToolkitStarted,
 )
+from firedrill.api.record import Record
 from firedrill.api.record_text import from_text
 from firedrill.clusters import paths
 from firedrill.core.naming import record_name

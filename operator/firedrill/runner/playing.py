@@ -11,7 +11,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from firedrill.api.record import Change, Record
+from firedrill.api.changes import Change
+from firedrill.api.record import Record
 from firedrill.clusters.errors import ClusterError
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.shares import check_together

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from firedrill.api.changes import Change
 from firedrill.api.chaosexperiment import SteadyState
-from firedrill.api.record import Change, Record
+from firedrill.api.record import Record
 from firedrill.engines.chaos.outcome import EngineOutcome
 from firedrill.engines.chaos.recovery import Recovery
 from firedrill.engines.chaos.rounds import Round, find_self_healing

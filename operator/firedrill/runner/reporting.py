@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from firedrill.api.changes import Change, ChangeState
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
-from firedrill.api.record import Change, ChangeState, Record
+from firedrill.api.record import Record
 from firedrill.engines.chaos.rounds import Round
 from firedrill.engines.chaos.samples import Sample
 from firedrill.runner.precheck import Targets

@@ -7,7 +7,7 @@ done, or as being done: undoing then looks at the things themselves instead of t
 from datetime import datetime, timedelta
 from typing import Final
 
-from firedrill.api.record import (
+from firedrill.api.changes import (
     Change,
     ChangeState,
     EngineStarted,
@@ -16,12 +16,11 @@ from firedrill.api.record import (
     ObjectDeleted,
     ObjectEdited,
     PodDeleted,
-    Record,
-    RecordState,
     StoreChange,
     TemplateReplaced,
     ToolkitStarted,
 )
+from firedrill.api.record import Record, RecordState
 
 #: Longer than any runner takes from planning a change to asking for it.
 _LATEST_START: Final = timedelta(seconds=60)

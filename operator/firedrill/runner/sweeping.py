@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from firedrill.api import meta
+from firedrill.api.changes import ChangeBase
 from firedrill.api.errors import InvalidInput
 from firedrill.api.faults.about import Family
-from firedrill.api.record import ChangeBase, Record
+from firedrill.api.record import Record
 from firedrill.api.record_text import from_text
 from firedrill.api.targetcluster import TargetPolicy
 from firedrill.api.task import Task

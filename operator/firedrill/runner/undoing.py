@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, TypeVar
 
-from firedrill.api.record import Change, ChangeBase, ChangeState, Record, RecordState
+from firedrill.api.changes import Change, ChangeBase, ChangeState
+from firedrill.api.record import Record, RecordState
 from firedrill.api.task import Task
 from firedrill.clusters.errors import ClusterError
 from firedrill.runner.data.stores import Stores

@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from firedrill.api.record import VaultRef
+from firedrill.api.changes import VaultRef
 from firedrill.clusters import paths
 from firedrill.clusters.errors import ClusterError, NotFound
 from firedrill.core.naming import vault_name

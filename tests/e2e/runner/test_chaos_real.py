@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from chaos_harness import IMAGE, Bench
 
-from firedrill.api.record import PacketsDropped
+from firedrill.api.changes import PacketsDropped
 from firedrill.api.task import Result
 from firedrill.api.verdict import Verdict
 from firedrill.clusters import paths

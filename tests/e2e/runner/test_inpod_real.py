@@ -8,7 +8,8 @@ import pytest
 from chaos_harness import Bench, Object, Run
 from test_chaos_real import told, values
 
-from firedrill.api.record import HeldInPod, Record
+from firedrill.api.changes import HeldInPod
+from firedrill.api.record import Record
 from firedrill.api.verdict import Verdict
 from firedrill.clusters import paths
 from firedrill.core.naming import guardian_name, record_name

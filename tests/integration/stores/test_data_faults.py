@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
-from firedrill.api.record import Grant
+from firedrill.api.changes import Grant
 from firedrill.runner.data.kafka import KafkaBroker
 from firedrill.runner.data.postgres import PostgresDatabase
 from firedrill.runner.data.redis import RedisCache

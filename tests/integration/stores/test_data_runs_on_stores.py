@@ -17,7 +17,8 @@ from chaos_lab import JOB, spec, task
 from chaos_process import Process
 
 from firedrill.api.base import format_time
-from firedrill.api.record import Record, SessionsHeld
+from firedrill.api.changes import SessionsHeld
+from firedrill.api.record import Record
 from firedrill.api.task import Result
 from firedrill.api.verdict import Verdict
 from firedrill.clusters import paths

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from firedrill.api.record import ChangeState, PodDeleted, Record
+from firedrill.api.changes import ChangeState, PodDeleted
+from firedrill.api.record import Record
 from firedrill.api.record_text import LARGEST_BYTES, PLAIN_BYTES, from_text, room_needed, to_text
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)

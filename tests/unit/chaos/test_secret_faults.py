@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives import serialization
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firedrill.api.changes import ObjectDeleted, ObjectEdited, VaultRef
 from firedrill.api.faults.union import Fault
-from firedrill.api.record import ObjectDeleted, ObjectEdited, VaultRef
 from firedrill.engines.chaos import editing, sealing
 from firedrill.engines.chaos.faults.fields import wishes
 from firedrill.engines.chaos.faults.template import Setting

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from firedrill.api.changes import Change, ChangeState, ToolkitStarted
 from firedrill.api.kinds import AUTO_FIX, CHAOS_EXPERIMENT, RunKind
-from firedrill.api.record import Change, ChangeState, RecordState, ToolkitStarted
+from firedrill.api.record import RecordState
 from firedrill.api.run import ClusterResult
 from firedrill.api.verdict import Condition, ConditionStatus
 from firedrill.core.recorded import recorded

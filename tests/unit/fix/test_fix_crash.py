@@ -11,7 +11,8 @@ import pytest
 from fix_builders import BAD, GOOD, task, template
 from fix_world import GATEWAY, RECORD, SANDBOX, Behaviour, World
 
-from firedrill.api.record import ChangeState, NamespaceCreated, Record, RecordState, TemplateReplaced
+from firedrill.api.changes import ChangeState, NamespaceCreated, TemplateReplaced
+from firedrill.api.record import Record, RecordState
 from firedrill.clusters.client import JSON_PATCH
 from firedrill.clusters.errors import ClusterError
 from firedrill.runner import fix

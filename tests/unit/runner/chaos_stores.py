@@ -7,7 +7,7 @@ from typing import Any
 from chaos_cluster import World
 from chaos_process import Process
 
-from firedrill.api.record import Grant
+from firedrill.api.changes import Grant
 from firedrill.runner.data.stores import StoreError, Stores, StoreUnreachable, Table
 
 GRANTS = (Grant(privilege="INSERT"), Grant(privilege="SELECT", grantable=True))

@@ -7,8 +7,8 @@ from chaos_lab import DATABASE_LOCK, DATABASE_REVOKE, KAFKA_CONSUMER_LAG, Lab, s
 from chaos_process import Process
 from pydantic import ValidationError
 
+from firedrill.api.changes import Grant
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
-from firedrill.api.record import Grant
 from firedrill.api.verdict import Verdict
 from firedrill.clusters import paths
 

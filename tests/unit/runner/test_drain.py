@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from chaos_lab import RECORD_PATH, Lab, spec, task
 
-from firedrill.api.record import ObjectEdited, PodDeleted
+from firedrill.api.changes import ObjectEdited, PodDeleted
 from firedrill.api.verdict import Verdict
 from firedrill.clusters import paths
 from firedrill.clusters.errors import ClusterError, Forbidden, Throttled

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from chaos_lab import IMAGE_BREAK, PDB_BLOCK, SCALE, SERVICE_DELETE, WRONG_SELECTOR, Lab, spec, task
 
-from firedrill.api.record import ObjectEdited, RecordState
+from firedrill.api.changes import ObjectEdited
+from firedrill.api.record import RecordState
 from firedrill.api.verdict import Verdict
 from firedrill.clusters import paths
 from firedrill.clusters.errors import ClusterError, Forbidden, Throttled

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from chaos_clock import T0
 
-from firedrill.api.record import ChangeState, PacketsDropped
+from firedrill.api.changes import ChangeState, PacketsDropped
 from firedrill.runner.faults.ephemeral import HostPod, container, parse_host
 from firedrill.runner.faults.filtering_undo import CLOCK_SKEW, MAX_TRIES, Done, Start, Wait, next_step
 

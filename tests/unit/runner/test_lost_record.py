@@ -10,16 +10,8 @@ from chaos_lab import JOB, PACKET_LOSS, POD_KILL, RECORD_PATH, Lab, spec, task
 from chaos_process import Process
 from shape_lab import IN_SEQUENCE, LATE_BESIDE, REPEATED
 
-from firedrill.api.record import (
-    Change,
-    ChangeState,
-    NamespaceCreated,
-    PacketsDropped,
-    PodDeleted,
-    Record,
-    RecordState,
-    TemplateReplaced,
-)
+from firedrill.api.changes import Change, ChangeState, NamespaceCreated, PacketsDropped, PodDeleted, TemplateReplaced
+from firedrill.api.record import Record, RecordState
 from firedrill.api.task import Result
 from firedrill.api.verdict import Verdict
 from firedrill.clusters import paths

@@ -135,7 +135,7 @@ def test_logs_are_json_with_the_run() -> None:
 
 
 def test_each_kind_is_undone_by_its_own_table() -> None:
-    from firedrill.api.record import (
+    from firedrill.api.changes import (
         DataTouched,
         EngineStarted,
         GrantsRevoked,

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from chaos_lab import RECORD_PATH, Lab, spec, task
 
-from firedrill.api.record import Change, ChangeState, PodDeleted, Record
+from firedrill.api.changes import Change, ChangeState, PodDeleted
+from firedrill.api.record import Record
 from firedrill.clusters.errors import ClusterError, Forbidden
 from firedrill.runner.marking import Marks
 from firedrill.runner.record_store import RecordStore

@@ -8,7 +8,7 @@ from chaos_cluster import World
 from chaos_lab import POD_KILL, spec, task
 from chaos_process import Process
 
-from firedrill.api.record import ChangeState, PodDeleted
+from firedrill.api.changes import ChangeState, PodDeleted
 from firedrill.clusters import paths
 from firedrill.runner.faults.asked import IN_FLIGHT
 from firedrill.runner.faults.podkill import pod_deleted_needs, undo_pod_deleted

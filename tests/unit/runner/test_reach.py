@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from chaos_lab import IMAGE_BREAK, POD_KILL, SCALE, WRONG_SELECTOR, Lab, spec, task
 
-from firedrill.api.record import ObjectCreated, ObjectEdited, PodDeleted, RecordState
+from firedrill.api.changes import ObjectCreated, ObjectEdited, PodDeleted
+from firedrill.api.record import RecordState
 from firedrill.api.verdict import Verdict
 from firedrill.clusters import paths
 from firedrill.runner.overlap import touched

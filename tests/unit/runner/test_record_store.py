@@ -9,7 +9,8 @@ from chaos_cluster import World
 from chaos_lab import PACKET_LOSS, RECORD_PATH, spec, task
 from chaos_process import Process
 
-from firedrill.api.record import PodDeleted, Record, RecordState
+from firedrill.api.changes import PodDeleted
+from firedrill.api.record import Record, RecordState
 from firedrill.clusters.errors import Forbidden, Unreachable
 from firedrill.runner.record_store import Aborted, Claimed, RecordLost, RecordStore, Refused
 

@@ -20,8 +20,9 @@ from shape_lab import (
     measured,
 )
 
+from firedrill.api.changes import ChangeState
 from firedrill.api.probe import Probe
-from firedrill.api.record import ChangeState, Record, RecordState
+from firedrill.api.record import Record, RecordState
 from firedrill.api.verdict import Verdict
 from firedrill.clusters import paths
 from firedrill.clusters.errors import ClusterError, Unreachable

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from firedrill.api.record import Edit
+from firedrill.api.changes import Edit
 
 Object = dict[str, Any]
 Operation = dict[str, Any]

@@ -3,7 +3,7 @@
 import json
 from typing import Any, Final, TypeVar
 
-from firedrill.api.record import Change, Edit, ObjectCreated, ObjectDeleted, ObjectEdited, VaultRef
+from firedrill.api.changes import Change, Edit, ObjectCreated, ObjectDeleted, ObjectEdited, VaultRef
 
 #: What can be told apart from its values.
 SEALABLE: Final = (ObjectEdited, ObjectDeleted, ObjectCreated)

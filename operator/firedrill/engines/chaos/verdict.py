@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from firedrill.api.base import format_duration
-from firedrill.api.record import (
+from firedrill.api.changes import (
     Change,
     Edit,
     EngineStarted,

@@ -1,7 +1,7 @@
 """A data store by its Service, and who logs in: from a spec or from a record, the same way."""
 
+from firedrill.api.changes import StoreChange
 from firedrill.api.credentials import CredentialsRef
-from firedrill.api.record import StoreChange
 from firedrill.clusters import paths
 from firedrill.clusters.errors import NotFound
 from firedrill.engines.chaos.faults.fields import SERVICE

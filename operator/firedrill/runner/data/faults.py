@@ -4,6 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
 
+from firedrill.api.changes import (
+    Change,
+    ChangeState,
+    DataTouched,
+    GrantsRevoked,
+    GroupJoined,
+    SessionsHeld,
+    StoreChange,
+)
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.faults.data import (
     CacheFlush,
@@ -15,15 +24,6 @@ from firedrill.api.faults.data import (
     KafkaConsumerLag,
     KafkaPoisonMessage,
     StoreFault,
-)
-from firedrill.api.record import (
-    Change,
-    ChangeState,
-    DataTouched,
-    GrantsRevoked,
-    GroupJoined,
-    SessionsHeld,
-    StoreChange,
 )
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView

@@ -8,7 +8,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from firedrill.api.record import Grant
+from firedrill.api.changes import Grant
 from firedrill.runner.data.postgres_asking import (
     close_all,
     identifier,

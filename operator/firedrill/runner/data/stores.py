@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from firedrill.api.record import Grant
+from firedrill.api.changes import Grant
 from firedrill.clusters.errors import ClusterError, Unreachable
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from firedrill.api.base import format_time
-from firedrill.api.record import ChangeState, DataTouched, GrantsRevoked, GroupJoined, SessionsHeld, StoreChange
+from firedrill.api.changes import ChangeState, DataTouched, GrantsRevoked, GroupJoined, SessionsHeld, StoreChange
 from firedrill.clusters import paths
 from firedrill.clusters.errors import ClusterError, NotFound
 from firedrill.engines.chaos.faults.fields import SERVICE

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeVar
 
-from firedrill.api.record import (
+from firedrill.api.changes import (
     ChangeState,
     EngineStarted,
     ObjectCreated,

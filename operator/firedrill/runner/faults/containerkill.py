@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from firedrill.api.record import Change, ChangeState, ObjectEdited
+from firedrill.api.changes import Change, ChangeState, ObjectEdited
 from firedrill.clusters import paths
 from firedrill.clusters.errors import NotFound
 from firedrill.engines.chaos.views import PodView

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from firedrill.api.changes import Change, ChangeState, ObjectCreated
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.faults.controlplane import PdbBlock
 from firedrill.api.meta import LABEL_RUN
-from firedrill.api.record import Change, ChangeState, ObjectCreated
 from firedrill.api.task import Task
 from firedrill.clusters import paths
 from firedrill.clusters.errors import ApiError, Conflict, Forbidden, Invalid, NotFound, Throttled

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from firedrill.api.changes import Change, ChangeState, ObjectDeleted
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
-from firedrill.api.record import Change, ChangeState, ObjectDeleted
 from firedrill.clusters import paths
 from firedrill.clusters.errors import Conflict, Forbidden, Invalid, NotFound, Unreachable
 from firedrill.engines.chaos.faults.deletions import check, kept, without_addresses

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from firedrill.api.changes import Change, ObjectEdited, PodDeleted
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.faults.node import NodeDrain
-from firedrill.api.record import Change, ObjectEdited, PodDeleted
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView
 from firedrill.runner.context import RunContext

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
-from firedrill.api.record import Change
+from firedrill.api.changes import Change
 from firedrill.engines.chaos.outcome import EngineOutcome
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView

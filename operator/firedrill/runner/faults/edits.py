@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from firedrill.api.changes import Change, ChangeState, Edit, ObjectEdited
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.faults.about import Hits
-from firedrill.api.record import Change, ChangeState, Edit, ObjectEdited
 from firedrill.api.task import Task
 from firedrill.clusters import paths
 from firedrill.clusters.client import JSON_PATCH

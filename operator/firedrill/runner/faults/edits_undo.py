@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from firedrill.api.record import ObjectEdited
+from firedrill.api.changes import ObjectEdited
 from firedrill.clusters import paths
 from firedrill.clusters.client import JSON_PATCH
 from firedrill.clusters.errors import NotFound

@@ -7,8 +7,8 @@ and a drop that is to end early.
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from firedrill.api.changes import Change, PacketsDropped
 from firedrill.api.faults.network import FilterFault
-from firedrill.api.record import Change, PacketsDropped
 from firedrill.api.task import Task
 from firedrill.engines.chaos.faults.filters import filtered
 from firedrill.engines.chaos.views import PodView

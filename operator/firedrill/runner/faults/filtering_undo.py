@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from firedrill.api.base import format_time
-from firedrill.api.record import ChangeState, HeldInPod, InPod
+from firedrill.api.changes import ChangeState, HeldInPod, InPod
 from firedrill.runner.faults import ephemeral, holders
 from firedrill.runner.faults.ephemeral import ContainerView, HostPod
 from firedrill.runner.nft_traffic import QUEUE

@@ -2,7 +2,7 @@
 
 import json
 
-from firedrill.api.record import HeldInPod
+from firedrill.api.changes import HeldInPod
 from firedrill.runner import nft
 
 _UID_LETTERS = 8

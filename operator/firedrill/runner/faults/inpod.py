@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
-from firedrill.api.record import Change, ChangeState, InPod
+from firedrill.api.changes import Change, ChangeState, InPod
 from firedrill.api.task import Task
 from firedrill.clusters.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
 from firedrill.engines.chaos.permission import Refusal

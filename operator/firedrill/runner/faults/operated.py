@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from firedrill.api.changes import Change, ChangeState, EngineStarted
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.meta import LABEL_RUN
-from firedrill.api.record import Change, ChangeState, EngineStarted
 from firedrill.clusters.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound
 from firedrill.engines.chaos.adapters.table import adapter_of
 from firedrill.engines.chaos.adapters.view import EngineView, Setting

@@ -1,6 +1,6 @@
 """Undoing what another operator does: stop it, see it tell that all is recovered, delete its object, see that gone."""
 
-from firedrill.api.record import EngineStarted
+from firedrill.api.changes import EngineStarted
 from firedrill.clusters import paths
 from firedrill.clusters.errors import NotFound
 from firedrill.engines.chaos.adapters.table import ADAPTERS

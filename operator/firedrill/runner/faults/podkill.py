@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from firedrill.api.changes import Change, ChangeState, PodDeleted
 from firedrill.api.faults.node import NodeDrain
 from firedrill.api.faults.pods import PodEvict, PodKill
-from firedrill.api.record import Change, ChangeState, PodDeleted
 from firedrill.clusters import paths
 from firedrill.clusters.errors import Conflict, NotFound, Throttled, Unreachable
 from firedrill.engines.chaos.permission import Refusal

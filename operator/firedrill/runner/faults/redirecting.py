@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from firedrill.api.changes import Change, HeldInPod
 from firedrill.api.faults.traffic import TrafficFault
-from firedrill.api.record import Change, HeldInPod
 from firedrill.api.task import Task
 from firedrill.engines.chaos.faults.traffic import proxy_port, traffic
 from firedrill.engines.chaos.views import PodView

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from firedrill.api.record import Change, VaultRef
+from firedrill.api.changes import Change, VaultRef
 from firedrill.clusters.errors import Forbidden, NotFound
 from firedrill.engines.chaos import sealing
 from firedrill.engines.chaos.permission import Refusal

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from firedrill.api.changes import Change, HeldInPod
 from firedrill.api.faults.stress import StressFault, StressMode
-from firedrill.api.record import Change, HeldInPod
 from firedrill.api.task import Task
 from firedrill.clusters import paths
 from firedrill.clusters.errors import ApiError, ClusterError, Forbidden, NotFound

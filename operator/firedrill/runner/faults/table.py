@@ -4,19 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from firedrill.api.chaosexperiment import ChaosExperimentSpec
-from firedrill.api.errors import InvalidInput
-from firedrill.api.faults.data import StoreFault
-from firedrill.api.faults.engines import ChaosToolkit
-from firedrill.api.faults.network import FilterFault
-from firedrill.api.faults.node import NodeDrain
-from firedrill.api.faults.operators import OperatorFault
-from firedrill.api.faults.pods import ContainerKill, PodEvict, PodKill
-from firedrill.api.faults.secrets import CertificateSecretExpired, SecretDelete, SecretRotate
-from firedrill.api.faults.stress import StressFault
-from firedrill.api.faults.traffic import TrafficFault
-from firedrill.api.faults.workload import EnvDrift
-from firedrill.api.record import (
+from firedrill.api.changes import (
     DataTouched,
     EngineStarted,
     GrantsRevoked,
@@ -30,6 +18,18 @@ from firedrill.api.record import (
     SessionsHeld,
     ToolkitStarted,
 )
+from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.errors import InvalidInput
+from firedrill.api.faults.data import StoreFault
+from firedrill.api.faults.engines import ChaosToolkit
+from firedrill.api.faults.network import FilterFault
+from firedrill.api.faults.node import NodeDrain
+from firedrill.api.faults.operators import OperatorFault
+from firedrill.api.faults.pods import ContainerKill, PodEvict, PodKill
+from firedrill.api.faults.secrets import CertificateSecretExpired, SecretDelete, SecretRotate
+from firedrill.api.faults.stress import StressFault
+from firedrill.api.faults.traffic import TrafficFault
+from firedrill.api.faults.workload import EnvDrift
 from firedrill.api.resource import parse_spec
 from firedrill.api.task import Task
 from firedrill.core.naming import vault_name

@@ -9,9 +9,9 @@ from typing import Any, Final
 import yaml
 
 from firedrill.api import meta
+from firedrill.api.changes import Change, ChangeState, ToolkitStarted
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.faults.engines import ChaosToolkit, bounded
-from firedrill.api.record import Change, ChangeState, ToolkitStarted
 from firedrill.clusters import paths
 from firedrill.clusters.errors import Forbidden, NotFound
 from firedrill.engines.chaos.outcome import EngineOutcome

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any, Final
 
-from firedrill.api.record import ToolkitStarted
+from firedrill.api.changes import ToolkitStarted
 from firedrill.clusters import paths
 from firedrill.engines.chaos.toolkit.document import names
 from firedrill.engines.chaos.toolkit.journal import Hypothesis

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from firedrill.api.record import ObjectEdited
+from firedrill.api.changes import ObjectEdited
 from firedrill.clusters import paths
 from firedrill.clusters.errors import NotFound
 from firedrill.engines.chaos import labels

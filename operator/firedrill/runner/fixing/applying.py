@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from firedrill.api.record import ChangeState, Record, RecordState, TemplateReplaced
+from firedrill.api.changes import ChangeState, TemplateReplaced
+from firedrill.api.record import Record, RecordState
 from firedrill.clusters import paths
 from firedrill.clusters.client import JSON_PATCH
 from firedrill.clusters.errors import ApiError, Conflict, Invalid, Unreachable

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from firedrill.api.record import Change, ChangeState, NamespaceCreated, Record, RecordState
+from firedrill.api.changes import Change, ChangeState, NamespaceCreated
+from firedrill.api.record import Record, RecordState
 from firedrill.clusters import paths
 from firedrill.clusters.errors import ApiError, Conflict, Forbidden, NotFound
 from firedrill.engines.fix.isolation import config_maps

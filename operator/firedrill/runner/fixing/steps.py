@@ -3,8 +3,9 @@
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from firedrill.api.changes import NamespaceCreated, TemplateReplaced
 from firedrill.api.meta import FIELD_MANAGER
-from firedrill.api.record import NamespaceCreated, Record, TemplateReplaced
+from firedrill.api.record import Record
 from firedrill.api.verdict import Verdict
 from firedrill.clusters import paths
 from firedrill.clusters.errors import NotFound

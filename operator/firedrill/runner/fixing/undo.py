@@ -12,8 +12,8 @@ can come any more: the runner begins by writing Applied into the record, which a
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
+from firedrill.api.changes import ChangeState, NamespaceCreated, TemplateReplaced
 from firedrill.api.meta import LABEL_MANAGED, LABEL_RUN, LABEL_UID
-from firedrill.api.record import ChangeState, NamespaceCreated, TemplateReplaced
 from firedrill.clusters import paths
 from firedrill.clusters.client import JSON_PATCH
 from firedrill.clusters.errors import Conflict, Invalid, NotFound
