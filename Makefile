@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 PYTHON = $$(tools/setup)
 PYTEST = "$(PYTHON)" -m pytest -p no:cacheprovider
 
-.PHONY: help setup demo demo-down test unit simulator integration e2e e2e-simulations e2e-faults e2e-scenarios e2e-engines e2e-data e2e-shape generate lint bench bench-faults bench-many bench-drift chaos-full build
+.PHONY: help setup demo demo-down test unit simulator integration integration-stores e2e e2e-simulations e2e-faults e2e-scenarios e2e-engines e2e-data e2e-shape generate lint bench bench-faults bench-many bench-drift chaos-full build
 
 help:            ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -33,7 +33,10 @@ simulator:       ## Tests of the simulator (Go)
 	@"$(PYTHON)" tools/simulator_tests.py
 
 integration:     ## The operator against real API servers, without nodes
-	@$(PYTEST) tests/integration
+	@$(PYTEST) tests/integration --ignore tests/integration/stores
+
+integration-stores: ## Probes and faults of data stores against a Postgres, Redis and Kafka of this machine
+	@$(PYTEST) tests/integration/stores
 
 e2e:             ## Real pods: the samples and their failing twins
 	@$(PYTEST) tests/e2e/fix tests/e2e/kills tests/e2e/operator tests/e2e/runner

@@ -37,7 +37,9 @@ def postgres(max_connections: int = 20) -> Iterator[Store]:
 
 
 def _postgres(folder: Path, max_connections: int) -> Iterator[Store]:
-    bin_folder = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    assert found, "Postgres is needed: apt-get install postgresql"
+    bin_folder = found[-1]
     data, secret, port = folder / "data", folder / "secret", _free_port()
     secret.write_text(PASSWORD)
     as_nobody: list[str] = []
@@ -69,6 +71,7 @@ def _postgres(folder: Path, max_connections: int) -> Iterator[Store]:
 @contextmanager
 def redis(folder: Path) -> Iterator[Store]:
     """A Redis that asks for a password."""
+    assert shutil.which("redis-server"), "Redis is needed: apt-get install redis-server"
     port = _free_port()
     command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--requirepass", PASSWORD]
     with _running([*command, "--dir", str(folder)], folder / "log", lambda: _connects(port)):
@@ -76,19 +79,9 @@ def redis(folder: Path) -> Iterator[Store]:
 
 
 @contextmanager
-def mosquitto(folder: Path) -> Iterator[Store]:
-    """An MQTT broker that is open to all."""
-    port = _free_port()
-    config = folder / "mosquitto.conf"
-    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
-    program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin") or "mosquitto"
-    with _running([program, "-c", str(config)], folder / "log", lambda: _connects(port)):
-        yield Store(port)
-
-
-@contextmanager
 def kafka(folder: Path, advertised: str = "127.0.0.1") -> Iterator[Store]:
     """A Kafka of one node."""
+    assert shutil.which("java"), "Java is needed: apt-get install default-jre-headless"
     from firedrill.lab.imaging.jar_layer import jars
 
     images = ROOT / "images" / "components"
@@ -104,7 +97,8 @@ def kafka(folder: Path, advertised: str = "127.0.0.1") -> Iterator[Store]:
         "listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT\n"
         "controller.listener.names=CONTROLLER\ninter.broker.listener.name=CLIENTS\n"
         f"log.dirs={folder / 'logs'}\nauto.create.topics.enable=true\nnum.partitions=4\n"
-        "offsets.topic.replication.factor=1\nlog.cleaner.dedupe.buffer.size=8388608\nlog.index.size.max.bytes=1048576\noffsets.topic.num.partitions=2\ngroup.initial.rebalance.delay.ms=0\n"
+        "offsets.topic.replication.factor=1\nlog.cleaner.dedupe.buffer.size=8388608\nlog.index.size.max.bytes=1048576\n"
+        "offsets.topic.num.partitions=2\ngroup.initial.rebalance.delay.ms=0\n"
     )
     logging = folder / "log4j.properties"
     logging.write_text(

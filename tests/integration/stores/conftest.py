@@ -32,9 +32,3 @@ def redis(tmp_path_factory: Temporary) -> Iterator[Store]:
 def kafka(tmp_path_factory: Temporary) -> Iterator[Store]:
     with stores.kafka(tmp_path_factory.mktemp("kafka")) as store:
         yield store
-
-
-@pytest.fixture(scope="session")
-def mosquitto(tmp_path_factory: Temporary) -> Iterator[Store]:
-    with stores.mosquitto(tmp_path_factory.mktemp("mosquitto")) as store:
-        yield store
