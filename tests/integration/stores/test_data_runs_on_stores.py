@@ -69,7 +69,7 @@ class Run:
         process = Process(self.world, name)
         store = RecordStore(process, self.task, process)
         identity = Identity(name, name, "firedrill", "node-2")
-        return RunContext(self.task, process, store, process, identity, self.stop, Loopback())
+        return RunContext(self.task, process, store, process, identity, self.stop, stores=Loopback())
 
     async def play(self) -> tuple[Result, Record]:
         guardian = Guardian(self.context("guardian-1", f"{JOB}-guardian"), undo_table("ChaosExperiment"))
