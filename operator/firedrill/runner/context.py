@@ -83,11 +83,15 @@ class RunContext:
     stop: Stop
     toolkit: Toolkit = field(default_factory=SystemToolkit)
     stores: Stores = field(default_factory=Stores)
+    #: That of the whole run, where this is the context of a part of it: what is staged there is written as one.
+    own_vault: Vault | None = None
 
     @cached_property
     def vault(self) -> Vault:
         """Where this pod keeps originals that a record must not hold."""
-        return Vault(self.client, self.clock, self.task.runner_namespace, self.task.job, self.identity.uid)
+        return self.own_vault or Vault(
+            self.client, self.clock, self.task.runner_namespace, self.task.job, self.identity.uid
+        )
 
 
 def read_identity(environment: Mapping[str, str] = os.environ) -> Identity:

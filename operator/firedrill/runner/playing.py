@@ -68,7 +68,8 @@ class Playing:
         instant = spec.fault.about.instant
         key = stage.name if number == 1 else f"{number}/{stage.name or 'fault'}"
         if key not in self._faults:
-            self._faults[key] = fault_of(replace(self._context, task=own), spec, self._context.vault)
+            part = replace(self._context, task=own, own_vault=self._context.vault)
+            self._faults[key] = fault_of(part, spec)
         return Part(
             key=key,
             fault=self._faults[key],

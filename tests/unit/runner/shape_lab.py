@@ -3,7 +3,18 @@
 from datetime import datetime
 from typing import Any
 
-from chaos_lab import PACKET_LOSS, POD_KILL, SCALE, WRONG_SELECTOR, Lab, spec, steps_spec, task
+from chaos_lab import (
+    PACKET_LOSS,
+    POD_KILL,
+    SCALE,
+    SECRET_DELETE,
+    SECRET_ROTATE,
+    WRONG_SELECTOR,
+    Lab,
+    spec,
+    steps_spec,
+    task,
+)
 
 from firedrill.api.verdict import Measurement, Verdict
 
@@ -25,6 +36,11 @@ LATE_BESIDE = steps_spec(
     {"name": "loss", "fault": PACKET_LOSS, "duration": "9s"},
     {"name": "selector", "fault": WRONG_SELECTOR, "delay": "2s", "duration": "3s"},
 )
+#: Each keeps an original of its own.
+SEALED_IN_SEQUENCE = steps_spec(
+    {"name": "rotated", "fault": SECRET_ROTATE},
+    {"name": "deleted", "fault": SECRET_DELETE, "after": ["rotated"]},
+)
 REPEATED = spec(PACKET_LOSS, timeout="10m", duration="3s", repeat={"times": 2, "pause": "1s"})
 KILLED_TWICE = spec(POD_KILL, timeout="10m", duration="3s", repeat={"times": 2})
 ABORTED = steps_spec(
@@ -35,6 +51,7 @@ ABORTED = steps_spec(
 SHAPES = {
     "two in sequence": IN_SEQUENCE,
     "the same twice in sequence": SAME_IN_SEQUENCE,
+    "two of a Secret in sequence": SEALED_IN_SEQUENCE,
     "two in parallel": IN_PARALLEL,
     "one late beside another": LATE_BESIDE,
     "repeated twice": REPEATED,

@@ -17,10 +17,12 @@ from firedrill.runner.vault import Vault
 class SealedFault:
     """A fault of single objects, carried out by another one, whose changes never leave this process with values."""
 
-    def __init__(self, fault: Fault, vault: Vault, family: str) -> None:
+    def __init__(self, fault: Fault, vault: Vault, family: str, part: str) -> None:
+        """``part`` tells the changes of this fault from those of others that the same run carries out."""
         self._fault = fault
         self._vault = vault
         self._family = family
+        self._part = part
 
     async def precheck(self, pods: Sequence[PodView]) -> Refusal | None:
         """What the fault itself says, and whether there is a vault."""
@@ -35,7 +37,7 @@ class SealedFault:
         """The changes without values, which wait in the vault to be committed."""
         planned = []
         for number, change in enumerate(await self._fault.plan(pods, now)):
-            ref = self._vault.stage(self._family, str(number), sealing.values_of(change))
+            ref = self._vault.stage(self._family, f"{self._part}-{number}", sealing.values_of(change))
             planned.append(sealing.sealed(change, ref))
         return planned
 

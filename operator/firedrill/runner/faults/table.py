@@ -64,7 +64,6 @@ from firedrill.runner.faults.stressing import StressInPod
 from firedrill.runner.faults.toolkit import ToolkitFault
 from firedrill.runner.faults.toolkit_undo import toolkit_started_needs, undo_toolkit_started
 from firedrill.runner.undoing import Seen, UndoContext, Undoer, UndoTable
-from firedrill.runner.vault import Vault
 
 UNDO: Final[UndoTable] = MappingProxyType(
     {
@@ -103,11 +102,11 @@ def undo_table(faults: Mapping[str, Fault]) -> UndoTable:
     return {**UNDO, ToolkitStarted: Undoer(undo, toolkit_started_needs)}
 
 
-def fault_of(context: RunContext, spec: ChaosExperimentSpec, vault: Vault) -> Fault:
-    """What carries out the fault of a spec; ``vault`` is that of the run."""
+def fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
+    """What carries out the fault of a spec."""
     fault = _open_fault_of(context, spec)
     if isinstance(spec.fault.chosen, SEALED):
-        return SealedFault(fault, vault, spec.fault.family)
+        return SealedFault(fault, context.vault, spec.fault.family, context.task.run_id)
     return fault
 
 
