@@ -2,12 +2,19 @@
 
 import json
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 from demo import Demo
 
 Object = dict[str, Any]
+_TRIES = 10
+
+
+class ProcessGone(Exception):
+    """A pod has no process here."""
+
 
 #: What changes by itself, or says how often something was looked at.
 _VOLATILE = {"resourceVersion", "managedFields", "generation", "uid", "creationTimestamp", "selfLink"}
@@ -21,6 +28,16 @@ _KINDS = (
 
 
 def residues(lab: Demo, cluster: str, namespace: str) -> Object:
+    """What is there; looked at anew where a pod went away while it was looked at."""
+    for _ in range(_TRIES):
+        try:
+            return _residues(lab, cluster, namespace)
+        except (subprocess.CalledProcessError, ProcessGone):
+            time.sleep(2)
+    return _residues(lab, cluster, namespace)
+
+
+def _residues(lab: Demo, cluster: str, namespace: str) -> Object:
     """All that an experiment could leave in a namespace: its objects, and the packet filters of its pods.
 
     It reads objects by kubectl and the filters from outside the pods, in their network namespaces: nothing here
@@ -70,7 +87,7 @@ def _a_process_of(pod_uid: str) -> int:
             continue
         if any(mark in groups for mark in marks):
             return int(entry.name)
-    raise AssertionError(f"no process of pod {pod_uid} on this machine: is the lab a native one?")
+    raise ProcessGone(f"no process of pod {pod_uid} on this machine: is the lab a native one?")
 
 
 def _run(command: list[str]) -> str:
