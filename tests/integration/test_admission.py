@@ -267,4 +267,7 @@ def test_the_operator_reads_the_stamp(world: World, team: Team) -> None:
             assert (status["verdict"], status["clusters"][0]["reason"]) == ("Inconclusive", "NotPermitted")
             assert "requireRequester" in status["message"]
     finally:
+        # Null takes the field away: what is applied does not name it.
+        asked = {"spec": {"policy": {"requireRequester": None}}}
+        world.hub.merge(paths.firedrill("targetclusters", name="finance"), asked)
         world.reset_target("finance")
