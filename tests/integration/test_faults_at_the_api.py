@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from firedrill.api.changes import Change, ChangeState, ObjectDeleted
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.faults.data import StoreFault
 from firedrill.api.faults.stress import STRESS_FAULTS
 from firedrill.api.faults.traffic import TRAFFIC_FAULTS
 from firedrill.api.faults.union import FAULTS, Fault
