@@ -10,6 +10,9 @@ import pytest
 from chaos_lab import CPU_STRESS, FAULTS, HTTP_ABORT, PACKET_LOSS, POD_KILL, RECORD_PATH, Lab, spec, task
 from chaos_process import Process
 
+#: Many runs each: a part of `make test`, but not of `make unit`.
+pytestmark = pytest.mark.matrix
+
 #: Those that end by themselves, with every process of ours dead.
 SELF_ENDING = {"packet-loss": PACKET_LOSS, "pod-kill": POD_KILL, "http-abort": HTTP_ABORT, "cpu-stress": CPU_STRESS}
 

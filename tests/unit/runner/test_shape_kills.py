@@ -10,6 +10,9 @@ from chaos_lab import RECORD_PATH
 from chaos_process import Process
 from shape_lab import ABORTED, IN_SEQUENCE, SHAPES, lab
 
+#: Many runs each: a part of `make test`, but not of `make unit`.
+pytestmark = pytest.mark.matrix
+
 
 async def count_writes(shape: Any) -> tuple[list[str], list[str]]:
     """The writes of runner and guardian in a run that nobody disturbs."""

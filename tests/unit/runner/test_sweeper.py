@@ -17,6 +17,9 @@ from firedrill.runner.guardian import undo_table
 from firedrill.runner.sweeping import OVERDUE, Keepers, Sweeper, why_sweep
 from support.seen import record as record_view
 
+#: Many runs each: a part of `make test`, but not of `make unit`.
+pytestmark = pytest.mark.matrix
+
 #: The record belongs to a Job that is gone.
 UNOWNED = "the record belongs to no Job"
 
