@@ -332,7 +332,7 @@ async def test_a_fault_is_admitted_set_seen_and_undone(fault: Object, shop: Shop
 
 
 async def _undo(context: UndoContext, change: Change) -> Change:
-    limit = context.clock.now().timestamp() + 60
+    limit = context.clock.now().timestamp() + 240
     while change.state is not ChangeState.UNDONE:
         assert context.clock.now().timestamp() < limit, change.evidence
         change = (await UNDO[type(change)].undo(context, change)).change
