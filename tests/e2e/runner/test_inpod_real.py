@@ -1,19 +1,15 @@
 """Faults inside of real pods: they hurt as they say, and end with every process of Firedrill dead."""
 
-import asyncio
-import time
 from typing import Any
 
 import pytest
-from chaos_harness import Bench, Object, Run
+from chaos_harness import Bench, Object
+from orphaning import all_of_ours_die, seen_to, until_it_must_be_over
 from test_chaos_real import told, values
 
-from firedrill.api.changes import HeldInPod
-from firedrill.api.record import Record
 from firedrill.api.verdict import Verdict
 from firedrill.clusters import paths
-from firedrill.core.naming import guardian_name, record_name
-from support.pod_process import holders_on_this_machine, sigkill
+from support.pod_process import holders_on_this_machine
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
@@ -29,19 +25,6 @@ HURT: list[tuple[str, Object, bool]] = [
     ("cpu", CPU, False),
     ("memory", MEMORY, False),
 ]
-
-#: Run in a pod of the target: how many milliseconds an answer takes, at the median of five.
-ASK = """
-import socket, sys, time
-took = []
-for _ in range(5):
-    began = time.monotonic()
-    with socket.create_connection((sys.argv[1], 8080), timeout=5) as conn:
-        conn.sendall(b"GET /healthz HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n")
-        conn.recv(1)
-    took.append(time.monotonic() - began)
-print(round(1000 * sorted(took)[2]))
-"""
 
 
 @pytest.mark.parametrize(("fault", "fails"), [each[1:] for each in HURT], ids=[each[0] for each in HURT])
@@ -59,50 +42,15 @@ async def test_it_hurts_and_is_gone_afterwards(bench: Bench, fault: Object, fail
         assert holders_on_this_machine(pod["metadata"]["uid"]) == []
 
 
-async def _all_of_ours_die(bench: Bench, run: Run) -> Record:
-    """Runner and guardian by SIGKILL, with their Jobs, so that nobody starts them again; there is no operator here."""
-    record = await run.state("Applied")
-    guardian = await run.pod(guardian_name(run.job))
-    for job in (guardian_name(run.job), run.job):
-        await bench.client.delete(paths.jobs(bench.runner, job), propagation="Orphan")
-    await bench.client.delete(paths.pods(bench.runner, guardian["metadata"]["name"]), grace_seconds=0)
-    sigkill(guardian["metadata"]["uid"])
-    await run.sigkill(run.job)
-    return record
-
-
-async def _until_it_must_be_over(record: Record) -> None:
-    ends = [change.expires_at for change in record.changes if isinstance(change, HeldInPod) and change.expires_at]
-    await asyncio.sleep(max(0.0, max(ends).timestamp() - time.time()) + 7)
-
-
-async def _seen_to(bench: Bench, run: Run, record: Record) -> None:
-    """Nobody has settled the record; while it is there, nothing else may be done to these pods."""
-    assert (await run.record() or record).state == "Applied"
-    await bench.client.delete(paths.configmaps(bench.runner, record_name(run.job)))
-
-
-async def test_with_nobody_left_a_redirect_ends_by_itself(bench: Bench) -> None:
-    run = await bench.start(LATENCY, target={"mode": "All"}, duration="30s", timeout="5m")
-    record = await _all_of_ours_die(bench, run)
-    addresses = [pod["status"]["podIP"] for pod in await bench.pods("ledger")]
-    assert all(bench.asks(ASK, address) >= 650 for address in addresses)
-    await _until_it_must_be_over(record)
-    assert all(bench.asks(ASK, address) < 500 for address in addresses)
-    await _seen_to(bench, run, record)
-    for pod in await bench.pods("ledger"):
-        assert holders_on_this_machine(pod["metadata"]["uid"]) == []
-
-
 @pytest.mark.parametrize("fault", [CPU, MEMORY], ids=["cpu", "memory"])
 async def test_with_nobody_left_a_load_ends_by_itself(bench: Bench, fault: Any) -> None:
     run = await bench.start(fault, duration="25s", timeout="5m")
-    record = await _all_of_ours_die(bench, run)
+    record = await all_of_ours_die(bench, run)
     uid = record.changes[0].uid
     assert any("stress" in line for line in holders_on_this_machine(uid))
-    await _until_it_must_be_over(record)
+    await until_it_must_be_over(record)
     assert holders_on_this_machine(uid) == []
-    await _seen_to(bench, run, record)
+    await seen_to(bench, run, record)
 
 
 async def test_pod_security_restricted_admits_loads_of_pods_that_name_their_user(bench: Bench) -> None:
