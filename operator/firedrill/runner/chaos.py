@@ -29,7 +29,7 @@ from firedrill.runner.panel import Make, Panel
 from firedrill.runner.playing import UNDO_LIMIT, Playing
 from firedrill.runner.prober import Ask
 from firedrill.runner.record_store import Aborted, RecordLost
-from firedrill.runner.undoing import UndoContext, Undoing
+from firedrill.runner.undoing import Undoing
 from firedrill.runner.watching import RecordWatch
 
 log = logging.getLogger(__name__)
@@ -194,9 +194,7 @@ class _Experiment:
         limit = self._undo_limit()
         self._watch.undoing_is_ours = True
         self._evidence.note("undoing")
-        own = self._context
-        context = UndoContext(own.client, own.task, own.clock, own.vault, toolkit=own.toolkit, stores=own.stores)
-        undoing = Undoing(context, own.store, self._playing.undo_table, "runner")
+        undoing = Undoing(self._context.for_undoing, self._context.store, self._playing.undo_table, "runner")
         try:
             record = await undoing.run(lambda: self._context.clock.now() >= limit, message)
         except (RecordLost, ClusterError) as error:

@@ -16,6 +16,7 @@ from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.record_store import RecordStore
 from firedrill.runner.toolkit.port import Toolkit
 from firedrill.runner.toolkit.system import SystemToolkit
+from firedrill.runner.undoing import UndoContext
 from firedrill.runner.vault import Vault
 
 
@@ -92,6 +93,11 @@ class RunContext:
         return self.own_vault or Vault(
             self.client, self.clock, self.task.runner_namespace, self.task.job, self.identity.uid
         )
+
+    @property
+    def for_undoing(self) -> UndoContext:
+        """What undo functions of this run work with."""
+        return UndoContext(self.client, self.task, self.clock, self.vault, toolkit=self.toolkit, stores=self.stores)
 
 
 def read_identity(environment: Mapping[str, str] = os.environ) -> Identity:

@@ -31,7 +31,7 @@ from firedrill.runner.record_store import RecordLost, RecordStore
 from firedrill.runner.restoring import presumed
 from firedrill.runner.retry import retry
 from firedrill.runner.sweeping import sweep
-from firedrill.runner.undoing import Access, UndoContext, Undoer, Undoing, UndoTable, vaults_of
+from firedrill.runner.undoing import Access, Undoer, Undoing, UndoTable, vaults_of
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +179,7 @@ class Guardian:
 
     async def _unready(self, record: Record) -> str:
         """What undoing lacks beside rights, such as a login; empty where nothing is."""
-        context = self._undo_context()
+        context = self._context.for_undoing
         for change in record.changes:
             unready = self._table[type(change)].unready
             problem = await unready(context, change) if unready else ""
@@ -214,11 +214,7 @@ class Guardian:
         return record
 
     def _undoing(self) -> Undoing:
-        return Undoing(self._undo_context(), self._context.store, self._table, "guardian")
-
-    def _undo_context(self) -> UndoContext:
-        own = self._context
-        return UndoContext(own.client, own.task, own.clock, own.vault, toolkit=own.toolkit, stores=own.stores)
+        return Undoing(self._context.for_undoing, self._context.store, self._table, "guardian")
 
 
 async def guard(task: Task) -> None:

@@ -28,7 +28,7 @@ from firedrill.runner.injecting import Injecting, Part
 from firedrill.runner.precheck import Targets, find_targets
 from firedrill.runner.retry import retry
 from firedrill.runner.together import all_of
-from firedrill.runner.undoing import UndoContext, UndoTable
+from firedrill.runner.undoing import UndoTable
 
 log = logging.getLogger(__name__)
 
@@ -245,10 +245,12 @@ class Playing:
         if stage.spec.fault.about.instant:
             limit = max(clock.now(), last_applied + stage.spec.recovery_timeout)
         await self._injecting.ending(part, limit)
-        own = self._context
-        context = UndoContext(own.client, own.task, clock, own.vault, toolkit=own.toolkit, stores=own.stores)
         record, undone = await undo_step(
-            context, self._context.store, self.undo_table, part.key, lambda: self._stop.asked or clock.now() >= limit
+            self._context.for_undoing,
+            self._context.store,
+            self.undo_table,
+            part.key,
+            lambda: self._stop.asked or clock.now() >= limit,
         )
         if record is None or not undone:
             if self._stop.asked:

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 
 from firedrill.api.chaosexperiment import SteadyState
 from firedrill.api.verdict import Verdict
-from firedrill.runner.asking import PrometheusAsk, TcpAsk, asking
+from firedrill.runner.asking import TcpAsk, asking
 from firedrill.runner.prober import Prober
+from firedrill.runner.probes.prometheus import PrometheusAsk
 
 Object = dict[str, Any]
 

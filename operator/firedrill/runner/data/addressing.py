@@ -1,4 +1,7 @@
-"""A data store by its Service, and who logs in: from a spec or from a record, the same way."""
+"""A data store by its Service, and who logs in: from a spec or from a record, the same way.
+
+Clients are imported late: every runner and guardian knows how faults of data stores are undone, and few need to.
+"""
 
 from firedrill.api.changes import StoreChange
 from firedrill.api.credentials import CredentialsRef
@@ -8,9 +11,6 @@ from firedrill.engines.chaos.faults.fields import SERVICE
 from firedrill.runner.credentials import CredentialsRefused, Login, read_login
 from firedrill.runner.data.stores import Broker, Cache, Database, StoreError
 from firedrill.runner.undoing import Access, UndoContext
-from firedrill.sources.kafka import Kafka
-from firedrill.sources.postgres import Postgres
-from firedrill.sources.redis import RedisServer
 
 
 async def why_not_there(context: UndoContext, change: StoreChange) -> str:
@@ -33,6 +33,8 @@ async def login_of(context: UndoContext, change: StoreChange) -> Login:
 
 async def database_of(context: UndoContext, change: StoreChange) -> Database:
     """The Postgres of a change; raises StoreError where nobody can log in, ClusterError."""
+    from firedrill.sources.postgres import Postgres
+
     login = await _login(context, change)
     return context.stores.database(
         Postgres(_host(change), change.port, change.database, login.username, login.password, login.tls, login.ca)
@@ -41,12 +43,16 @@ async def database_of(context: UndoContext, change: StoreChange) -> Database:
 
 async def broker_of(context: UndoContext, change: StoreChange) -> Broker:
     """The Kafka of a change; raises as database_of."""
+    from firedrill.sources.kafka import Kafka
+
     login = await _login(context, change)
     return context.stores.broker(Kafka(_host(change), change.port, login.username, login.password, login.ssl_context()))
 
 
 async def cache_of(context: UndoContext, change: StoreChange) -> Cache:
     """The Redis of a change; raises as database_of."""
+    from firedrill.sources.redis import RedisServer
+
     login = await _login(context, change)
     number = int(change.database or 0)
     return context.stores.cache(

@@ -34,7 +34,6 @@ from firedrill.runner.data.stores import Held, StoreError, StoreUnreachable, Tab
 from firedrill.runner.faults.asked import soon, too_late
 from firedrill.runner.faults.driver import Look, NotInjected
 from firedrill.runner.retry import retry
-from firedrill.runner.undoing import UndoContext
 
 #: The server ends what is left by itself so long after the fault should have ended.
 _SLACK: Final = timedelta(seconds=5)
@@ -48,7 +47,7 @@ class DataFault:
     def __init__(self, context: RunContext, spec: ChaosExperimentSpec) -> None:
         assert isinstance(spec.fault.chosen, StoreFault)
         self._clock = context.clock
-        self._context = UndoContext(context.client, context.task, context.clock, stores=context.stores)
+        self._context = context.for_undoing
         self._fault: Any = spec.fault.chosen
         self._namespace = spec.target.namespace
         self._seconds = (spec.duration + _SLACK).total_seconds()

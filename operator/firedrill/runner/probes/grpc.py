@@ -6,27 +6,11 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from firedrill.api.probe_services import GrpcProbe
-from firedrill.engines.chaos.permission import Refusal
-from firedrill.runner.context import RunContext
-from firedrill.runner.credentials import CredentialsRefused, Login, read_login
+from firedrill.runner.probes.logged_in import LoggedInAsk
 
 
-class GrpcAsk:
+class GrpcAsk(LoggedInAsk[GrpcProbe]):
     """A health check over a channel of its own."""
-
-    def __init__(self, probe: GrpcProbe, context: RunContext) -> None:
-        self._probe = probe
-        self._context = context
-        self._login = Login(tls=probe.tls)
-
-    async def ready(self) -> Refusal | None:
-        """Why it can not be asked: credentials that are not there or not ours."""
-        context, probe = self._context, self._probe
-        try:
-            self._login = await read_login(context.client, context.clock, context.task, probe.secret_ref, tls=probe.tls)
-        except CredentialsRefused as error:
-            return Refusal("NotPermitted", str(error))
-        return None
 
     async def __call__(self) -> tuple[bool | None, str]:
         """Whether it answered SERVING in time."""
@@ -41,9 +25,6 @@ class GrpcAsk:
         if answer.status == health_pb2.HealthCheckResponse.SERVING:
             return True, ""
         return False, str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
-
-    async def close(self) -> None:
-        """Nothing is kept open."""
 
     def _channel(self) -> grpc.aio.Channel:
         host = f"[{self._probe.host}]" if ":" in self._probe.host else self._probe.host

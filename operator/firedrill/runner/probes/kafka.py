@@ -6,28 +6,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from firedrill.api.probe_services import KafkaProbe
-from firedrill.engines.chaos.permission import Refusal
-from firedrill.runner.context import RunContext
-from firedrill.runner.credentials import CredentialsRefused, Login, read_login
+from firedrill.runner.probes.logged_in import LoggedInAsk
 from firedrill.sources.kafka import Kafka
 
 
-class KafkaAsk:
+class KafkaAsk(LoggedInAsk[KafkaProbe]):
     """Compares what the group has committed with the ends of the partitions; it never joins the group."""
-
-    def __init__(self, probe: KafkaProbe, context: RunContext) -> None:
-        self._probe = probe
-        self._context = context
-        self._login = Login(tls=probe.tls)
-
-    async def ready(self) -> Refusal | None:
-        """Why it can not be asked: credentials that are not there or not ours."""
-        context, probe = self._context, self._probe
-        try:
-            self._login = await read_login(context.client, context.clock, context.task, probe.secret_ref, tls=probe.tls)
-        except CredentialsRefused as error:
-            return Refusal("NotPermitted", str(error))
-        return None
 
     async def __call__(self) -> tuple[bool | None, str]:
         """Whether the group keeps up; None where it never committed anything for the topic."""
@@ -41,9 +25,6 @@ class KafkaAsk:
         if isinstance(lag, str):
             return None, lag
         return (True, "") if lag <= self._probe.max_lag else (False, f"lag {lag}")
-
-    async def close(self) -> None:
-        """Nothing is kept open."""
 
     async def _lag(self) -> int | str:
         probe, login = self._probe, self._login

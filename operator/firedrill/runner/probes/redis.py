@@ -5,29 +5,13 @@ import asyncio
 from redis.exceptions import RedisError
 
 from firedrill.api.probe_services import RedisProbe
-from firedrill.engines.chaos.permission import Refusal
-from firedrill.runner.context import RunContext
-from firedrill.runner.credentials import CredentialsRefused, Login, read_login
 from firedrill.runner.probes.expecting import shown
+from firedrill.runner.probes.logged_in import LoggedInAsk
 from firedrill.sources.redis import RedisServer
 
 
-class RedisAsk:
+class RedisAsk(LoggedInAsk[RedisProbe]):
     """Asks over a connection of its own."""
-
-    def __init__(self, probe: RedisProbe, context: RunContext) -> None:
-        self._probe = probe
-        self._context = context
-        self._login = Login(tls=probe.tls)
-
-    async def ready(self) -> Refusal | None:
-        """Why it can not be asked: credentials that are not there or not ours."""
-        context, probe = self._context, self._probe
-        try:
-            self._login = await read_login(context.client, context.clock, context.task, probe.secret_ref, tls=probe.tls)
-        except CredentialsRefused as error:
-            return Refusal("NotPermitted", str(error))
-        return None
 
     async def __call__(self) -> tuple[bool | None, str]:
         """Whether it answered, and with the expected value, in time."""
@@ -38,9 +22,6 @@ class RedisAsk:
             return False, "timeout"
         except (RedisError, OSError) as error:
             return False, type(error).__name__
-
-    async def close(self) -> None:
-        """Nothing is kept open."""
 
     async def _ask(self) -> tuple[bool, str]:
         probe, login = self._probe, self._login

@@ -6,38 +6,19 @@ from typing import Final
 import psycopg
 
 from firedrill.api.probe_services import SqlProbe
-from firedrill.engines.chaos.permission import Refusal
 from firedrill.runner.context import RunContext
-from firedrill.runner.credentials import CredentialsRefused, Login, read_login
 from firedrill.runner.probes.expecting import meets, shown
+from firedrill.runner.probes.logged_in import LoggedInAsk
 from firedrill.sources.postgres import Postgres, connected
 
 APPLICATION: Final = "firedrill-probe"
 
 
-class SqlAsk:
+class SqlAsk(LoggedInAsk[SqlProbe]):
     """Asks over a connection of its own: a kept one goes on working where no new one is accepted."""
 
     def __init__(self, probe: SqlProbe, context: RunContext) -> None:
-        self._probe = probe
-        self._context = context
-        self._login: Login | None = None
-
-    async def ready(self) -> Refusal | None:
-        """Why it can not be asked: credentials that are not there or not ours."""
-        context, probe = self._context, self._probe
-        try:
-            self._login = await read_login(
-                context.client,
-                context.clock,
-                context.task,
-                probe.secret_ref,
-                tls=probe.tls,
-                username=probe.username or "",
-            )
-        except CredentialsRefused as error:
-            return Refusal("NotPermitted", str(error))
-        return None
+        super().__init__(probe, context, probe.username or "")
 
     async def __call__(self) -> tuple[bool | None, str]:
         """Whether the value is as expected; None where the query itself is wrong."""
@@ -61,13 +42,9 @@ class SqlAsk:
         good = meets(value, self._probe.equals, self._probe.min, self._probe.max)
         return (True, "") if good else (False, shown(value))
 
-    async def close(self) -> None:
-        """Nothing is kept open."""
-
     async def _rows(self) -> list[list[str | None]]:
         """The first rows, as Postgres writes them."""
         probe, login = self._probe, self._login
-        assert login is not None  # read before the first question
         server = Postgres(probe.host, probe.port, probe.database, login.username, login.password, login.tls, login.ca)
         milliseconds = str(max(1, round(1000 * probe.timeout.total_seconds())))
         settings = {
