@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 import aiohttp
 from aiolimiter import AsyncLimiter
 from kubernetes.aio.client import ApiClient
-from kubernetes.aio.client.exceptions import ApiException
 
 from firedrill.api.meta import FIELD_MANAGER
 from firedrill.clusters import executing
@@ -120,7 +119,7 @@ class KubeClient:
         """Start a command in a container of the pod at path, and wait for its first line; it goes on afterwards."""
         headers = {"User-Agent": FIELD_MANAGER}
         await self._limiter.acquire()
-        await self._api.update_params_for_auth(headers, [], ["BearerToken"], f"{path}/exec", "GET", None)
+        await self._authorize(headers)
         return await executing.first_line(self._api, headers, path, container, command, timeout)
 
     @asynccontextmanager
@@ -197,16 +196,12 @@ class KubeClient:
         headers = {"Accept": "application/json", "Content-Type": content_type, "User-Agent": FIELD_MANAGER}
         await self._limiter.acquire()
         try:
-            await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+            await self._authorize(headers)
             url = self.server.rstrip("/") + path + (f"?{urlencode(params)}" if params else "")
-            answer = await self._api.rest_client.request(
-                method, url, headers=headers, body=body, _request_timeout=timeout
+            response: aiohttp.ClientResponse = await self._api.rest_client.request(
+                method, url, headers=headers, body=body, _preload_content=False, _request_timeout=timeout
             )
-            response: aiohttp.ClientResponse = getattr(answer, "response", answer)
             failure = await response.read() if response.status >= 400 else b""
-        except ApiException as error:
-            self._observe(self.cluster, method, error.status or 0)
-            raise api_error(error.status or 500, str(error.reason), str(error.body)) from error
         except (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError) as error:
             self._observe(self.cluster, method, 0)
             raise Unreachable(f"{method} {path} at {self.cluster}: {error!r}") from error
@@ -216,6 +211,12 @@ class KubeClient:
             response.release()
             raise _error_of(response.status, failure, retry_after)
         return response
+
+    async def _authorize(self, headers: dict[str, str]) -> None:
+        """Add the bearer token; one that has run out is fetched anew."""
+        token = (await self._api.configuration.auth_settings()).get("BearerToken")
+        if token:
+            headers[token["key"]] = token["value"]
 
 
 def _write_params(dry_run: bool) -> dict[str, str]:

@@ -5,6 +5,7 @@ import binascii
 import json
 import os
 from collections.abc import Mapping
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import yaml
@@ -47,11 +48,10 @@ async def api_from_secret(data: Mapping[str, str]) -> ApiClient:
     configuration = _configuration()
     if "kubeconfig" in decoded:
         await _from_kubeconfig(decoded["kubeconfig"], configuration)
-    elif "server" in decoded and "config" in decoded:
-        _from_argo(decoded["server"], decoded["config"], configuration)
-    else:
-        raise InvalidInput("the Secret needs the key kubeconfig, or the keys server and config")
-    return _client(configuration)
+        return _client(configuration)
+    if "server" in decoded and "config" in decoded:
+        return _from_argo(decoded["server"], decoded["config"], configuration)
+    raise InvalidInput("the Secret needs the key kubeconfig, or the keys server and config")
 
 
 def _configuration() -> Configuration:
@@ -80,7 +80,7 @@ async def _from_kubeconfig(text: str, configuration: Configuration) -> None:
         raise InvalidInput(f"the Secret's kubeconfig can not be read: {error}") from error
 
 
-def _from_argo(server: str, text: str, configuration: Configuration) -> None:
+def _from_argo(server: str, text: str, configuration: Configuration) -> ApiClient:
     try:
         parsed: dict[str, Any] = json.loads(text)
         tls: dict[str, Any] = parsed.get("tlsClientConfig") or {}
@@ -94,5 +94,11 @@ def _from_argo(server: str, text: str, configuration: Configuration) -> None:
     configuration.api_key["BearerToken"] = f"Bearer {token}"
     configuration.verify_ssl = not tls.get("insecure", False)
     configuration.tls_server_name = tls.get("serverName") or None
-    if ca:
-        configuration.ca_cert_data = ca
+    if not ca:
+        return _client(configuration)
+    # The library takes certificates from files alone, and reads them once, when the client is made.
+    with NamedTemporaryFile("w", suffix=".crt") as file:
+        file.write(ca)
+        file.flush()
+        configuration.ssl_ca_cert = file.name
+        return _client(configuration)

@@ -72,8 +72,5 @@ def _why(told: dict[int, bytes]) -> str:
 
 
 def _session(api: ApiClient) -> aiohttp.ClientSession:
-    rest = api.rest_client
-    if rest.pool_manager is None:
-        rest.pool_manager = rest._create_pool_manager()
-    session: aiohttp.ClientSession = rest.pool_manager
+    session: aiohttp.ClientSession = api.rest_client.pool_manager
     return session
