@@ -97,6 +97,11 @@ class PodTarget(Model):
         le=1000,
         description="Count for Fixed, 1 to 100 for Percent; for Random the largest percentage, the seed says how many.",
     )
+    follow: bool = Field(
+        default=True,
+        description="Bring a lasting fault of pods to those as well that come while it is on: with mode All to each, "
+        "else in place of those that have gone.",
+    )
     seed: int = Field(default=1, ge=0, description="Seed of the choice among the matching pods, and of Random.")
     ignore_disruption_budgets: bool = Field(
         default=False,

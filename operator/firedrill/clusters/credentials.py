@@ -58,6 +58,9 @@ def _configuration() -> Configuration:
     configuration = Configuration()
     # The queue retries, with backoff. False would be taken for a number of tries that is never reached.
     configuration.retries = None
+    # Each watch keeps a connection: with a limit, the last ones would leave none for anything else. Requests are
+    # limited by their rate.
+    configuration.connection_pool_maxsize = 0
     return configuration
 
 

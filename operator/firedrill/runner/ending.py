@@ -1,7 +1,7 @@
 """Undoing one step of a run whose record goes on."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Final
 
@@ -16,9 +16,9 @@ _WAIT_SECONDS: Final = 0.5
 
 
 async def undo_step(
-    context: UndoContext, store: RecordStore, table: UndoTable, key: str, give_up: Callable[[], bool]
+    context: UndoContext, store: RecordStore, table: UndoTable, keys: Collection[str], give_up: Callable[[], bool]
 ) -> tuple[Record | None, bool]:
-    """Undo the changes of a step until all are seen undone, or until ``give_up`` says so between two rounds.
+    """Undo the changes with these keys until all are seen undone, or until ``give_up`` says so between two rounds.
 
     The record as it was last seen, and whether all of the step is undone. The state of the record is left as it is: it
     still lists what is in place. Where somebody undoes the whole run, that is left to them.
@@ -31,11 +31,11 @@ async def undo_step(
                 raise RecordLost("the record is gone")
             if record.state is RecordState.UNDOING or record.state.settled:
                 return record, False
-            pending = _pending(record, key)
+            pending = _pending(record, keys)
             if pending:
                 seen = await look_at(context, table, record, pending)
                 record = await store.update(partial(_noted, seen))
-            if not _pending(record, key):
+            if not _pending(record, keys):
                 return record, True
         except ClusterError as error:
             log.warning("undoing the step goes on after an error: %s", error)
@@ -48,5 +48,5 @@ def _noted(seen: Mapping[int, Seen], found: Record) -> Record:
     return note(found, seen)
 
 
-def _pending(record: Record, key: str) -> list[int]:
-    return [index for index, change in enumerate(record.changes) if change.step == key and is_pending(change)]
+def _pending(record: Record, keys: Collection[str]) -> list[int]:
+    return [index for index, change in enumerate(record.changes) if change.step in keys and is_pending(change)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from firedrill.api.base import format_time
 from firedrill.api.changes import Change, PacketsDropped
@@ -25,6 +25,9 @@ from firedrill.runner.panel import Panel, share_of
 from firedrill.runner.precheck import Targets
 from firedrill.runner.prober import Prober
 from firedrill.runner.repetition import Repetition
+
+#: More pods are not named in a line of the timeline.
+_NAMED: Final = 8
 
 
 class Evidence:
@@ -88,6 +91,11 @@ class Evidence:
             made = [change for change in record.changes if change.step == part.key and change.applied_at]
             self.note(f"{_of(part.key)}the fault is in place: {len(made)} changes")
 
+    def followed(self, record: Record, pods: Sequence[str]) -> None:
+        """The fault was brought to pods that have come since."""
+        self._record = record
+        self.note(f"the fault has followed to {', '.join(pods[:_NAMED])}{' and more' if len(pods) > _NAMED else ''}")
+
     @property
     def fault_start(self) -> datetime:
         """When the first change of this repetition took effect."""
@@ -112,11 +120,12 @@ class Evidence:
         """Targets where somebody else has ended the fault before we did."""
         self._reverted.extend(keys)
 
-    def step_undone(self, record: Record, part: Part) -> None:
-        """A step was seen undone while the run goes on."""
+    def step_undone(self, record: Record, parts: Sequence[Part]) -> None:
+        """A step was seen undone while the run goes on, and with it what has followed it."""
         self._record = record
-        self._repetitions[-1].undone_at[part.key] = self._context.clock.now()
-        self.note(f"{_of(part.key)}undone")
+        now = self._context.clock.now()
+        self._repetitions[-1].undone_at.update({part.key: now for part in parts})
+        self.note(f"{_of(parts[0].key)}undone")
 
     def undone(self, record: Record) -> None:
         """What the record says after undoing."""
@@ -221,7 +230,13 @@ class Evidence:
             broken=self.broken,
             abort_met=self.abort_met,
             judged=tuple(judged(self._spec, self._panel, self._spans(seen), self.aborts, seen)),
-            unproven=tuple(dict.fromkeys(change.step for _, change in hit if change.step not in {*proven, ""})),
+            unproven=tuple(
+                dict.fromkeys(
+                    change.step
+                    for each, change in hit
+                    if change.step not in {*proven, ""} and not each.parts[change.step].follows
+                )
+            ),
             healing_seconds=last.healing_seconds,
             engine=self._last.engine(record),
         )

@@ -51,6 +51,8 @@ class Part:
     fault: Fault
     duration: timedelta
     hold: timedelta
+    #: Whether it brings a fault that is on already to pods that have come since.
+    follows: bool = False
 
 
 Planned = Sequence[tuple[Part, Sequence[Change]]]
@@ -65,7 +67,6 @@ class Injecting:
     def __init__(self, context: RunContext, stop: Stop) -> None:
         self._context = context
         self._stop = stop
-        self._broken = False
         self._ends: dict[str, datetime] = {}
         self._marks = Marks(context.store)
 
@@ -154,10 +155,10 @@ class Injecting:
         applied remains to be undone. Raises Aborted where nothing was.
         """
         faults = {part.key: part.fault for part in parts}
-        slots = asyncio.Semaphore(_AT_ONCE)
+        slots, broken = asyncio.Semaphore(_AT_ONCE), asyncio.Event()
         outcomes = await asyncio.gather(
             *(
-                self._apply_one(index, change, faults[change.step], slots)
+                self._apply_one(index, change, faults[change.step], slots, broken)
                 for index, change in enumerate(record.changes)
                 if change.step in faults
             ),
@@ -179,20 +180,21 @@ class Injecting:
         """Whether a part has been entered and not ended."""
         return bool(self._ends)
 
-    async def ending(self, part: Part, limit: datetime) -> None:
-        """A part is to be undone by ``limit``: until then the guardian leaves that to us."""
-        self._ends[part.key] = limit
+    async def ending(self, parts: Sequence[Part], limit: datetime) -> None:
+        """Parts are to be undone by ``limit``: until then the guardian leaves that to us."""
+        self._ends.update({part.key: limit for part in parts})
         until = self._deadline(limit)
         await self._context.store.update(
             lambda record: record.model_copy(update={"deadline": max(record.deadline, until)})
         )
 
-    async def ended(self, part: Part, next_within: timedelta) -> None:
-        """A part is undone; ``next_within`` is the time until more is added.
+    async def ended(self, parts: Sequence[Part], next_within: timedelta) -> None:
+        """Parts are undone; ``next_within`` is the time until more is added.
 
         With nothing in place, the guardian must not take the rest of the run for one that has hung.
         """
-        self._ends.pop(part.key, None)
+        for part in parts:
+            self._ends.pop(part.key, None)
         if self.in_place:
             return
         until = self._deadline(self._context.clock.now() + next_within)
@@ -237,9 +239,11 @@ class Injecting:
             }
         )
 
-    async def _apply_one(self, index: int, change: Change, fault: Fault, slots: asyncio.Semaphore) -> None:
+    async def _apply_one(
+        self, index: int, change: Change, fault: Fault, slots: asyncio.Semaphore, broken: asyncio.Event
+    ) -> None:
         async with slots:
-            if self._stop.asked or self._broken:
+            if self._stop.asked or broken.is_set():
                 log.info("not carried out any more: %s of %s", change.type, change.name)
                 await self._marks.put(index, _skipped)
                 return
@@ -247,7 +251,7 @@ class Injecting:
                 applied = await fault.apply(change)
             except NotInjected as error:
                 log.warning("not injected: %s", error)
-                self._broken = True  # the others need not be begun; what was begun is undone
+                broken.set()  # the others need not be begun; what was begun is undone
                 raise
             log.info("applied %s to %s/%s", change.type, change.namespace, change.name)
         await self._marks.put(index, lambda _found: applied)

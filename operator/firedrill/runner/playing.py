@@ -12,20 +12,23 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from firedrill.api.changes import Change
+from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.record import Record
+from firedrill.api.task import Task
 from firedrill.clusters.errors import ClusterError
 from firedrill.engines.chaos.permission import Refusal
-from firedrill.engines.chaos.shares import check_together
 from firedrill.engines.chaos.stages import Stage
 from firedrill.runner.abort_watch import AbortWatch
 from firedrill.runner.arming import GUARDIAN_WAIT, NotBegun
+from firedrill.runner.choosing import Choosing
 from firedrill.runner.context import RunContext, Stop
 from firedrill.runner.ending import undo_step
 from firedrill.runner.evidence import Evidence
 from firedrill.runner.faults.driver import Engine, Fault
 from firedrill.runner.faults.table import fault_of, undo_table
+from firedrill.runner.following import Following
 from firedrill.runner.injecting import Injecting, Part
-from firedrill.runner.precheck import Targets, find_targets
+from firedrill.runner.precheck import Targets
 from firedrill.runner.retry import retry
 from firedrill.runner.together import all_of
 from firedrill.runner.undoing import UndoTable
@@ -51,10 +54,12 @@ class Playing:
         self._stop = stop
         self._injecting = Injecting(context, stop)
         self._turn = asyncio.Lock()
-        self._hit: dict[str, Targets] = {}
+        self._choosing = Choosing(context, stages)
         self._found: Mapping[str, Targets] = {}
         self._unfinished: set[str] = set()
         self._faults: dict[str, Fault] = {}
+        self._tasks: dict[str, Task] = {}
+        self._following: dict[str, Following] = {}
         #: Whether there may be a record.
         self.claimed = False
         self.hold_end: datetime | None = None
@@ -64,17 +69,21 @@ class Playing:
         index = (number - 1) * len(self._stages) + self._stages.index(stage)
         task = self._context.task
         own = task if index == 0 else task.model_copy(update={"run_id": f"{task.run_id}-{index}"})
-        spec = stage.spec
-        instant = spec.fault.about.instant
         key = stage.name if number == 1 else f"{number}/{stage.name or 'fault'}"
+        self._tasks[key] = own
+        return self._made(own, key, stage.spec)
+
+    def _made(self, task: Task, key: str, spec: ChaosExperimentSpec, *, follows: bool = False) -> Part:
         if key not in self._faults:
-            part = replace(self._context, task=own, own_vault=self._context.vault)
+            part = replace(self._context, task=task, own_vault=self._context.vault)
             self._faults[key] = fault_of(part, spec)
+        instant = spec.fault.about.instant
         return Part(
             key=key,
             fault=self._faults[key],
             duration=spec.duration,
             hold=max(spec.duration, spec.recovery_timeout) if instant else spec.duration,
+            follows=follows,
         )
 
     @property
@@ -84,15 +93,10 @@ class Playing:
 
     async def find(self) -> Mapping[str, Targets] | Refusal:
         """The targets of all stages, if everything permits to hit them; changes nothing."""
-        found: dict[str, Targets] = {}
-        for stage in self._stages:
-            targets = await self._targets(stage, self.part(stage, 1))
-            if isinstance(targets, Refusal):
-                named = f"step {stage.name}: " if stage.name else ""
-                return Refusal(targets.reason, f"{named}{targets.message}")
-            found[stage.name] = targets
-        self._found = found
-        return self._too_many(found) or found
+        found = await self._choosing.at_first([(stage, self.part(stage, 1)) for stage in self._stages])
+        if not isinstance(found, Refusal):
+            self._found = found
+        return found
 
     async def rehearse(self) -> list[Change]:
         """What would be changed, as things are now; raises NotInjected."""
@@ -158,8 +162,8 @@ class Playing:
         planned: list[tuple[Part, Sequence[Change]]] = []
         async with self._turn:
             for stage, part in wave:
-                targets = await self._chosen(stage, part) if fresh else self._found[stage.name]
-                self._hit[stage.name] = targets
+                targets = await self._choosing.anew(stage, part) if fresh else self._found[stage.name]
+                self._choosing.hits(stage, targets)
                 planned.append((part, await self._planned(part, targets)))
             parts = [part for part, _ in planned]
             if not any(changes for _, changes in planned):
@@ -197,7 +201,7 @@ class Playing:
         times = [change.applied_at for change in own if change.applied_at]
         if times:
             end = max(times) + part.duration
-            why = self._stop_reason(await self._hold(part, end))
+            why = self._stop_reason(await self._hold(stage, part, end))
             self._evidence.note(f"{f'step {part.key}: ' if part.key else ''}the fault is to end: {why}")
             self.hold_end = self._context.clock.now()
             self._evidence.ends(self.hold_end)
@@ -207,17 +211,31 @@ class Playing:
         if not (last and self._unfinished == {stage.name}):
             await self._end(stage, part, max(times, default=self._context.clock.now()), then)
         self._unfinished.discard(stage.name)
-        self._hit.pop(stage.name, None)
+        self._choosing.spares(stage)
         over[stage.name].set()
 
-    async def _hold(self, part: Part, end: datetime) -> bool:
+    async def _hold(self, stage: Stage, part: Part, end: datetime) -> bool:
         """Leave a fault on until ``end``, unless somebody asks to stop; whether it has ended by itself before."""
-        clock = self._context.clock
-        if not isinstance(part.fault, Engine):
+        clock, spec = self._context.clock, stage.spec
+        if isinstance(part.fault, Engine):
+            await part.fault.hold(self._stop, end)
+            return clock.now() < end
+        if spec.target.follow and spec.fault.about.follows:
+            following = Following(
+                self._context,
+                self._injecting,
+                self._evidence,
+                self._stop,
+                self._turn,
+                lambda key, spec: self._made(self._tasks[part.key], key, spec, follows=True),
+                lambda: self._choosing.taken_by_others(stage),
+                lambda targets: self._choosing.hits(stage, targets),
+            )
+            self._following[part.key] = following
+            await following.until(end, part, spec, self._choosing.hit_by(stage).selected)
+        else:
             await self._stop.sleep(clock, (end - clock.now()).total_seconds())
-            return False
-        await part.fault.hold(self._stop, end)
-        return clock.now() < end
+        return False
 
     def _stop_reason(self, by_itself: bool) -> str:
         return self._stop.reason or ("it has ended by itself" if by_itself else "its duration is over")
@@ -236,7 +254,9 @@ class Playing:
             # Ending the fault must not wait for this; what the probe and the kernel saw counts all the same.
             log.warning("whether somebody else ended the fault is not known: %s", error)
             self._evidence.note(f"whether somebody else ended the fault is not known: {error}")
-        return found
+        following = self._following.get(part.key)
+        # What has gone and was replaced is under the fault as before.
+        return found if following is None or len(found) > following.pods else []
 
     async def _end(self, stage: Stage, part: Part, last_applied: datetime, then: timedelta) -> None:
         """Undo a stage while the record goes on, and see it undone; raises NotBegun where it is not."""
@@ -244,46 +264,25 @@ class Playing:
         limit = clock.now() + UNDO_LIMIT
         if stage.spec.fault.about.instant:
             limit = max(clock.now(), last_applied + stage.spec.recovery_timeout)
-        await self._injecting.ending(part, limit)
+        following = self._following.get(part.key)
+        parts = [part, *(following.parts if following else ())]
+        await self._injecting.ending(parts, limit)
         record, undone = await undo_step(
             self._context.for_undoing,
             self._context.store,
             self.undo_table,
-            part.key,
+            {each.key for each in parts},
             lambda: self._stop.asked or clock.now() >= limit,
         )
         if record is None or not undone:
             if self._stop.asked:
                 return
             raise NotBegun("StepNotUndone", f"step {part.key} was not seen undone in time, so nothing more was begun")
-        self._evidence.step_undone(record, part)
+        self._evidence.step_undone(record, parts)
         waiting = [each.delay for each in self._stages if each.name in self._unfinished and each is not stage]
-        await self._injecting.ended(part, max(waiting, default=then) + GUARDIAN_WAIT + _PLANNING)
+        await self._injecting.ended(parts, max(waiting, default=then) + GUARDIAN_WAIT + _PLANNING)
         if not self._injecting.in_place:
             self._aborts.fault_is_off()
-
-    async def _chosen(self, stage: Stage, part: Part) -> Targets:
-        """The targets as they are now, without those that other stages of the same ramp hit already."""
-        targets = await self._targets(stage, part)
-        if isinstance(targets, Refusal):
-            raise NotBegun(targets.reason, f"step {part.key}: {targets.message}")
-        beside = {each.name for each in self._stages if stage.ramp and each.ramp == stage.ramp} & self._hit.keys()
-        taken = {pod.uid for name in beside for pod in self._hit[name].selected}
-        left = Targets(targets.matching, [pod for pod in targets.selected if pod.uid not in taken])
-        refusal = self._too_many({**self._hit, stage.name: left})
-        if refusal:
-            raise NotBegun(refusal.reason, refusal.message)
-        return left
-
-    async def _targets(self, stage: Stage, part: Part) -> Targets | Refusal:
-        context = self._context
-        return await find_targets(context.client, context.clock, context.task, stage.spec, part.fault)
-
-    def _too_many(self, found: Mapping[str, Targets]) -> Refusal | None:
-        pods = {name: (targets.matching, targets.selected) for name, targets in found.items()}
-        if len(self._stages) == 1:
-            return None  # the share of one was looked at with its target
-        return check_together(self._stages, pods, self._context.task.policy.max_affected_percent)
 
     async def _stop_or(self, event: asyncio.Event) -> None:
         """Wait for an event, but not past a wish to stop."""

@@ -1,6 +1,6 @@
 """What an experiment must know of its target before anything is written: the namespace and its pods."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
@@ -11,6 +11,7 @@ from firedrill.engines.chaos import labels, permission, selection
 from firedrill.engines.chaos.permission import Refusal, Request
 from firedrill.engines.chaos.views import PodView, parse_pod
 from firedrill.runner.admission import refused_by_blackout, refused_by_budgets
+from firedrill.runner.context import RunContext
 from firedrill.runner.faults.driver import Fault, NotInjected
 from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.reach import hit_by
@@ -53,6 +54,32 @@ async def find_targets(
         return Refusal("NoTargets", str(error))
     except Forbidden as error:
         return Refusal("NotPermitted", f"the runner's service account may not look at the targets: {error.message}")
+
+
+async def find_newcomers(
+    context: RunContext, spec: ChaosExperimentSpec, fault: Fault, hit: Collection[str], taken: Collection[str]
+) -> Targets | Refusal:
+    """Pods that have come since and are to be hit as well, if everything permits it; pods are given by their UIDs.
+
+    Reads alone, as find_targets does, and raises what it raises.
+    """
+    client, clock, task = context.client, context.clock, context.task
+    matching = await retry(clock, lambda: _matching_pods(client, spec), "listing the pods")
+    new = selection.newcomers(spec.target, matching, hit, taken)
+    if not new:
+        return Targets(matching, ())
+    labelled = await retry(clock, lambda: _namespace_labels(client, spec.target.namespace), "reading the namespace")
+    under_fault = [*(pod for pod in matching if pod.uid in hit), *new]
+    try:
+        return (
+            refused_by_blackout(clock, task, spec)
+            or permission.check(Request(task, spec, labelled, matching, under_fault))
+            or await refused_by_budgets(client, clock, task, spec, new)
+            or await retry(clock, lambda: fault.precheck(new), "checking the fault")
+            or Targets(matching, new)
+        )
+    except NotInjected as error:
+        return Refusal("NoTargets", str(error))
 
 
 async def _namespace_labels(client: Cluster, name: str) -> dict[str, str] | None:

@@ -40,8 +40,12 @@ class Repetition:
         return [change for change in changes if change.step in self.parts and change.applied_at]
 
     def applied_times(self, record: Record | None) -> list[datetime]:
-        """When they did."""
-        return [change.applied_at for change in self.hit(record) if change.applied_at]
+        """When they did; where a fault followed pods that came later, that is another question."""
+        return [
+            change.applied_at
+            for change in self.hit(record)
+            if change.applied_at and not self.parts[change.step].follows
+        ]
 
     def fault_end(self, record: Record, now: datetime) -> datetime:
         """When the faults had ended everywhere, as far as it is known."""

@@ -73,7 +73,14 @@ CASES: dict[str, Object] = {
         "duration": "15s",
         "steadyState": {"window": "10s", "compare": {"successRate": {"maxDrop": 0.1}}},
     },
+    "followed": {
+        "target": target("followed", mode="All"),
+        "fault": {"packetLoss": {"percent": 100, "port": 8080}},
+        "duration": "60s",
+    },
 }
+#: While its fault is on, somebody deletes the pods that it has hit.
+DELETED_UNDER_FAULT = "followed"
 
 
 @dataclass
@@ -121,6 +128,9 @@ def _run(lab: Demo, name: str) -> Seen:
     where = ("-n", NAMESPACE, f"chaosexperiment/{name}")
     try:
         lab.kubectl(HUB, "apply", "-f", "-", stdin=json.dumps(_experiment(name)), capture=True)
+        if name == DELETED_UNDER_FAULT:
+            lab.kubectl(HUB, "wait", "--for=condition=Injected", "--timeout=300s", *where, capture=True)
+            lab.kubectl(CONTEXT, "-n", namespace, "delete", "pods", "-l", "app=shop", "--wait=false", capture=True)
         lab.kubectl(HUB, "wait", "--for=condition=Complete", "--timeout=540s", *where, capture=True)
         status = json.loads(lab.kubectl(HUB, "get", *where, "-o", "json", capture=True))["status"]
         return Seen(status, _report(lab, name), before, residues(lab, "finance", namespace))
@@ -169,6 +179,7 @@ def _report(lab: Demo, name: str) -> Object:
         ("ramp", ("Passed", "SteadyStateHeld")),
         ("aborted", ("Failed", "AbortConditionMet")),
         ("compared", ("Failed", "WorseThanBefore")),
+        ("followed", ("Passed", "SteadyStateHeld")),
     ],
 )
 def test_verdict(name: str, verdict: tuple[str, str], seen: dict[str, Seen]) -> None:
@@ -219,3 +230,13 @@ def test_nothing_is_injected_after_the_condition_was_met(seen: dict[str, Seen]) 
     found = seen["aborted"]
     assert [change["step"] for change in found.report["record"]["changes"]] == ["scale"]
     assert found.measured["abort.outage"]["passed"] is False
+
+
+def test_a_fault_follows_to_the_pods_that_come(seen: dict[str, Seen]) -> None:
+    found = seen["followed"]
+    assert found.at("the fault has followed to shop-"), found.report["timeline"]
+    changes = found.report["record"]["changes"]
+    assert len({change["uid"] for change in changes}) == 4, "two pods, and the two that came in their place"
+    assert {change["step"] for change in changes if change["step"]} <= {"+1", "+2"}
+    # No answer got through once the first pods were gone: the new ones were not left alone for long.
+    assert found.measured["successRateDuring"]["value"] < 0.5

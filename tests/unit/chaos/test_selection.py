@@ -180,3 +180,40 @@ def test_random_hits_something_and_never_more_than_the_percentage(value: int, se
 
 def test_random_takes_every_number_up_to_the_percentage() -> None:
     assert {selection.wanted(target("Random", 50, seed), 10) for seed in range(100)} == {1, 2, 3, 4, 5}
+
+
+@pytest.mark.parametrize(
+    ("mode", "value", "hit", "taken", "there", "come"),
+    [
+        ("All", None, "ab", "", "ab", ""),
+        ("All", None, "ab", "", "abc", "c"),
+        ("All", None, "ab", "", "cd", "cd"),
+        ("All", None, "ab", "d", "bcd", "c"),
+        ("One", None, "a", "", "abc", ""),
+        ("One", None, "a", "b", "bc", "c"),
+        ("Fixed", 2, "ab", "", "b", ""),
+        ("Fixed", 2, "ab", "", "bc", "c"),
+        ("Percent", 50, "ab", "", "abcd", ""),
+        ("Percent", 50, "a", "", "a", ""),
+    ],
+)
+def test_a_fault_follows_to_as_many_as_it_was_meant_for(
+    mode: str, value: int | None, hit: str, taken: str, there: str, come: str
+) -> None:
+    matching = [pod(name) for name in there]
+    uids = {name: pod(name).uid for name in "abcd"}
+    found = selection.newcomers(
+        target(mode, value), matching, {uids[name] for name in hit}, {uids[name] for name in taken}
+    )
+    assert "".join(each.name for each in found) == come
+
+
+@given(targets, st.integers(0, 20), st.integers(0, 20), st.integers(0, 10))
+def test_following_never_hits_more_than_the_target_asks_for(wanted: PodTarget, hit: int, new: int, gone: int) -> None:
+    before = pods(hit)
+    first = {each.uid for each in selection.select(wanted, before)}
+    there = [*before[gone:], *(pod(f"new-{number}") for number in range(new))]
+    came = selection.newcomers(wanted, there, first)
+    under = [each for each in there if each.uid in first or each in came]
+    assert not any(each.uid in first for each in came)
+    assert len(under) <= max(selection.wanted(wanted, len(there)), len([each for each in there if each.uid in first]))

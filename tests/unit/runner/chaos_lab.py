@@ -16,7 +16,7 @@ from chaos_toolkit import SCALED_TO_NONE, ToolkitInWorld
 
 from firedrill.api.base import format_time, parse_duration
 from firedrill.api.faults.about import Family
-from firedrill.api.record import Control, Record
+from firedrill.api.record import Control, Record, RecordState
 from firedrill.api.record_text import from_text
 from firedrill.api.task import Result, Task
 from firedrill.clusters import paths
@@ -146,6 +146,8 @@ class Lab:
         self.guardian_delay = 1.0
         #: What asks the probes beside that of the steady state.
         self.make: Make | None = None
+        #: Whether somebody else takes away a pod that is under the fault.
+        self.replaces_a_pod = False
         self._random = random.Random(3)
         self._guardians = 0
         self.world.put(paths.namespaces("payments"), {"metadata": {"labels": {"firedrill.dev/experiments": "enabled"}}})
@@ -224,7 +226,7 @@ class Lab:
 
     async def both(self, runner: Process, *guardians: Process) -> None:
         """Runner and guardian side by side, to the end of both."""
-        await asyncio.gather(self.runner(runner), self.guardian(*guardians))
+        await asyncio.gather(self.runner(runner), self.guardian(*guardians), self._somebody_else())
         if "podKill" not in str(self.task.spec):
             # Of a killed pod undone means that it is back; what else is undone, the system then recovers from.
             await self.clock.sleep(_RECOVERS_IN)
@@ -244,6 +246,17 @@ class Lab:
             path,
             {"metadata": {"uid": uid, "labels": {"batch.kubernetes.io/job-name": job}}, "status": {"phase": "Running"}},
         )
+
+    async def _somebody_else(self) -> None:
+        while self.replaces_a_pod and self.world.objects[paths.jobs("firedrill", JOB)]["status"] == {}:
+            record = self.record()
+            if record is not None and record.state is RecordState.APPLIED:
+                await self.clock.sleep(1)
+                hit = paths.pods("payments", record.changes[0].name)
+                if hit in self.world.objects:
+                    self.world.delete(hit, None, 0)
+                return
+            await self.clock.sleep(0.1)
 
     # -- what is left
 

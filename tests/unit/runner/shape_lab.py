@@ -48,6 +48,8 @@ ABORTED = steps_spec(
     {"name": "loss", "fault": PACKET_LOSS, "after": ["scale"]},
     abort=[{"name": "nobody-answers", "maxFailureRate": 0.5, "window": "2s"}],
 )
+#: Somebody else takes away a pod under the fault, which follows to the one that comes instead.
+FOLLOWED = spec(PACKET_LOSS, timeout="10m", duration="24s", target={**spec({})["target"], "mode": "All"})
 SHAPES = {
     "two in sequence": IN_SEQUENCE,
     "the same twice in sequence": SAME_IN_SEQUENCE,
@@ -57,11 +59,14 @@ SHAPES = {
     "repeated twice": REPEATED,
     "killed twice": KILLED_TWICE,
     "aborted by its condition": ABORTED,
+    "followed to a new pod": FOLLOWED,
 }
 
 
 def lab(shape: Object) -> Lab:
-    return Lab(task(shape))
+    played = Lab(task(shape))
+    played.replaces_a_pod = shape is FOLLOWED
+    return played
 
 
 def ended(played: Lab) -> tuple[Verdict, str]:

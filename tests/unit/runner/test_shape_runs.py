@@ -6,9 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from chaos_lab import PACKET_LOSS, POD_KILL, WRONG_SELECTOR, Lab, spec, steps_spec
+from chaos_lab import PACKET_LOSS, POD_KILL, WRONG_SELECTOR, Lab, spec, steps_spec, task
 from shape_lab import (
     ABORTED,
+    FOLLOWED,
     IN_PARALLEL,
     IN_SEQUENCE,
     LATE_BESIDE,
@@ -18,6 +19,7 @@ from shape_lab import (
     ended,
     lab,
     measured,
+    timeline,
 )
 
 from firedrill.api.changes import ChangeState
@@ -72,6 +74,32 @@ async def test_steps_side_by_side_are_on_at_the_same_time_and_end_each_at_its_ow
     assert ("loss", "selector") in at_once
     assert ("selector",) in at_once
     assert at(played, "step loss: undone") < at(played, "step selector: the fault is to end")
+
+
+async def test_a_fault_follows_to_the_pod_that_comes_in_place_of_one_under_it() -> None:
+    played = lab(FOLLOWED)
+    await watched(played, lambda _record: None)
+    assert ended(played) == (Verdict.PASSED, "SteadyStateHeld")
+    record = played.record()
+    assert record is not None
+    first, second = [change.name for change in record.changes if not change.step]
+    (came,) = [change for change in record.changes if change.step == "+1"]
+    assert came.name not in (first, second)
+    assert came.applied_at
+    assert came.seconds < 24  # type: ignore[union-attr]
+    assert f"the fault has followed to {came.name}" in timeline(played)
+    assert played.problems() == []
+
+
+async def test_a_fault_that_is_not_to_follow_stays_with_the_pods_that_it_has_hit() -> None:
+    target = {**FOLLOWED["target"], "follow": False}
+    played = Lab(task({**FOLLOWED, "target": target}))
+    played.replaces_a_pod = True
+    await watched(played, lambda _record: None)
+    record = played.record()
+    assert record is not None
+    assert [change.step for change in record.changes] == ["", ""]
+    assert played.problems() == []
 
 
 async def test_what_is_added_is_carried_out_only_once_the_guardian_has_seen_it() -> None:

@@ -49,6 +49,11 @@ class About:
     needs: str = ""
     instant: bool = False
 
+    @property
+    def follows(self) -> bool:
+        """Whether pods that come while it is on can be brought under it: it is a state, and one of each pod."""
+        return self.hits is Hits.PODS and not self.instant
+
 
 class FaultModel(Model):
     """The parameters of one fault."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from firedrill.api.target import PodTarget, TargetMode
 from firedrill.engines.chaos import labels
@@ -69,6 +69,21 @@ def select(target: PodTarget, matching: Sequence[PodView]) -> list[PodView]:
     """
     ranked = sorted(matching, key=lambda pod: (_rank(target.seed, pod.name), pod.name))
     return sorted(ranked[: wanted(target, len(matching))], key=lambda pod: pod.name)
+
+
+def newcomers(
+    target: PodTarget, matching: Sequence[PodView], hit: Collection[str], taken: Collection[str] = ()
+) -> list[PodView]:
+    """The pods that a fault which is on is to be brought to, by name.
+
+    With mode All these are all that are not ``hit`` yet, else as many as are needed to have as many under the fault as
+    the target asks for. Pods are given by their UIDs; those ``taken`` are hit by something else.
+    """
+    alive = sum(1 for pod in matching if pod.uid in hit)
+    free = [pod for pod in matching if pod.uid not in hit and pod.uid not in taken]
+    room = max(0, wanted(target, len(matching)) - alive)
+    ranked = sorted(free, key=lambda pod: (_rank(target.seed, pod.name), pod.name))
+    return sorted(ranked[:room], key=lambda pod: pod.name)
 
 
 def allowed(matching: int, max_affected_percent: int) -> int:
