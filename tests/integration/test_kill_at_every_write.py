@@ -13,6 +13,7 @@ operator hears the answer. A new process takes over, as the kubelet would start 
 
 import asyncio
 import os
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from firedrill.api.record import RecordState
 from firedrill.api.task import Task
 from support import builders
 from support.eventually import eventually, never
-from support.faultproxy import Call, Fault, Write
+from support.faultproxy import Call, Write
 from support.kube import Object
 from support.requests import Request
 from support.stand_in import counted
@@ -110,14 +111,14 @@ class Lifetimes:
         self._keep_alive()
         self.operator.wait_ready()
         subject = self._subject = world.subject(life.body)
-        fault = self._plan(subject, point, before) if point else None
+        killed = self._plan(subject, point, before) if point else None
         subject.create()
         self._until(lambda: self._may_delete(life, subject), f"{life.name}: it may be deleted")
         subject.delete()
         self._until(lambda: subject.read() is None, f"{life.name}: it is gone")
         self._until(lambda: not world.leftovers(subject), f"{life.name}: nothing is left in the target")
-        if fault:
-            self._until(lambda: fault.hits > 0, f"{life.name}: the write came at which to kill")
+        if killed:
+            self._until(killed.is_set, f"{life.name}: the write came at which to kill")
             self._keep_alive()
             self.operator.wait_ready()
             self._check_quiet(subject)
@@ -158,14 +159,21 @@ class Lifetimes:
             assert self.operator.exit_code == -9 or "the lease is lost" in self.operator.tail(), self.operator.tail()
         self.operator.start()
 
-    def _plan(self, subject: Subject, point: Point, before: bool) -> Fault:
+    def _plan(self, subject: Subject, point: Point, before: bool) -> threading.Event:
+        """Kill the operator at that write; what is set once it is dead."""
+        killed = threading.Event()
         proxy = next(proxy for proxy in self.world.proxies() if proxy.name == point.cluster)
 
         def matches(request: Request) -> bool:
             owner = request.owner or proxy.owner_of(request.job)
             return request.mutating and request.label == point.label and owner == subject.key
 
-        return proxy.add(Call(self.operator.kill, before), matches, skip=point.number)
+        def kill() -> None:
+            self.operator.kill()
+            killed.set()
+
+        proxy.add(Call(kill, before), matches, skip=point.number)
+        return killed
 
     # -- what is promised ------------------------------------------------------------------------------------------
 

@@ -84,9 +84,11 @@ class OperatorProcess:
         return None if self._process is None else self._process.exitcode
 
     def kill(self) -> None:
-        """SIGKILL: no chance to tidy up."""
-        if self._process is not None:
-            self._process.kill()
+        """SIGKILL: no chance to tidy up. It has ended when this returns."""
+        process = self._process
+        if process is not None:
+            process.kill()
+            process.join(PATIENCE)
 
     def wait(self, within: float = 30) -> int:
         """Wait for its end; its exit code."""
