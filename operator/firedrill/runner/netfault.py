@@ -7,7 +7,6 @@ Exit codes: 0 done and proven, 1 failed, 3 refused because it is too late.
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from firedrill.runner import nft, traffic
-from firedrill.runner.container import TERMINATION_LOG, Nft, Tools, leave_proof, run_nft
+from firedrill.runner.container import TERMINATION_LOG, Nft, Tools, leave_proof, proof_text, run_nft
 from firedrill.runner.nft_traffic import QUEUE
 from firedrill.runner.shaping import ToolFailed
 
@@ -24,7 +23,7 @@ DONE: Final = 0
 FAILED: Final = 1
 TOO_LATE: Final = 3
 
-#: Kubernetes keeps 4096 bytes of a termination message.
+#: A container writes at most 4096 bytes of a termination message.
 _LISTING_LIMIT: Final = 2500
 
 
@@ -118,7 +117,7 @@ def main(
             code, proof = end(options.table, options.holder, tools, now)
     except (NftFailed, ToolFailed, ValueError, OSError, subprocess.TimeoutExpired) as error:
         code, proof = FAILED, {"action": options.action, "error": str(error)[:_LISTING_LIMIT]}
-    leave_proof(json.dumps(proof), options.termination_log)
+    leave_proof(proof_text(proof), options.termination_log)
     return code
 
 

@@ -17,6 +17,18 @@ LATENCY = {"networkLatency": {"port": 8080, "delay": "700ms"}}
 ABORT = {"httpAbort": {"port": 8080, "status": 503}}
 CPU = {"cpuStress": {"workers": 1}}
 MEMORY = {"memoryStress": {"limitPercent": 60}}
+#: Run in a pod of the target: how many milliseconds an answer takes, at the median of five.
+ASK = """
+import socket, sys, time
+took = []
+for _ in range(5):
+    began = time.monotonic()
+    with socket.create_connection((sys.argv[1], 8080), timeout=5) as conn:
+        conn.sendall(b"GET /healthz HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n")
+        conn.recv(1)
+    took.append(time.monotonic() - began)
+print(round(1000 * sorted(took)[2]))
+"""
 #: It is slow, not away: what counts is what the proxy has counted.
 HURT: list[tuple[str, Object, bool]] = [
     ("latency", LATENCY, False),
@@ -51,6 +63,19 @@ async def test_with_nobody_left_a_load_ends_by_itself(bench: Bench, fault: Any) 
     await until_it_must_be_over(record)
     assert holders_on_this_machine(uid) == []
     await seen_to(bench, run, record)
+
+
+async def test_with_nobody_left_a_redirect_ends_by_itself(bench: Bench) -> None:
+    """In pods that many containers were brought to before."""
+    run = await bench.start(LATENCY, target={"mode": "All"}, duration="30s", timeout="5m")
+    record = await all_of_ours_die(bench, run)
+    addresses = [pod["status"]["podIP"] for pod in await bench.pods("ledger")]
+    assert all(bench.asks(ASK, address) >= 650 for address in addresses)
+    await until_it_must_be_over(record)
+    assert all(bench.asks(ASK, address) < 500 for address in addresses)
+    await seen_to(bench, run, record)
+    for pod in await bench.pods("ledger"):
+        assert holders_on_this_machine(pod["metadata"]["uid"]) == []
 
 
 async def test_pod_security_restricted_admits_loads_of_pods_that_name_their_user(bench: Bench) -> None:

@@ -299,7 +299,10 @@ class World:
                 tools = Tools(netns.nft, netns.tc, netns.tc, netns.holders.tool)
                 code = netfault.main(arguments, netns.nft, lambda: self.clock.now().timestamp(), tools)
                 message = log.read_text()
-        status["state"] = self._ended(code, message)
+        spec = pod["spec"]
+        # As the kubelet does: the containers of a pod share what their messages may be in all.
+        share = 12 * 1024 // len([*spec["containers"], *spec["ephemeralContainers"]])
+        status["state"] = self._ended(code, message[:share])
 
     def _ended(self, code: int, message: str) -> Object:
         return {"terminated": {"exitCode": code, "message": message, "finishedAt": self.clock.now().isoformat()}}

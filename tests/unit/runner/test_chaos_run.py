@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from chaos_lab import PACKET_LOSS, POD_KILL, RECORD_PATH, RUN, Lab, spec, task
+from chaos_lab import CPU_STRESS, HTTP_ABORT, PACKET_LOSS, POD_KILL, RECORD_PATH, RUN, Lab, spec, task
 
 from firedrill.api.record import RecordState
 from firedrill.api.verdict import ConditionStatus, Verdict
@@ -162,6 +162,37 @@ async def test_pod_security_is_told_before_anything_is_written() -> None:
     assert (lab.result.verdict, lab.result.reason) == (Verdict.INCONCLUSIVE, "NotPermitted")
     assert "violates PodSecurity" in lab.result.message
     assert "podKill" in lab.result.message
+    assert process.writes == []
+
+
+def spend(lab: Lab, count: int) -> None:
+    """What so many containers of earlier faults leave in the pods of the ledger."""
+    for pod in lab.world.pods("ledger"):
+        body = lab.world.objects[paths.pods("payments", pod["metadata"]["name"])]
+        body["spec"]["ephemeralContainers"] = [
+            {"name": f"firedrill-earlier-{number}", "command": ["firedrill", "netfault"]} for number in range(count)
+        ]
+
+
+@pytest.mark.parametrize("fault", [PACKET_LOSS, HTTP_ABORT, CPU_STRESS], ids=["loss", "redirect", "load"])
+async def test_a_pod_that_many_containers_were_brought_to_takes_another_fault(fault: dict[str, Any]) -> None:
+    lab = Lab(task(spec(fault)))
+    spend(lab, 55)
+    await lab.play()
+    assert lab.result is not None
+    assert (lab.result.verdict, lab.result.reason) == (Verdict.PASSED, "SteadyStateHeld"), lab.result.message
+    assert lab.problems() == []
+
+
+async def test_a_pod_whose_kubelet_would_cut_our_proofs_is_refused_before_anything_is_written() -> None:
+    lab = Lab(task(spec(PACKET_LOSS)))
+    spend(lab, 58)
+    process = lab.runner_process()
+    await lab.clock.run(lab.runner(process))
+    assert lab.result is not None
+    assert (lab.result.verdict, lab.result.reason) == (Verdict.INCONCLUSIVE, "NotApplicable")
+    assert "lists 59 containers" in lab.result.message
+    assert "rollout restart" in lab.result.message
     assert process.writes == []
 
 

@@ -1,6 +1,5 @@
 """What runs in the ephemeral container: its proofs, its refusals, its exit codes."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from chaos_kernel import Netns
 
 from firedrill.runner import netfault
+from firedrill.runner.container import PROOF_BYTES, proof_of, proof_text
 
 INJECT = ["inject", "--table", "firedrill_a", "--port", "80", "--percent", "50", "--seconds", "9", "--not-after", "100"]
 UNDO = ["undo", "--table", "firedrill_a"]
@@ -25,7 +25,8 @@ class Container:
 
     def run(self, arguments: list[str]) -> tuple[int, dict[str, Any]]:
         code = netfault.main(["--termination-log", str(self._log), *arguments], self.netns.nft, lambda: self.now)
-        return code, json.loads(self._log.read_text())
+        # What is left of it in a pod with as many containers as there may be.
+        return code, proof_of(self._log.read_text()[:PROOF_BYTES])
 
 
 @pytest.fixture
@@ -92,3 +93,14 @@ def test_it_imports_the_standard_library_alone() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_listing_comes_after_the_proof_and_may_be_cut() -> None:
+    text = proof_text({"table": "a", "rules": 2, "listing": "table inet a {\n  chain in\n}"})
+    assert proof_of(text) == {"table": "a", "rules": 2, "listing": "table inet a {\n  chain in\n}"}
+    assert proof_of(text[:29]) == {"table": "a", "rules": 2, "listing": "table"}
+
+
+@pytest.mark.parametrize("message", ["", "no proof", "[]", '{"table":"firedrill_a","ru', "\n{}"])
+def test_what_was_cut_or_is_no_proof_proves_nothing(message: str) -> None:
+    assert proof_of(message) == {}

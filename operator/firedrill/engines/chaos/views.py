@@ -30,6 +30,8 @@ class PodView:
     ready: bool = True
     host_network: bool = False
     owner: Owner | None = None
+    #: All that its spec lists: of the application, of its start, and ephemeral ones.
+    containers: int = field(default=1, compare=False)
     #: Not compared: a view stands for the same pod whatever its labels are.
     labels: Mapping[str, str] = field(default_factory=dict, compare=False)
 
@@ -59,6 +61,7 @@ def parse_pod(body: Mapping[str, Any]) -> PodView:
         deleting="deletionTimestamp" in metadata,
         ready=any(item.get("type") == "Ready" and item.get("status") == "True" for item in conditions),
         host_network=bool(spec.get("hostNetwork", False)),
+        containers=sum(len(spec.get(key) or ()) for key in ("containers", "initContainers", "ephemeralContainers")),
         owner=Owner(owner["kind"], owner["name"], owner["uid"]) if owner else None,
         labels=metadata.get("labels") or {},
     )

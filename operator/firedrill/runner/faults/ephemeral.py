@@ -5,7 +5,6 @@ be taken only once is used: whoever takes the name of the injecting container fi
 still be injected into this pod.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from typing import Any, Final
 from firedrill.clusters import paths
 from firedrill.clusters.client import STRATEGIC_PATCH
 from firedrill.clusters.errors import NotFound
+from firedrill.runner.container import proof_of
 from firedrill.runner.ports import Cluster, Object
 
 NETFAULT: Final = ("firedrill", "netfault")
@@ -37,12 +37,8 @@ class ContainerView:
 
     @property
     def proof(self) -> dict[str, Any]:
-        """The JSON that it left as termination message; empty where it left none."""
-        try:
-            parsed = json.loads(self.message)
-        except ValueError:
-            return {}
-        return parsed if isinstance(parsed, dict) else {}
+        """The proof that it left as termination message; empty where it left none."""
+        return proof_of(self.message)
 
     @property
     def is_undo(self) -> bool:

@@ -14,6 +14,7 @@ from firedrill.api.task import Task
 from firedrill.clusters.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView
+from firedrill.runner.container import MOST_CONTAINERS
 from firedrill.runner.faults import ephemeral
 from firedrill.runner.faults.driver import Look, NotInjected
 from firedrill.runner.ports import Clock, Cluster, Object
@@ -71,6 +72,8 @@ class InPodFault(ABC, Generic[Brought]):
             (change,) = await self.plan([pod], self._clock.now())
             assert isinstance(change, InPod)
             specs = self.containers(change)  # type: ignore[arg-type]
+            if pod.containers + len(specs) + 1 > MOST_CONTAINERS:
+                return Refusal("NotApplicable", _crowded(pod))
             try:
                 await ephemeral.add_containers(self._client, pod.namespace, pod.name, pod.uid, specs, dry_run=True)
             except Forbidden as error:
@@ -173,3 +176,11 @@ class InPodFault(ABC, Generic[Brought]):
         if "PodSecurity" in error.message or "violates" in error.message:
             return f"pod security does not admit an ephemeral container with {self.asks_for}: {error.message[:400]}."
         return f"the runner may not add ephemeral containers: {error.message[:400]}."
+
+
+def _crowded(pod: PodView) -> str:
+    return (
+        f"pod {pod.key} lists {pod.containers} containers, spent ones of earlier faults too, which Kubernetes does not "
+        f"remove: with more than {MOST_CONTAINERS} the kubelet would cut short what ours have to tell. Replace the pod "
+        "(kubectl rollout restart of its workload) and try again"
+    )
