@@ -1,5 +1,6 @@
 """What every kind promises, on a real API server: what is admitted, when a run starts, how it ends, what is written."""
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -597,6 +598,26 @@ def test_writes_of_a_run(body: Object, expected: list[str], world: World, operat
     print(f"\nwrites of a run of {body['kind']}: {len(labels)}\n  " + "\n  ".join(labels))
     assert [label for label in labels if label not in SOMETIMES] == expected
     assert all(labels.count(label) <= 1 for label in SOMETIMES)
+
+
+def test_a_check_that_a_probe_names_is_resolved_into_the_task(world: World, operator: OperatorProcess) -> None:
+    """Also in the runner's copy it is the spec of that moment; what is not there is left to the runner to refuse."""
+    namespace = world.namespace()
+    check = world.subject(drift("prices", onCreate="Hold"), namespace).create()
+    probes = [
+        {"name": name, "when": ["Before"], "resource": {"kind": "DriftCheck", "name": name}}
+        for name in ("prices", "gone")
+    ]
+    subject = world.subject(chaos("named", probes=probes), namespace).create()
+    subject.until_run()
+    place = world.places["finance"]
+    listed = place.cluster.get(paths.configmaps(place.namespace))["items"]
+    (task,) = [
+        json.loads(item["data"]["task.json"])
+        for item in listed
+        if item["metadata"]["labels"].get("firedrill.dev/uid") == subject.uid and "task.json" in item["data"]
+    ]
+    assert task["checks"] == {"DriftCheck/prices": check.read()["spec"]}
 
 
 def test_changes_of_metadata_alone_cause_nothing(world: World, operator: OperatorProcess) -> None:

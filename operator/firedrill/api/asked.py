@@ -7,11 +7,12 @@ from pydantic import Field, model_validator
 from firedrill.api.base import Model
 from firedrill.api.probe import HttpProbe, Probe, PrometheusProbe, TcpProbe
 from firedrill.api.probe_cluster import CommandProbe, KubernetesProbe
+from firedrill.api.probe_resource import ResourceProbe
 from firedrill.api.probe_services import GrpcProbe, KafkaProbe, RedisProbe, SqlProbe
 
 #: With fewer requests in a window its success rate says nothing.
 MIN_REQUESTS: Final = 5
-PROBES: Final = ("http", "tcp", "prometheus", "kubernetes", "grpc", "sql", "kafka", "redis", "command")
+PROBES: Final = ("http", "tcp", "prometheus", "kubernetes", "grpc", "sql", "kafka", "redis", "command", "resource")
 
 
 class Probed(Model):
@@ -26,6 +27,7 @@ class Probed(Model):
     kafka: KafkaProbe | None = Field(default=None, description="A consumer group that must keep up.")
     redis: RedisProbe | None = Field(default=None, description="A Redis that must answer.")
     command: CommandProbe | None = Field(default=None, description="A program that must end well.")
+    resource: ResourceProbe | None = Field(default=None, description="Another check of Firedrill that must pass.")
 
     @model_validator(mode="after")
     def _at_most_one_probe(self) -> "Probed":

@@ -29,6 +29,9 @@ class Task(LenientModel):
     max_affected: int | None = Field(default=None, description="How many pods may be hit here; absent: no bound.")
     requested_by: str = Field(default="", description="Who asked for the run, as admission saw it; empty: not known.")
     remove: bool = Field(default=False, description="Take away what earlier runs of the resource have built.")
+    checks: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Specs of the resources that probes name, by kind and name, as the run began."
+    )
     spec: dict[str, Any] = Field(description="The spec of the resource, to be parsed by the model of its kind.")
 
 

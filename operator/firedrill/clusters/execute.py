@@ -1,6 +1,7 @@
 """Carries out the actions of a decision, each idempotent: on the hub in order, in the targets side by side."""
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import time
@@ -11,12 +12,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from firedrill.api.base import format_micro_time
+from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.kinds import RUN_KINDS
 from firedrill.api.meta import (
     ANNOTATION_RESOURCE,
     API_VERSION,
     FINALIZER,
     LABEL_UID,
 )
+from firedrill.api.probe_resource import ResourceProbe
 from firedrill.api.resource import RunResource
 from firedrill.clusters import jobs, paths
 from firedrill.clusters.client import JSON_PATCH, KubeClient
@@ -170,7 +174,7 @@ class Executor:
         uid = job["metadata"]["uid"]
         if resource.kind.mutates:
             await self._create_job(client, namespace, jobs.guardian_job(plan), resource)
-        task = jobs.task_configmap(plan, uid)
+        task = jobs.task_configmap(plan, uid, await self._checks(resource))
         try:
             await client.create(paths.configmaps(namespace), task)
         except Conflict:
@@ -186,6 +190,18 @@ class Executor:
             action.job,
             extra={"resource": resource.key, "cluster": action.cluster, "run": action.run_id},
         )
+
+    async def _checks(self, resource: RunResource) -> dict[str, Object]:
+        """The specs of the resources that probes of an experiment name; what is not there is left out."""
+        if not isinstance(resource.spec, ChaosExperimentSpec):
+            return {}
+        found: dict[str, Object] = {}
+        for probe in resource.spec.all_probes:
+            if isinstance(probe, ResourceProbe):
+                path = paths.firedrill(RUN_KINDS[probe.kind].plural, resource.meta.namespace, probe.name)
+                with contextlib.suppress(NotFound):
+                    found[probe.key] = (await self._hub.get(path))["spec"]
+        return found
 
     @staticmethod
     async def _create_job(client: KubeClient, namespace: str, job: Object, resource: RunResource) -> Object:

@@ -117,8 +117,8 @@ def guardian_job(plan: Plan) -> Object:
     return job
 
 
-def task_configmap(plan: Plan, job_uid: str) -> Object:
-    """The task, owned by the runner's Job."""
+def task_configmap(plan: Plan, job_uid: str, checks: Mapping[str, Object]) -> Object:
+    """The task, owned by the runner's Job; ``checks`` are specs of other resources that it names."""
     meta, run, target = plan.resource.meta, plan.run, plan.target
     task = Task(
         kind=plan.resource.kind.name,
@@ -138,6 +138,7 @@ def task_configmap(plan: Plan, job_uid: str) -> Object:
         max_affected=run.max_affected,
         requested_by=plan.resource.status.last_run.requested_by if plan.resource.status.last_run else "",
         remove=run.remove,
+        checks=dict(checks),
         spec=dict(plan.resource.raw_spec),
     )
     metadata = plan.metadata(naming.task_name(run.job), "task")

@@ -8,6 +8,7 @@ import aiohttp
 
 from firedrill.api.probe import HttpProbe, Probe, PrometheusProbe, TcpProbe
 from firedrill.api.probe_cluster import CommandProbe, KubernetesProbe
+from firedrill.api.probe_resource import ResourceProbe
 from firedrill.api.probe_services import GrpcProbe, KafkaProbe, RedisProbe, SqlProbe
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.runner.context import RunContext
@@ -66,6 +67,10 @@ def asking(probe: Probe, context: RunContext) -> Asking:
             from firedrill.runner.probes.command import CommandAsk
 
             return CommandAsk(probe)
+        case ResourceProbe():
+            from firedrill.runner.probes.resource import ResourceAsk
+
+            return ResourceAsk(probe, context)
     raise AssertionError(f"nothing asks {type(probe).__name__}")
 
 

@@ -12,12 +12,13 @@ from typing import Final
 
 from firedrill.api.errors import InvalidInput
 from firedrill.api.kinds import RUN_KINDS
-from firedrill.api.task import Result, Task
+from firedrill.api.task import Task
 from firedrill.api.verdict import Verdict
 from firedrill.clusters.client import KubeClient
 from firedrill.clusters.credentials import api_from_environment
 from firedrill.runner import logs, results
 from firedrill.runner.context import RunContext, Stop, read_identity, read_task
+from firedrill.runner.dispatching import dispatch
 from firedrill.runner.ports import REQUESTS_PER_SECOND, SystemClock
 from firedrill.runner.record_store import RecordStore
 
@@ -93,40 +94,6 @@ async def carry_out(context: RunContext) -> int:
     if not await results.write(context.client, context.clock, context.task, result):
         log.warning("there is a result already; it is left as it is")
     return 0
-
-
-async def dispatch(context: RunContext) -> Result | None:
-    """Carry out the task by its kind. Imports are late: a run pays for its own engine alone.
-
-    None where another pod carries it out. Raises InvalidInput for a kind that is not known or a wrong spec.
-    """
-    task = context.task
-    match task.kind:
-        case "ChaosExperiment":
-            from firedrill.runner import chaos
-
-            return await chaos.run(context)
-        case "DriftCheck":
-            from firedrill.runner import drift
-            from firedrill.runner.sourcing import source_context
-
-            async with source_context(context) as sources:
-                return await drift.run(task, sources)
-        case "ModelValidation":
-            from firedrill.runner import model
-            from firedrill.runner.sourcing import source_context
-
-            async with source_context(context) as sources:
-                return await model.run(task, sources)
-        case "AutoFix":
-            from firedrill.runner import fix
-
-            return await fix.run(context)
-        case "Simulation":
-            from firedrill.runner import simulation
-
-            return await simulation.run(context)
-    raise InvalidInput(f"this runner knows no kind {task.kind}")
 
 
 def _listen(context: RunContext) -> None:

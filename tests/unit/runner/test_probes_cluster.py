@@ -270,6 +270,7 @@ EVERY: Object = {
     "kafka": {"host": "a", "group": "g", "topic": "t", "maxLag": 1},
     "redis": {"host": "a"},
     "command": {"command": ["true"]},
+    "resource": {"kind": "DriftCheck", "name": "prices"},
 }
 
 
