@@ -17,7 +17,7 @@ from firedrill.core.blackout import in_the_way
 from firedrill.engines.chaos import budgets
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView
-from firedrill.runner.ports import Clock, Cluster
+from firedrill.runner.ports import Clock, Cluster, Object
 from firedrill.runner.retry import retry
 from firedrill.sources.errors import SourceError
 from firedrill.sources.prometheus import Prometheus
@@ -39,17 +39,30 @@ async def refused_by_budgets(
     client: Cluster, clock: Clock, task: Task, spec: ChaosExperimentSpec, hit: Sequence[PodView]
 ) -> Refusal | None:
     """Which budget does not allow the fault to hit these pods. Raises ClusterError."""
-    if budgets.taken_down(spec, hit):
-        where = paths.path(*_BUDGETS, spec.target.namespace)
-        listed = await retry(clock, lambda: client.get(where), "listing the disruption budgets")
-        refusal = budgets.check_disruption(spec, hit, listed.get("items") or ())
-        if refusal:
-            return refusal
+    refusal = await refused_by_disruption(client, clock, budgets.taken_down(spec, hit))
+    if refusal:
+        return refusal
     wanted = spec.safety.error_budget
     if wanted is None:
         return None
     async with httpx.AsyncClient(trust_env=False) as http:
         return budgets.check_error_budget(wanted, *await left_of(client, clock, task, wanted, http))
+
+
+async def refused_by_disruption(client: Cluster, clock: Clock, down: Sequence[PodView]) -> Refusal | None:
+    """Which PodDisruptionBudget does not allow these pods to be taken down. Raises ClusterError."""
+    for namespace in sorted({pod.namespace for pod in down}):
+        own = [pod for pod in down if pod.namespace == namespace]
+        refusal = budgets.check_disruption(own, await _disruption_budgets(client, clock, namespace))
+        if refusal:
+            return refusal
+    return None
+
+
+async def _disruption_budgets(client: Cluster, clock: Clock, namespace: str) -> Sequence[Object]:
+    where = paths.path(*_BUDGETS, namespace)
+    listed = await retry(clock, lambda: client.get(where), "listing the disruption budgets")
+    return listed.get("items") or ()
 
 
 async def left_of(

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
+from firedrill.engines.chaos.budgets import down_together
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.shares import check_together
 from firedrill.engines.chaos.stages import Stage
+from firedrill.runner.admission import refused_by_disruption
 from firedrill.runner.arming import NotBegun
 from firedrill.runner.context import RunContext
 from firedrill.runner.injecting import Part
@@ -28,7 +30,7 @@ class Choosing:
                 named = f"step {stage.name}: " if stage.name else ""
                 return Refusal(targets.reason, f"{named}{targets.message}")
             found[stage.name] = targets
-        return self._too_many(found) or found
+        return await self._too_many(found) or found
 
     async def anew(self, stage: Stage, part: Part) -> Targets:
         """The targets as they are now, without those that other stages of the same ramp hit already.
@@ -40,7 +42,7 @@ class Choosing:
             raise NotBegun(targets.reason, f"step {part.key}: {targets.message}")
         taken = self.taken_by_others(stage)
         left = Targets(targets.matching, [pod for pod in targets.selected if pod.uid not in taken])
-        refusal = self._too_many({**self._hit, stage.name: left})
+        refusal = await self._too_many({**self._hit, stage.name: left})
         if refusal:
             raise NotBegun(refusal.reason, refusal.message)
         return left
@@ -66,8 +68,12 @@ class Choosing:
         context = self._context
         return await find_targets(context.client, context.clock, context.task, stage.spec, part.fault)
 
-    def _too_many(self, found: Mapping[str, Targets]) -> Refusal | None:
-        pods = {name: (targets.matching, targets.selected) for name, targets in found.items()}
+    async def _too_many(self, found: Mapping[str, Targets]) -> Refusal | None:
         if len(self._stages) == 1:
-            return None  # the share of one was looked at with its target
-        return check_together(self._stages, pods, self._context.task.policy.max_affected_percent)
+            return None  # what one takes was looked at with its target
+        context, hit = self._context, {name: targets.selected for name, targets in found.items()}
+        pods = {name: (targets.matching, targets.selected) for name, targets in found.items()}
+        refusal = check_together(self._stages, pods, context.task.policy.max_affected_percent)
+        for down in [] if refusal else down_together(self._stages, hit):
+            refusal = refusal or await refused_by_disruption(context.client, context.clock, down)
+        return refusal

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.engines.chaos.budgets import down_together
 from firedrill.engines.chaos.selection import select
 from firedrill.engines.chaos.shares import check_together
 from firedrill.engines.chaos.stages import Stage, stages_of, together
@@ -113,6 +114,21 @@ def test_the_share_is_of_all_that_is_hit_at_once() -> None:
     assert check_together(side_by_side, same, 25) is None
     assert check_together(side_by_side, apart, 50) is None
     assert check_together(in_a_row, apart, 25) is None
+
+
+def test_what_may_be_taken_down_at_once_is_added_up() -> None:
+    stages = stages_of(
+        spec(
+            step("a", {"podKill": {}}),
+            step("b", {"podFailure": {}}),
+            step("quiet", {"packetLoss": {"port": 80, "percent": 50}}),
+            step("later", {"podKill": {}}, after=["a", "b"]),
+        )
+    )
+    one, two, three = pods(3)
+    hit = {"a": [one], "b": [one, two], "quiet": [three], "later": [three]}
+    assert down_together(stages, hit) == [[one, two]]
+    assert down_together(stages, {name: hit[name] for name in ("a", "quiet")}) == []
 
 
 def test_many_other_pods_do_not_make_a_share_smaller() -> None:

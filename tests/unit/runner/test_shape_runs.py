@@ -192,6 +192,31 @@ async def test_the_deadline_covers_what_is_in_place_and_little_more() -> None:
     assert max(margins) < timedelta(seconds=9 + 60 + 3 + 31)
 
 
+@pytest.mark.parametrize(
+    ("allowed", "expected"),
+    [(1, (Verdict.INCONCLUSIVE, "NotPermitted")), (2, (Verdict.PASSED, "SteadyStateHeld"))],
+)
+async def test_steps_side_by_side_spend_a_disruption_budget_together(
+    allowed: int, expected: tuple[Verdict, str]
+) -> None:
+    target = spec({})["target"]
+    first, second = (
+        {"name": name, "target": {**target, "names": [pod]}, "fault": {"podFailure": {}}}
+        for name, pod in (("a", "ledger-1-0"), ("b", "ledger-1-1"))
+    )
+    played = lab(steps_spec(first, second))
+    budget = {
+        "metadata": {"generation": 1},
+        "spec": {"selector": {"matchLabels": {"app": "ledger"}}},
+        "status": {"disruptionsAllowed": allowed, "observedGeneration": 1},
+    }
+    played.world.put(paths.path("policy/v1", "poddisruptionbudgets", "payments", "ledger"), budget)
+    played.take_as_given()
+    await played.play()
+    assert ended(played) == expected
+    assert played.problems() == []
+
+
 @pytest.mark.parametrize("delay", ["0s", "2s"])
 async def test_two_steps_that_would_change_the_same_are_not_on_together(delay: str) -> None:
     shape = steps_spec(

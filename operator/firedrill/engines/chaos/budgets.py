@@ -10,6 +10,7 @@ from firedrill.api.safety import ErrorBudget, OptOut, SimulationBudget
 from firedrill.api.simulation_status import SimulationState
 from firedrill.engines.chaos import labels
 from firedrill.engines.chaos.permission import Refusal
+from firedrill.engines.chaos.stages import Stage, together
 from firedrill.engines.chaos.views import PodView
 
 Object = Mapping[str, Any]
@@ -18,9 +19,10 @@ Object = Mapping[str, Any]
 def taken_down(spec: ChaosExperimentSpec, hit: Sequence[PodView]) -> list[PodView]:
     """The ready pods that do not serve while the fault is on: those of faults that delete, replace or break pods.
 
+    None where the experiment leaves budgets out of account.
     Faults of networks, Services, configuration and nodes leave pods where they are: no budget is spent by them.
     """
-    if spec.fault.about.family is not Family.WORKLOAD:
+    if spec.fault.about.family is not Family.WORKLOAD or OptOut.DISRUPTION_BUDGETS in spec.opt_outs:
         return []
     ready = [pod for pod in hit if pod.ready]
     chosen = spec.fault.chosen
@@ -29,11 +31,21 @@ def taken_down(spec: ChaosExperimentSpec, hit: Sequence[PodView]) -> list[PodVie
     return ready
 
 
-def check_disruption(spec: ChaosExperimentSpec, hit: Sequence[PodView], budgets: Sequence[Object]) -> Refusal | None:
-    """Which PodDisruptionBudget of the namespace does not allow so many of its ready pods to be taken down."""
-    if OptOut.DISRUPTION_BUDGETS in spec.opt_outs:
-        return None
-    down = taken_down(spec, hit)
+def down_together(stages: Sequence[Stage], hit: Mapping[str, Sequence[PodView]]) -> list[list[PodView]]:
+    """The ready pods that stages take down which may be on at the same time; ``hit`` is by the stage's name.
+
+    Sets of one stage alone are left out, as are stages without an entry.
+    """
+    found = []
+    for names in together(stages):
+        group = [taken_down(each.spec, hit[each.name]) for each in stages if each.name in names and each.name in hit]
+        if sum(1 for down in group if down) > 1:
+            found.append(list({pod.uid: pod for down in group for pod in down}.values()))
+    return found
+
+
+def check_disruption(down: Sequence[PodView], budgets: Sequence[Object]) -> Refusal | None:
+    """Which PodDisruptionBudget of their namespace does not allow so many ready pods to be taken down."""
     for budget in sorted(budgets, key=lambda each: str(each["metadata"]["name"])):
         selector = (budget.get("spec") or {}).get("selector")
         count = sum(1 for pod in down if labels.meets(pod.labels, selector))
