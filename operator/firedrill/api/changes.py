@@ -232,6 +232,19 @@ class GrantsRevoked(StoreChange):
     grants: list[Grant]
 
 
+class PasswordChanged(StoreChange):
+    """The verifier of a role's password that is set to one that no password fits. ``uid`` is the OID of the role.
+
+    Both verifiers are in a vault; in a record they are empty.
+    """
+
+    type: Literal["PasswordChanged"] = "PasswordChanged"
+    application: str
+    role: str
+    original: str = Field(default="", repr=False)
+    value: str = Field(default="", repr=False)
+
+
 class GroupJoined(StoreChange):
     """Members of ours in a consumer group."""
 
@@ -263,6 +276,7 @@ Change = Annotated[
     | EngineStarted
     | SessionsHeld
     | GrantsRevoked
+    | PasswordChanged
     | GroupJoined
     | DataTouched,
     Field(discriminator="type"),

@@ -56,12 +56,15 @@ DATABASE_LOCK: Object = {"databaseLock": {**_STORE, "database": "shop", "usernam
 DATABASE_REVOKE: Object = {
     "databaseRevoke": {**_STORE, "database": "shop", "username": "owner", "role": "app", "tables": ["orders"]}
 }
+DATABASE_PASSWORD: Object = {
+    "databasePassword": {**_STORE, "database": "shop", "username": "owner", "role": "app", "endSessions": True}
+}
 KAFKA_CONSUMER_LAG: Object = {"kafkaConsumerLag": {**_STORE, "group": "billing", "topic": "orders"}}
 #: One of each way to undo: a kernel that forgets, an owner that replaces, fields that are put back (of an object, of
 #: a template with all that was made of it), an object that is deleted, one that is created again, the latter two of
 #: what a record must not hold, a proxy that traffic is led to, a load in a container, fields put back at once,
 #: rollbacks of another engine, objects that other operators act by, a session of a database that is ended, grants
-#: that are given again, and a member of a group that leaves.
+#: that are given again, a verifier that is set again from the vault, and a member of a group that leaves.
 FAULTS = {
     "packet-loss": PACKET_LOSS,
     "pod-kill": POD_KILL,
@@ -80,6 +83,7 @@ FAULTS = {
     "litmus": LITMUS,
     "database-lock": DATABASE_LOCK,
     "database-revoke": DATABASE_REVOKE,
+    "database-password": DATABASE_PASSWORD,
     "kafka-consumer-lag": KAFKA_CONSUMER_LAG,
 }
 

@@ -29,6 +29,7 @@ from firedrill.api.faults.data import (
     CacheFlush,
     DatabaseConnections,
     DatabaseLock,
+    DatabasePassword,
     DatabaseRevoke,
     DatabaseSlow,
     KafkaConsumerLag,
@@ -145,6 +146,7 @@ class Fault(Model):
     database_slow: DatabaseSlow | None = Field(default=None, description="Tables that are locked again and again.")
     database_connections: DatabaseConnections | None = Field(default=None, description="No connection is left.")
     database_revoke: DatabaseRevoke | None = Field(default=None, description="A role without its grants.")
+    database_password: DatabasePassword | None = Field(default=None, description="A role whose password is wrong.")
     kafka_consumer_lag: KafkaConsumerLag | None = Field(default=None, description="A group that falls behind.")
     kafka_poison_message: KafkaPoisonMessage | None = Field(default=None, description="Messages nobody can read.")
     cache_flush: CacheFlush | None = Field(default=None, description="A cache that is empty.")

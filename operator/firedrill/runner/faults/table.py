@@ -14,13 +14,14 @@ from firedrill.api.changes import (
     ObjectDeleted,
     ObjectEdited,
     PacketsDropped,
+    PasswordChanged,
     PodDeleted,
     SessionsHeld,
     ToolkitStarted,
 )
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.errors import InvalidInput
-from firedrill.api.faults.data import StoreFault
+from firedrill.api.faults.data import DatabasePassword, StoreFault
 from firedrill.api.faults.engines import ChaosToolkit
 from firedrill.api.faults.network import FilterFault
 from firedrill.api.faults.node import NodeDrain
@@ -44,6 +45,7 @@ from firedrill.runner.data.undo import (
     undo_data_touched,
     undo_grants_revoked,
     undo_group_joined,
+    undo_password_changed,
     undo_sessions_held,
 )
 from firedrill.runner.faults.containerkill import ContainerKillFault
@@ -77,14 +79,16 @@ UNDO: Final[UndoTable] = MappingProxyType(
         ToolkitStarted: Undoer(undo_toolkit_started, toolkit_started_needs),
         SessionsHeld: Undoer(undo_sessions_held, store_needs, database_unready),
         GrantsRevoked: Undoer(undo_grants_revoked, store_needs, database_unready),
+        PasswordChanged: with_vault(Undoer(undo_password_changed, store_needs, database_unready)),
         GroupJoined: Undoer(undo_group_joined, store_needs, broker_unready),
         DataTouched: Undoer(undo_data_touched, lambda _change: ()),
     }
 )
 
 
-#: What these change is not for everybody to read: values of Secrets, and of variables that may be passwords as well.
-SEALED: Final = (SecretDelete, SecretRotate, CertificateSecretExpired, EnvDrift)
+#: What these change is not for everybody to read: values of Secrets, of variables that may be passwords as well, and
+#: verifiers of passwords.
+SEALED: Final = (SecretDelete, SecretRotate, CertificateSecretExpired, EnvDrift, DatabasePassword)
 
 
 def undo_table(faults: Mapping[str, Fault]) -> UndoTable:
