@@ -14,6 +14,8 @@ from firedrill.api.task import Task
 from firedrill.runner.data.stores import Stores
 from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.record_store import RecordStore
+from firedrill.runner.surge.port import Surges
+from firedrill.runner.surge.system import SystemSurges
 from firedrill.runner.toolkit.port import Toolkit
 from firedrill.runner.toolkit.system import SystemToolkit
 from firedrill.runner.undoing import UndoContext
@@ -84,6 +86,7 @@ class RunContext:
     stop: Stop
     toolkit: Toolkit = field(default_factory=SystemToolkit)
     stores: Stores = field(default_factory=Stores)
+    surges: Surges = field(default_factory=SystemSurges)
     #: That of the whole run, where this is the context of a part of it: what is staged there is written as one.
     own_vault: Vault | None = None
 

@@ -15,6 +15,7 @@ from firedrill.api.changes import (
     ObjectDeleted,
     ObjectEdited,
     PodDeleted,
+    RequestsSent,
     StoreChange,
     ToolkitStarted,
 )
@@ -75,6 +76,8 @@ def touched(change: Change) -> set[str]:
         case ToolkitStarted():
             # What it changes nobody can say: two in one namespace are one too many.
             things.add(f"experiments of Chaos Toolkit in {change.namespace}")
+        case RequestsSent():
+            things.add("the API server, by a surge of requests")
         case StoreChange():
             things.add(f"data store {change.key}")
     return things

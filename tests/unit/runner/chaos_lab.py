@@ -12,6 +12,7 @@ from chaos_deployments import follow
 from chaos_operators import operate
 from chaos_process import Killed, Process
 from chaos_stores import FakeStores, Server
+from chaos_surges import SurgeInWorld, SurgesInWorld
 from chaos_toolkit import SCALED_TO_NONE, ToolkitInWorld
 
 from firedrill.api.base import format_time, parse_duration
@@ -41,6 +42,7 @@ SCALE: Object = {"scale": {"replicas": 0}}
 IMAGE_BREAK: Object = {"imageBreak": {}}
 WRONG_SELECTOR: Object = {"wrongSelector": {"service": "ledger"}}
 PDB_BLOCK: Object = {"pdbBlock": {}}
+API_SURGE: Object = {"apiSurge": {"acknowledgeClusterWide": True}}
 SECRET_ROTATE: Object = {"secretRotate": {"name": "ledger", "key": "password"}}
 SECRET_DELETE: Object = {"secretDelete": {"name": "ledger"}}
 HTTP_ABORT: Object = {"httpAbort": {"port": 8080, "percent": 60}}
@@ -64,7 +66,8 @@ KAFKA_CONSUMER_LAG: Object = {"kafkaConsumerLag": {**_STORE, "group": "billing",
 #: a template with all that was made of it), an object that is deleted, one that is created again, the latter two of
 #: what a record must not hold, a proxy that traffic is led to, a load in a container, fields put back at once,
 #: rollbacks of another engine, objects that other operators act by, a session of a database that is ended, grants
-#: that are given again, a verifier that is set again from the vault, and a member of a group that leaves.
+#: that are given again, a verifier that is set again from the vault, a member of a group that
+#: leaves, and a process of the runner's that sends requests.
 FAULTS = {
     "packet-loss": PACKET_LOSS,
     "pod-kill": POD_KILL,
@@ -85,6 +88,7 @@ FAULTS = {
     "database-revoke": DATABASE_REVOKE,
     "database-password": DATABASE_PASSWORD,
     "kafka-consumer-lag": KAFKA_CONSUMER_LAG,
+    "api-surge": API_SURGE,
 }
 
 
@@ -160,6 +164,7 @@ class Lab:
         follow(self.world)
         operate(self.world)
         self.store = Server(self.world)
+        self.surges: list[SurgeInWorld] = []
         secret = {"metadata": {"labels": {"firedrill.dev/hub-namespace": "sre"}}, "data": {}}
         self.world.put(paths.path("v1", "secrets", "firedrill", "stores"), secret)
         self._before = self._dump()
@@ -186,7 +191,8 @@ class Lab:
             await self.clock.sleep(1.0)
             return False, "timeout"
         await self.clock.sleep(0.02)
-        return (False, "status 500") if self.store.hurts else (True, "")
+        surged = any(surge.alive for surge in self.surges)
+        return (False, "status 500") if self.store.hurts or surged else (True, "")
 
     # -- the processes
 
@@ -241,7 +247,8 @@ class Lab:
         store = RecordStore(process, self.task, process)
         identity = Identity(pod_uid, pod_uid, "firedrill", "node-2")
         toolkit, stores = ToolkitInWorld(process), FakeStores(process, self.store)
-        return RunContext(self.task, process, store, process, identity, Stop(), toolkit, stores)
+        surges = SurgesInWorld(process, self.surges)
+        return RunContext(self.task, process, store, process, identity, Stop(), toolkit, stores, surges)
 
     def _pod(self, path: str, job: str, uid: str) -> Object:
         return self.world.put(
@@ -295,6 +302,7 @@ class Lab:
         found += [f"a container has the image {image}" for image in images if image != "ledger:1"]
         found += [f"pod {pod['metadata']['name']} has a mark" for pod in self.world.pods("ledger") if _marked(pod)]
         found += ["the data store is not as it was"] if self.store.hurts else []
+        found += ["requests are sent" for surge in self.surges if surge.alive]
         record = self.record()
         if record is not None:
             if not record.state.settled:

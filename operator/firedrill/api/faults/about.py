@@ -31,6 +31,7 @@ class Hits(StrEnum):
     NODES = "the nodes of the chosen pods"
     NAMED = "the named object in the target's namespace"
     NAMESPACE = "the target's namespace"
+    CLUSTER = "everybody in the cluster, in whatever namespace: all pods of the target's namespace count"
     ENGINE = "what the engine chooses in the target's namespace: all pods of it count"
 
 

@@ -18,6 +18,7 @@ from firedrill.api.faults.config import (
     WrongSelector,
 )
 from firedrill.api.faults.controlplane import (
+    ApiSurge,
     LimitRangeBlock,
     PdbBlock,
     QuotaExhausted,
@@ -131,6 +132,7 @@ class Fault(Model):
     pdb_block: PdbBlock | None = Field(default=None, description="No pod may be evicted.")
     webhook_failure: WebhookFailure | None = Field(default=None, description="An admission webhook that is away.")
     webhook_slow: WebhookSlow | None = Field(default=None, description="An admission webhook that takes its time.")
+    api_surge: ApiSurge | None = Field(default=None, description="An API server that is asked too much.")
     rbac_revoked: RbacRevoked | None = Field(default=None, description="Rights that are taken away.")
     node_cordon: NodeCordon | None = Field(default=None, description="Nodes that take no new pods.")
     node_taint: NodeTaint | None = Field(default=None, description="Nodes with a taint.")

@@ -16,11 +16,13 @@ from firedrill.api.changes import (
     PacketsDropped,
     PasswordChanged,
     PodDeleted,
+    RequestsSent,
     SessionsHeld,
     ToolkitStarted,
 )
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.errors import InvalidInput
+from firedrill.api.faults.controlplane import ApiSurge
 from firedrill.api.faults.data import DatabasePassword, StoreFault
 from firedrill.api.faults.engines import ChaosToolkit
 from firedrill.api.faults.network import FilterFault
@@ -63,6 +65,7 @@ from firedrill.runner.faults.podkill import PodKillFault, pod_deleted_needs, und
 from firedrill.runner.faults.redirecting import TrafficInPod
 from firedrill.runner.faults.sealed import SealedFault, with_vault
 from firedrill.runner.faults.stressing import StressInPod
+from firedrill.runner.faults.surging import SurgeFault, requests_sent_needs, undo_requests_sent
 from firedrill.runner.faults.toolkit import ToolkitFault
 from firedrill.runner.faults.toolkit_undo import toolkit_started_needs, undo_toolkit_started
 from firedrill.runner.undoing import Seen, UndoContext, Undoer, UndoTable
@@ -82,6 +85,7 @@ UNDO: Final[UndoTable] = MappingProxyType(
         PasswordChanged: with_vault(Undoer(undo_password_changed, store_needs, database_unready)),
         GroupJoined: Undoer(undo_group_joined, store_needs, broker_unready),
         DataTouched: Undoer(undo_data_touched, lambda _change: ()),
+        RequestsSent: Undoer(undo_requests_sent, requests_sent_needs),
     }
 )
 
@@ -97,13 +101,19 @@ def undo_table(faults: Mapping[str, Fault]) -> UndoTable:
     What runs in a process of its own it asks to stop first.
     """
 
-    async def undo(context: UndoContext, change: ToolkitStarted) -> Seen:
+    async def undo(context: UndoContext, change: ToolkitStarted | RequestsSent) -> Seen:
         own = faults.get(change.step)
-        if isinstance(own, ToolkitFault):
+        if isinstance(own, ToolkitFault) and isinstance(change, ToolkitStarted):
             return await own.undo(context, change)
-        return await undo_toolkit_started(context, change)
+        if isinstance(own, SurgeFault) and isinstance(change, RequestsSent):
+            return await own.undo(context, change)
+        return await UNDO[type(change)].undo(context, change)
 
-    return {**UNDO, ToolkitStarted: Undoer(undo, toolkit_started_needs)}
+    return {
+        **UNDO,
+        ToolkitStarted: Undoer(undo, toolkit_started_needs),
+        RequestsSent: Undoer(undo, requests_sent_needs),
+    }
 
 
 def fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
@@ -142,6 +152,8 @@ def _open_fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
             return ToolkitFault(context, spec, chosen)
         case OperatorFault():
             return OperatedFault(context, spec)
+        case ApiSurge():
+            return SurgeFault(context, spec, chosen)
         case StoreFault():
             return DataFault(context, spec)
     if isinstance(chosen, DELETE_FAULTS):

@@ -1,0 +1,22 @@
+"""What a run does beyond objects and pods: it asks, and others suffer by it."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from firedrill.api.base import Time
+from firedrill.api.change import ChangeBase
+
+
+class RequestsSent(ChangeBase):
+    """Requests that a process of the runner's pod sends; over when that process is, and nothing is left of them."""
+
+    type: Literal["RequestsSent"] = "RequestsSent"
+    path: str = Field(description="What is asked for.")
+    rate: int
+    concurrency: int
+    seconds: float = Field(description="The kernel ends the process so long after its start.")
+    sender: str = Field(description="What the process is known by in the runner's.")
+    runner_pod: str = Field(description="UID of the pod whose process it is.")
+    not_after: Time | None = Field(default=None, description="It is not started later than this.")
+    ends_at: Time | None = Field(default=None, description="The process has ended by then, whatever it does.")
