@@ -1,6 +1,6 @@
 """A surge of requests at a real API server, by the chart's rights, from a child process as in a pod.
 
-The API server is told to give the runner's identity three seats and no queue: so it refuses, as it would where many ask.
+The API server is told to give the runner's identity few seats and no queue: it refuses, as it would where many ask.
 """
 
 import json

@@ -9,6 +9,7 @@ from firedrill.api.change import ChangeBase as ChangeBase
 from firedrill.api.change import ChangeState as ChangeState
 from firedrill.api.change import VaultRef as VaultRef
 from firedrill.api.change import clipped as clipped
+from firedrill.api.changes_beyond import NodeCutOff as NodeCutOff
 from firedrill.api.changes_beyond import RequestsSent as RequestsSent
 
 
@@ -239,6 +240,7 @@ Change = Annotated[
     | PasswordChanged
     | GroupJoined
     | DataTouched
-    | RequestsSent,
+    | RequestsSent
+    | NodeCutOff,
     Field(discriminator="type"),
 ]

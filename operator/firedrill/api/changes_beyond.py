@@ -20,3 +20,23 @@ class RequestsSent(ChangeBase):
     runner_pod: str = Field(description="UID of the pod whose process it is.")
     not_after: Time | None = Field(default=None, description="It is not started later than this.")
     ends_at: Time | None = Field(default=None, description="The process has ended by then, whatever it does.")
+
+
+class NodeCutOff(ChangeBase):
+    """Traffic of a node's own processes to the API server, dropped by the node's kernel until its time is over.
+
+    It is in no namespace; ``uid`` is that of the node.
+    """
+
+    type: Literal["NodeCutOff"] = "NodeCutOff"
+    pods_in: str = Field(description="Namespace of the pods that put it in place and take it away.")
+    inject_pod: str
+    undo_pod: str
+    table: str
+    addresses: list[str]
+    port: int
+    seconds: float = Field(description="The kernel ends it so long after its start.")
+    not_after: Time | None = Field(default=None, description="The pod is not asked for later than this.")
+    inject_by: Time | None = Field(default=None, description="A pod that is started later injects nothing.")
+    expires_at: Time | None = Field(default=None, description="When the kernel has ended it.")
+    gone: str = Field(default="", description="How the table was seen gone, with the packets that it has dropped.")

@@ -11,6 +11,7 @@ from firedrill.api import meta
 from firedrill.api.changes import (
     Change,
     EngineStarted,
+    NodeCutOff,
     ObjectCreated,
     ObjectDeleted,
     ObjectEdited,
@@ -76,6 +77,8 @@ def touched(change: Change) -> set[str]:
         case ToolkitStarted():
             # What it changes nobody can say: two in one namespace are one too many.
             things.add(f"experiments of Chaos Toolkit in {change.namespace}")
+        case NodeCutOff():
+            things.add(f"Node {change.name}")
         case RequestsSent():
             things.add("the API server, by a surge of requests")
         case StoreChange():

@@ -9,6 +9,7 @@ from typing import Any
 from chaos_clock import T0, VirtualClock
 from chaos_cluster import World
 from chaos_deployments import follow
+from chaos_nodes import Nodes
 from chaos_operators import operate
 from chaos_process import Killed, Process
 from chaos_stores import FakeStores, Server
@@ -43,6 +44,7 @@ IMAGE_BREAK: Object = {"imageBreak": {}}
 WRONG_SELECTOR: Object = {"wrongSelector": {"service": "ledger"}}
 PDB_BLOCK: Object = {"pdbBlock": {}}
 API_SURGE: Object = {"apiSurge": {"acknowledgeClusterWide": True}}
+NODE_NOT_READY: Object = {"nodeNotReady": {"acknowledgeWholeNode": True}}
 SECRET_ROTATE: Object = {"secretRotate": {"name": "ledger", "key": "password"}}
 SECRET_DELETE: Object = {"secretDelete": {"name": "ledger"}}
 HTTP_ABORT: Object = {"httpAbort": {"port": 8080, "percent": 60}}
@@ -67,7 +69,7 @@ KAFKA_CONSUMER_LAG: Object = {"kafkaConsumerLag": {**_STORE, "group": "billing",
 #: what a record must not hold, a proxy that traffic is led to, a load in a container, fields put back at once,
 #: rollbacks of another engine, objects that other operators act by, a session of a database that is ended, grants
 #: that are given again, a verifier that is set again from the vault, a member of a group that
-#: leaves, and a process of the runner's that sends requests.
+#: leaves, a process of the runner's that sends requests, and a node whose kernel ends it.
 FAULTS = {
     "packet-loss": PACKET_LOSS,
     "pod-kill": POD_KILL,
@@ -89,6 +91,7 @@ FAULTS = {
     "database-password": DATABASE_PASSWORD,
     "kafka-consumer-lag": KAFKA_CONSUMER_LAG,
     "api-surge": API_SURGE,
+    "node-not-ready": NODE_NOT_READY,
 }
 
 
@@ -96,8 +99,8 @@ def spec(fault: Object, **fields: Any) -> Object:
     """The spec of an experiment on the ledger."""
     return {
         "clusters": {"names": ["finance"]},
-        "timeout": "3m",
-        "duration": "10s",
+        "timeout": "10m" if fault is NODE_NOT_READY else "3m",
+        "duration": "90s" if fault is NODE_NOT_READY else "10s",
         "recoveryTimeout": "30s",
         "steadyState": {"http": {"url": "http://gateway.payments:8080/pay"}, "window": "3s"},
         "target": {"namespace": "payments", "matchLabels": {"app": "ledger"}},
@@ -163,6 +166,7 @@ class Lab:
             self.world.put(path, {"type": "Opaque"})
         follow(self.world)
         operate(self.world)
+        self.nodes = Nodes(self.world)
         self.store = Server(self.world)
         self.surges: list[SurgeInWorld] = []
         secret = {"metadata": {"labels": {"firedrill.dev/hub-namespace": "sre"}}, "data": {}}
@@ -178,7 +182,7 @@ class Lab:
         if secret is None or secret["data"]["password"] != encoded_text(PASSWORD):
             await self.clock.sleep(0.02)
             return False, "status 500"
-        if self.world.engine_faults:
+        if self.world.engine_faults or not self.nodes.ready("node-1"):
             await self.clock.sleep(1.0)
             return False, "timeout"
         pods = self.world.selected("ledger")
@@ -302,6 +306,7 @@ class Lab:
         found += [f"a container has the image {image}" for image in images if image != "ledger:1"]
         found += [f"pod {pod['metadata']['name']} has a mark" for pod in self.world.pods("ledger") if _marked(pod)]
         found += ["the data store is not as it was"] if self.store.hurts else []
+        found += self.nodes.problems()
         found += ["requests are sent" for surge in self.surges if surge.alive]
         record = self.record()
         if record is not None:

@@ -49,6 +49,8 @@ class About:
     proven: str
     needs: str = ""
     instant: bool = False
+    #: Seconds that it takes at most, beyond what undoing takes elsewhere, until the end of it can be seen.
+    settles: int = 0
 
 
 class FaultModel(Model):

@@ -38,7 +38,7 @@ from firedrill.api.faults.data import (
 )
 from firedrill.api.faults.engines import ChaosToolkit
 from firedrill.api.faults.network import ConnectionReset, DnsFailure, NetworkDeny, NetworkPartition, PacketLoss
-from firedrill.api.faults.node import ExtendedResourceLoss, NodeCordon, NodeDrain, NodeTaint
+from firedrill.api.faults.node import ExtendedResourceLoss, NodeCordon, NodeDrain, NodeNotReady, NodeTaint
 from firedrill.api.faults.operators import ChaosMesh, Litmus
 from firedrill.api.faults.pods import ContainerKill, FinalizerBlock, PodEvict, PodFailure, PodKill
 from firedrill.api.faults.secrets import CertificateSecretExpired, SecretDelete, SecretRotate
@@ -137,6 +137,7 @@ class Fault(Model):
     node_cordon: NodeCordon | None = Field(default=None, description="Nodes that take no new pods.")
     node_taint: NodeTaint | None = Field(default=None, description="Nodes with a taint.")
     node_drain: NodeDrain | None = Field(default=None, description="Nodes that are emptied.")
+    node_not_ready: NodeNotReady | None = Field(default=None, description="A node that is not heard from.")
     extended_resource_loss: ExtendedResourceLoss | None = Field(
         default=None, description="Nodes that have a device no more."
     )

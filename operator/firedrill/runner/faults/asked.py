@@ -6,6 +6,7 @@ from typing import Final, Protocol, TypeVar
 from firedrill.api.changes import (
     ChangeState,
     EngineStarted,
+    NodeCutOff,
     ObjectCreated,
     ObjectDeleted,
     ObjectEdited,
@@ -22,7 +23,15 @@ ASK_LIMIT: Final = timedelta(seconds=15)
 IN_FLIGHT: Final = timedelta(seconds=20)
 
 Asked = TypeVar(
-    "Asked", PodDeleted, ObjectEdited, ObjectCreated, ObjectDeleted, EngineStarted, StoreChange, RequestsSent
+    "Asked",
+    PodDeleted,
+    ObjectEdited,
+    ObjectCreated,
+    ObjectDeleted,
+    EngineStarted,
+    StoreChange,
+    RequestsSent,
+    NodeCutOff,
 )
 
 

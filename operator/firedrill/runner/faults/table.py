@@ -10,6 +10,7 @@ from firedrill.api.changes import (
     GrantsRevoked,
     GroupJoined,
     HeldInPod,
+    NodeCutOff,
     ObjectCreated,
     ObjectDeleted,
     ObjectEdited,
@@ -26,7 +27,7 @@ from firedrill.api.faults.controlplane import ApiSurge
 from firedrill.api.faults.data import DatabasePassword, StoreFault
 from firedrill.api.faults.engines import ChaosToolkit
 from firedrill.api.faults.network import FilterFault
-from firedrill.api.faults.node import NodeDrain
+from firedrill.api.faults.node import NodeDrain, NodeNotReady
 from firedrill.api.faults.operators import OperatorFault
 from firedrill.api.faults.pods import ContainerKill, PodEvict, PodKill
 from firedrill.api.faults.secrets import CertificateSecretExpired, SecretDelete, SecretRotate
@@ -59,6 +60,8 @@ from firedrill.runner.faults.edits import EditFault
 from firedrill.runner.faults.edits_undo import object_edited_needs, undo_object_edited
 from firedrill.runner.faults.filtering import FilteringFault
 from firedrill.runner.faults.filtering_undo import in_pod_needs, undo_in_pod
+from firedrill.runner.faults.nodecut import NodeCutFault
+from firedrill.runner.faults.nodecut_undo import node_cut_off_needs, undo_node_cut_off
 from firedrill.runner.faults.operated import OperatedFault
 from firedrill.runner.faults.operated_undo import engine_started_needs, undo_engine_started
 from firedrill.runner.faults.podkill import PodKillFault, pod_deleted_needs, undo_pod_deleted
@@ -86,6 +89,7 @@ UNDO: Final[UndoTable] = MappingProxyType(
         GroupJoined: Undoer(undo_group_joined, store_needs, broker_unready),
         DataTouched: Undoer(undo_data_touched, lambda _change: ()),
         RequestsSent: Undoer(undo_requests_sent, requests_sent_needs),
+        NodeCutOff: Undoer(undo_node_cut_off, node_cut_off_needs),
     }
 )
 
@@ -140,6 +144,8 @@ def _open_fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
             return PodKillFault(context.client, context.clock, chosen)
         case NodeDrain():
             return DrainFault(context, spec)
+        case NodeNotReady():
+            return NodeCutFault(context, spec, chosen)
         case FilterFault():
             return FilteringFault(context.client, context.clock, context.task, chosen, spec.duration)
         case TrafficFault():
