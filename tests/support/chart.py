@@ -15,7 +15,7 @@ _WORKLOADS = {"Deployment", "Service", "NetworkPolicy", "Pod", "Job", "CronJob"}
 _FIRST = ["CustomResourceDefinition", "PriorityClass", "ServiceAccount", "Secret", "ClusterRole", "Role"]
 
 
-FAMILIES = "{workload,config,network,stress,node,controlplane,secret,data,chaostoolkit,chaosmesh,litmus}"
+FAMILIES = "{workload,config,network,stress,node,controlplane,secret,data,chaostoolkit,chaosmesh,litmus,awsfis}"
 #: What experiments of Chaos Toolkit of the tests do.
 TOOLKIT_RULES = {
     "target__chaosToolkit__rules[0].apiGroups": "{apps}",

@@ -9,6 +9,7 @@ from firedrill.api.change import ChangeBase as ChangeBase
 from firedrill.api.change import ChangeState as ChangeState
 from firedrill.api.change import VaultRef as VaultRef
 from firedrill.api.change import clipped as clipped
+from firedrill.api.changes_beyond import FisStarted as FisStarted
 from firedrill.api.changes_beyond import NodeCutOff as NodeCutOff
 from firedrill.api.changes_beyond import RequestsSent as RequestsSent
 
@@ -241,6 +242,7 @@ Change = Annotated[
     | GroupJoined
     | DataTouched
     | RequestsSent
-    | NodeCutOff,
+    | NodeCutOff
+    | FisStarted,
     Field(discriminator="type"),
 ]

@@ -40,3 +40,13 @@ class NodeCutOff(ChangeBase):
     inject_by: Time | None = Field(default=None, description="A pod that is started later injects nothing.")
     expires_at: Time | None = Field(default=None, description="When the kernel has ended it.")
     gone: str = Field(default="", description="How the table was seen gone, with the packets that it has dropped.")
+
+
+class FisStarted(ChangeBase):
+    """An experiment of AWS FIS; undone when it was seen to have ended. ``name`` is its template's id."""
+
+    type: Literal["FisStarted"] = "FisStarted"
+    region: str
+    token: str = Field(description="Given to AWS as client token and as tag: by it the experiment is found.")
+    experiment: str = Field(default="", description="Its id; empty as long as nobody has noted it.")
+    not_after: Time | None = Field(default=None, description="It is not started later than this.")

@@ -11,6 +11,7 @@ from firedrill.api import meta
 from firedrill.api.changes import (
     Change,
     EngineStarted,
+    FisStarted,
     NodeCutOff,
     ObjectCreated,
     ObjectDeleted,
@@ -77,6 +78,8 @@ def touched(change: Change) -> set[str]:
         case ToolkitStarted():
             # What it changes nobody can say: two in one namespace are one too many.
             things.add(f"experiments of Chaos Toolkit in {change.namespace}")
+        case FisStarted():
+            things.add(f"experiments of AWS FIS by {change.name} in {change.region}")
         case NodeCutOff():
             things.add(f"Node {change.name}")
         case RequestsSent():

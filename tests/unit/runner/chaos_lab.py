@@ -9,6 +9,7 @@ from typing import Any
 from chaos_clock import T0, VirtualClock
 from chaos_cluster import World
 from chaos_deployments import follow
+from chaos_fis import TEMPLATE, Account, FisInWorld
 from chaos_nodes import Nodes
 from chaos_operators import operate
 from chaos_process import Killed, Process
@@ -45,6 +46,7 @@ WRONG_SELECTOR: Object = {"wrongSelector": {"service": "ledger"}}
 PDB_BLOCK: Object = {"pdbBlock": {}}
 API_SURGE: Object = {"apiSurge": {"acknowledgeClusterWide": True}}
 NODE_NOT_READY: Object = {"nodeNotReady": {"acknowledgeWholeNode": True}}
+AWS_FIS: Object = {"awsFis": {"template": TEMPLATE, "region": "eu-west-1"}}
 SECRET_ROTATE: Object = {"secretRotate": {"name": "ledger", "key": "password"}}
 SECRET_DELETE: Object = {"secretDelete": {"name": "ledger"}}
 HTTP_ABORT: Object = {"httpAbort": {"port": 8080, "percent": 60}}
@@ -69,7 +71,8 @@ KAFKA_CONSUMER_LAG: Object = {"kafkaConsumerLag": {**_STORE, "group": "billing",
 #: what a record must not hold, a proxy that traffic is led to, a load in a container, fields put back at once,
 #: rollbacks of another engine, objects that other operators act by, a session of a database that is ended, grants
 #: that are given again, a verifier that is set again from the vault, a member of a group that
-#: leaves, a process of the runner's that sends requests, and a node whose kernel ends it.
+#: leaves, a process of the runner's that sends requests, a node whose kernel ends it, and
+#: an experiment of a cloud that is stopped.
 FAULTS = {
     "packet-loss": PACKET_LOSS,
     "pod-kill": POD_KILL,
@@ -92,6 +95,7 @@ FAULTS = {
     "kafka-consumer-lag": KAFKA_CONSUMER_LAG,
     "api-surge": API_SURGE,
     "node-not-ready": NODE_NOT_READY,
+    "aws-fis": AWS_FIS,
 }
 
 
@@ -124,6 +128,7 @@ def task(raw_spec: Object, **fields: Any) -> Task:
         "maxAffectedPercent": 100,
         "chaosToolkit": {"modules": ["chaosk8s.deployment.actions"]},
         "litmus": {"serviceAccount": "litmus"},
+        "awsFis": {"templates": [TEMPLATE]},
     }
     return Task.model_validate(
         {
@@ -169,6 +174,7 @@ class Lab:
         self.nodes = Nodes(self.world)
         self.store = Server(self.world)
         self.surges: list[SurgeInWorld] = []
+        self.account = Account(self.world)
         secret = {"metadata": {"labels": {"firedrill.dev/hub-namespace": "sre"}}, "data": {}}
         self.world.put(paths.path("v1", "secrets", "firedrill", "stores"), secret)
         self._before = self._dump()
@@ -196,7 +202,7 @@ class Lab:
             return False, "timeout"
         await self.clock.sleep(0.02)
         surged = any(surge.alive for surge in self.surges)
-        return (False, "status 500") if self.store.hurts or surged else (True, "")
+        return (False, "status 500") if self.store.hurts or surged or self.account.hurts else (True, "")
 
     # -- the processes
 
@@ -251,8 +257,8 @@ class Lab:
         store = RecordStore(process, self.task, process)
         identity = Identity(pod_uid, pod_uid, "firedrill", "node-2")
         toolkit, stores = ToolkitInWorld(process), FakeStores(process, self.store)
-        surges = SurgesInWorld(process, self.surges)
-        return RunContext(self.task, process, store, process, identity, Stop(), toolkit, stores, surges)
+        surges, fis = SurgesInWorld(process, self.surges), FisInWorld(process, self.account)
+        return RunContext(self.task, process, store, process, identity, Stop(), toolkit, stores, surges, fis)
 
     def _pod(self, path: str, job: str, uid: str) -> Object:
         return self.world.put(
@@ -307,6 +313,7 @@ class Lab:
         found += [f"pod {pod['metadata']['name']} has a mark" for pod in self.world.pods("ledger") if _marked(pod)]
         found += ["the data store is not as it was"] if self.store.hurts else []
         found += self.nodes.problems()
+        found += ["an experiment of AWS FIS goes on"] if self.account.hurts else []
         found += ["requests are sent" for surge in self.surges if surge.alive]
         record = self.record()
         if record is not None:

@@ -20,6 +20,7 @@ class Family(StrEnum):
     CHAOS_TOOLKIT = "chaostoolkit"
     CHAOS_MESH = "chaosmesh"
     LITMUS = "litmus"
+    AWS_FIS = "awsfis"
     DATA = "data"
 
 

@@ -8,6 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from firedrill.api.base import Model
 from firedrill.api.faults.about import About, FaultModel
+from firedrill.api.faults.awsfis import AwsFis
 from firedrill.api.faults.config import (
     ConfigDrift,
     ConfigMapDelete,
@@ -143,6 +144,7 @@ class Fault(Model):
     )
     chaos_toolkit: ChaosToolkit | None = Field(default=None, description="An experiment of Chaos Toolkit.")
     chaos_mesh: ChaosMesh | None = Field(default=None, description="An object of Chaos Mesh.")
+    aws_fis: AwsFis | None = Field(default=None, description="An experiment of AWS Fault Injection Service.")
     litmus: Litmus | None = Field(default=None, description="An experiment of Litmus.")
 
     database_lock: DatabaseLock | None = Field(default=None, description="Tables that are locked.")

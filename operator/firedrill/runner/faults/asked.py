@@ -6,6 +6,7 @@ from typing import Final, Protocol, TypeVar
 from firedrill.api.changes import (
     ChangeState,
     EngineStarted,
+    FisStarted,
     NodeCutOff,
     ObjectCreated,
     ObjectDeleted,
@@ -32,6 +33,7 @@ Asked = TypeVar(
     StoreChange,
     RequestsSent,
     NodeCutOff,
+    FisStarted,
 )
 
 

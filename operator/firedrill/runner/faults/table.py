@@ -7,6 +7,7 @@ from typing import Final
 from firedrill.api.changes import (
     DataTouched,
     EngineStarted,
+    FisStarted,
     GrantsRevoked,
     GroupJoined,
     HeldInPod,
@@ -23,6 +24,7 @@ from firedrill.api.changes import (
 )
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.errors import InvalidInput
+from firedrill.api.faults.awsfis import AwsFis
 from firedrill.api.faults.controlplane import ApiSurge
 from firedrill.api.faults.data import DatabasePassword, StoreFault
 from firedrill.api.faults.engines import ChaosToolkit
@@ -51,6 +53,8 @@ from firedrill.runner.data.undo import (
     undo_password_changed,
     undo_sessions_held,
 )
+from firedrill.runner.faults.awsfis import AwsFisFault
+from firedrill.runner.faults.awsfis_undo import fis_started_needs, fis_unready, undo_fis_started
 from firedrill.runner.faults.containerkill import ContainerKillFault
 from firedrill.runner.faults.creations import CreateFault, object_created_needs, undo_object_created
 from firedrill.runner.faults.deletions import DeleteFault, object_deleted_needs, undo_object_deleted
@@ -90,6 +94,7 @@ UNDO: Final[UndoTable] = MappingProxyType(
         DataTouched: Undoer(undo_data_touched, lambda _change: ()),
         RequestsSent: Undoer(undo_requests_sent, requests_sent_needs),
         NodeCutOff: Undoer(undo_node_cut_off, node_cut_off_needs),
+        FisStarted: Undoer(undo_fis_started, fis_started_needs, fis_unready),
     }
 )
 
@@ -156,6 +161,8 @@ def _open_fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
             return StressInPod(context.client, context.clock, context.task, chosen, spec.duration)
         case ChaosToolkit():
             return ToolkitFault(context, spec, chosen)
+        case AwsFis():
+            return AwsFisFault(context, spec, chosen)
         case OperatorFault():
             return OperatedFault(context, spec)
         case ApiSurge():
