@@ -72,7 +72,8 @@ class SurgeFault:
             return Refusal(
                 "NotApplicable",
                 f"one answer has {size // 1024} KiB: {fault.concurrency} at a time and {fault.rate} a second are more "
-                f"than {_MOST_HELD // 2**20} MiB at a time or {_MOST_SENT // 2**20} MiB a second",
+                f"than {_MOST_HELD // 2**20} MiB at a time or {_MOST_SENT // 2**20} MiB a second; a rate of "
+                f"{_MOST_SENT // size} and a concurrency of {_MOST_HELD // size} are not",
             )
         return None
 
