@@ -282,9 +282,11 @@ def test_every_fault_is_tried() -> None:
     tried = {type(Fault.model_validate(case).chosen) for case in CASES}
     of_pods_and_kernels = {FAULTS["pod_kill"], FAULTS["pod_evict"], FAULTS["node_drain"], FAULTS["container_kill"]}
     of_pods_and_kernels |= {*FILTER_FAULTS, *TRAFFIC_FAULTS, *STRESS_FAULTS}
-    of_other_engines = {FAULTS["chaos_toolkit"], FAULTS["chaos_mesh"], FAULTS["litmus"]}
+    of_other_engines = {FAULTS["chaos_toolkit"], FAULTS["chaos_mesh"], FAULTS["litmus"], FAULTS["aws_fis"]}
+    # In test_surge_at_the_api.py and test_nodes_at_the_api.py.
+    of_requests = {FAULTS["api_surge"], FAULTS["node_not_ready"]}
     of_data_stores = {fault for fault in FAULTS.values() if issubclass(fault, StoreFault)}
-    assert tried | of_pods_and_kernels | of_other_engines | of_data_stores == set(FAULTS.values())
+    assert tried | of_pods_and_kernels | of_other_engines | of_requests | of_data_stores == set(FAULTS.values())
 
 
 @pytest.mark.parametrize("fault", CASES, ids=json.dumps)

@@ -15,7 +15,7 @@ _WORKLOADS = {"Deployment", "Service", "NetworkPolicy", "Pod", "Job", "CronJob"}
 _FIRST = ["CustomResourceDefinition", "PriorityClass", "ServiceAccount", "Secret", "ClusterRole", "Role"]
 
 
-FAMILIES = "{workload,config,network,stress,node,controlplane,secret,data,chaostoolkit,chaosmesh,litmus}"
+FAMILIES = "{workload,config,network,stress,node,controlplane,secret,data,chaostoolkit,chaosmesh,litmus,awsfis}"
 #: What experiments of Chaos Toolkit of the tests do.
 TOOLKIT_RULES = {
     "target__chaosToolkit__rules[0].apiGroups": "{apps}",
@@ -51,6 +51,7 @@ def hub(namespace: str) -> list[Object]:
         target__enabled="true",
         target__faultFamilies=FAMILIES,
         target__secrets__names="{shop,shop-tls}",
+        target__nodeNotReady="true",
         target__bindableRoles="{shop}",
         **TOOLKIT_RULES,
         target__simulation__enabled="true",
@@ -66,6 +67,7 @@ def remote(namespace: str) -> list[Object]:
         target__enabled="true",
         target__faultFamilies=FAMILIES,
         target__secrets__names="{shop,shop-tls}",
+        target__nodeNotReady="true",
         target__bindableRoles="{shop}",
         **TOOLKIT_RULES,
         target__simulation__enabled="true",

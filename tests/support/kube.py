@@ -39,6 +39,8 @@ _CLUSTER_SCOPED = {
     "PriorityClass",
     "ValidatingAdmissionPolicy",
     "ValidatingAdmissionPolicyBinding",
+    "FlowSchema",
+    "PriorityLevelConfiguration",
 }
 
 

@@ -1,55 +1,17 @@
 """What a run may change, one type for each way of undoing: each holds what is needed to change it back."""
 
-from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from firedrill.api.base import LenientModel, Time
-
-
-def clipped(limit: int) -> BeforeValidator:
-    """Cut longer text instead of refusing it: evidence must never make a record unreadable."""
-    return BeforeValidator(lambda value: value[:limit] if isinstance(value, str) else value)
-
-
-class ChangeState(StrEnum):
-    """Where one change stands."""
-
-    #: Added to a record that is in use; not to be carried out before it is Planned.
-    LISTED = "Listed"
-    PLANNED = "Planned"
-    APPLIED = "Applied"
-    UNDONE = "Undone"
-    KEPT = "Kept"
-
-
-class VaultRef(LenientModel):
-    """Where a value is kept that a record must not hold: a key of a Secret in Firedrill's namespace."""
-
-    namespace: str
-    secret: str
-    key: str
-
-
-class ChangeBase(LenientModel):
-    """One object that a run changes, with what is needed to change it back."""
-
-    state: ChangeState = ChangeState.PLANNED
-    namespace: str
-    name: str
-    uid: str = ""
-    step: str = Field(default="", description="The step it belongs to; with its number where a run repeats it.")
-    applied_at: Time | None = Field(default=None, description="When the change took effect.")
-    kept_in: VaultRef | None = Field(
-        default=None, description="Where the values are that this change leaves out: what it held and is to hold."
-    )
-    evidence: Annotated[str, clipped(1024)] = Field(default="", description="How the last state was seen.")
-
-    @property
-    def key(self) -> str:
-        """namespace/name; the name alone of what is in no namespace."""
-        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+from firedrill.api.change import ChangeBase as ChangeBase
+from firedrill.api.change import ChangeState as ChangeState
+from firedrill.api.change import VaultRef as VaultRef
+from firedrill.api.change import clipped as clipped
+from firedrill.api.changes_beyond import FisStarted as FisStarted
+from firedrill.api.changes_beyond import NodeCutOff as NodeCutOff
+from firedrill.api.changes_beyond import RequestsSent as RequestsSent
 
 
 class PodDeleted(ChangeBase):
@@ -232,6 +194,19 @@ class GrantsRevoked(StoreChange):
     grants: list[Grant]
 
 
+class PasswordChanged(StoreChange):
+    """The verifier of a role's password that is set to one that no password fits. ``uid`` is the OID of the role.
+
+    Both verifiers are in a vault; in a record they are empty.
+    """
+
+    type: Literal["PasswordChanged"] = "PasswordChanged"
+    application: str
+    role: str
+    original: str = Field(default="", repr=False)
+    value: str = Field(default="", repr=False)
+
+
 class GroupJoined(StoreChange):
     """Members of ours in a consumer group."""
 
@@ -263,7 +238,11 @@ Change = Annotated[
     | EngineStarted
     | SessionsHeld
     | GrantsRevoked
+    | PasswordChanged
     | GroupJoined
-    | DataTouched,
+    | DataTouched
+    | RequestsSent
+    | NodeCutOff
+    | FisStarted,
     Field(discriminator="type"),
 ]

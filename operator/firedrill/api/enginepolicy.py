@@ -35,3 +35,15 @@ class LitmusPolicy(Model):
     service_account: Name = Field(
         description="Service account, in the namespace under fault, that pods of Litmus run as: what they may do."
     )
+
+
+#: Id of an experiment template of AWS Fault Injection Service.
+FisTemplate = Annotated[str, Field(max_length=64, pattern=r"^EXT[0-9A-Za-z]+$")]
+
+
+class AwsFisPolicy(Model):
+    """What AWS Fault Injection Service may be asked for here."""
+
+    templates: list[FisTemplate] = Field(
+        max_length=64, description="Ids of experiment templates that may be started; what they hit is what they say."
+    )

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from firedrill.api.base import Duration, LenientModel, Model, parse_duration
-from firedrill.api.enginepolicy import ChaosToolkitPolicy, LitmusPolicy
+from firedrill.api.enginepolicy import AwsFisPolicy, ChaosToolkitPolicy, LitmusPolicy
 from firedrill.api.run import Name
 from firedrill.api.safety import BlackoutWindow, OptOut
 from firedrill.api.verdict import Condition
@@ -72,6 +72,9 @@ class TargetPolicy(Model):
     )
     chaos_toolkit: ChaosToolkitPolicy | None = Field(
         default=None, description="What experiments of Chaos Toolkit may call; none run without it."
+    )
+    aws_fis: AwsFisPolicy | None = Field(
+        default=None, description="What AWS Fault Injection Service may be asked for; nothing without it."
     )
     litmus: LitmusPolicy | None = Field(default=None, description="What Litmus runs as; nothing without it.")
 

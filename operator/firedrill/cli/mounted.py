@@ -41,5 +41,6 @@ MOUNTED: Final = {
     "conductor": Mounted("firedrill.runner.simulating.conductor", "watches over a simulation; started by a runner"),
     "netfault": Mounted("firedrill.runner.netfault", "a fault in the network of a pod; started by a runner"),
     "toolkit": Mounted("firedrill.runner.toolkit.child", "an experiment of Chaos Toolkit; started by a runner"),
+    "surge": Mounted("firedrill.runner.surge.child", "a surge of read requests; started by a runner"),
     "isolate": Mounted("firedrill.runner.fixing.isolate", "cuts a sandbox off; started by a runner"),
 }

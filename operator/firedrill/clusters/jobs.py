@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.faults.node import NodeNotReady
 from firedrill.api.meta import (
     ANNOTATION_RESOURCE,
     LABEL_KIND,
@@ -101,6 +102,8 @@ def runner_job(plan: Plan) -> Object:
 def guardian_job(plan: Plan) -> Object:
     """The Job that undoes what the runner has not undone; it is retried until it has."""
     pod: Object = {"priorityClassName": GUARDIAN_PRIORITY, "tolerations": [{"operator": "Exists"}]}
+    if elsewhere := _away_from_targets(plan):
+        pod["affinity"] = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": elsewhere}}
     job = _job(
         plan,
         naming.guardian_name(plan.run.job),
@@ -115,6 +118,27 @@ def guardian_job(plan: Plan) -> Object:
     del job["spec"]["activeDeadlineSeconds"]
     job["spec"]["template"]["spec"]["restartPolicy"] = "OnFailure"
     return job
+
+
+def _away_from_targets(plan: Plan) -> list[Object]:
+    """Where a node is to be cut off, the guardian prefers nodes without pods of the target."""
+    if not isinstance(plan.resource.spec, ChaosExperimentSpec):
+        return []
+    spec = plan.resource.spec
+    pairs = zip(spec.faults, spec.targets, strict=True)
+    targets = [target for fault, target in pairs if isinstance(fault.chosen, NodeNotReady)]
+    return [
+        {
+            "weight": 100,
+            "podAffinityTerm": {
+                "topologyKey": "kubernetes.io/hostname",
+                "namespaces": [target.namespace],
+                "labelSelector": {"matchLabels": dict(target.match_labels)},
+            },
+        }
+        for target in targets
+        if target.match_labels
+    ]
 
 
 def task_configmap(plan: Plan, job_uid: str, checks: Mapping[str, Object]) -> Object:

@@ -208,7 +208,8 @@ class _Experiment:
         if self._context.stop.asked:
             return min(now + _STOPPED_LIMIT, last)
         instant = [fault.about.instant for fault in self._spec.faults]
-        limits = [] if all(instant) and self._evidence.in_place else [now + UNDO_LIMIT]
+        settled = UNDO_LIMIT + timedelta(seconds=max(fault.about.settles for fault in self._spec.faults))
+        limits = [] if all(instant) and self._evidence.in_place else [now + settled]
         if any(instant) and self._evidence.in_place:
             limits.append(max(now, self._evidence.last_applied + self._spec.recovery_timeout))
         return min(max(limits), last)

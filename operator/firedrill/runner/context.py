@@ -12,8 +12,12 @@ from pydantic import ValidationError
 from firedrill.api.errors import InvalidInput, describe
 from firedrill.api.task import Task
 from firedrill.runner.data.stores import Stores
+from firedrill.runner.fis.aws import AwsRegions
+from firedrill.runner.fis.port import Regions
 from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.record_store import RecordStore
+from firedrill.runner.surge.port import Surges
+from firedrill.runner.surge.system import SystemSurges
 from firedrill.runner.toolkit.port import Toolkit
 from firedrill.runner.toolkit.system import SystemToolkit
 from firedrill.runner.undoing import UndoContext
@@ -84,6 +88,8 @@ class RunContext:
     stop: Stop
     toolkit: Toolkit = field(default_factory=SystemToolkit)
     stores: Stores = field(default_factory=Stores)
+    surges: Surges = field(default_factory=SystemSurges)
+    fis: Regions = field(default_factory=AwsRegions)
     #: That of the whole run, where this is the context of a part of it: what is staged there is written as one.
     own_vault: Vault | None = None
 
@@ -97,7 +103,9 @@ class RunContext:
     @property
     def for_undoing(self) -> UndoContext:
         """What undo functions of this run work with."""
-        return UndoContext(self.client, self.task, self.clock, self.vault, toolkit=self.toolkit, stores=self.stores)
+        return UndoContext(
+            self.client, self.task, self.clock, self.vault, toolkit=self.toolkit, stores=self.stores, fis=self.fis
+        )
 
 
 def read_identity(environment: Mapping[str, str] = os.environ) -> Identity:

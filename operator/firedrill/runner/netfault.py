@@ -95,6 +95,7 @@ def main(
     nft_tool: Nft = run_nft,
     now: Callable[[], float] = time.time,
     tools: Tools | None = None,
+    wait: Callable[[float], None] = time.sleep,
 ) -> int:
     """Entry point; ``argv`` without the program's name."""
     tools = tools or Tools(nft=nft_tool)
@@ -109,7 +110,9 @@ def main(
                 options.protocol,
                 options.port,
                 options.action_taken,
+                tuple(options.address),
             )
+            wait(options.delay)
             code, proof = inject(wanted, options.not_after, nft_tool, now)
         elif options.action in traffic.ACTIONS:
             code, proof = put(options, tools, now)
@@ -135,6 +138,8 @@ def parser() -> argparse.ArgumentParser:
     injecting.add_argument("--percent", type=int, required=True)
     injecting.add_argument("--seconds", type=float, required=True)
     injecting.add_argument("--not-after", type=float, required=True, help="Unix time; later nothing is injected")
+    injecting.add_argument("--address", action="append", default=[], help="of the other side; all when absent")
+    injecting.add_argument("--delay", type=float, default=0.0, help="seconds to wait before")
     undoing = actions.add_parser("undo", help="take away what was put in place")
     undoing.add_argument("--table", required=True)
     undoing.add_argument("--holder", help="the process that goes with the table; empty for a queue alone")

@@ -1,12 +1,14 @@
 """Faults of a packet filter as an nft script, and what nft says about them. Pure, and the standard library alone.
 
-The drop is gated by two sets whose elements together are all addresses, and whose elements time out: once they
-have, the rule matches nothing, and no process is needed for that. Addresses come in halves because a set refuses
-the prefix of length 0.
+The drop is gated by two sets whose elements together are all addresses, or those that are named, and whose elements
+time out: once they have, the rule matches nothing, and no process is needed for that. All addresses come in halves
+because a set refuses the prefix of length 0.
 """
 
+import ipaddress
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -39,13 +41,15 @@ class Filter:
     protocol: str = "tcp"
     port: int | None = None
     action: str = "drop"
+    #: Of the other side; all where there are none.
+    addresses: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.port is not None and not 1 <= self.port <= 65535:
             raise ValueError(f"port must be 1 to 65535, not {self.port}")
         if not 1 <= self.percent <= 100:
             raise ValueError(f"percent must be 1 to 100, not {self.percent}")
-        gated(self.table, self.seconds)
+        gated(self.table, self.seconds, self.addresses)
         for name, known in (("direction", DIRECTIONS), ("protocol", PROTOCOLS), ("action", ACTIONS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
@@ -63,7 +67,7 @@ def table_name(run_id: str) -> str:
 def inject_script(wanted: Filter) -> str:
     """One transaction that puts the fault in place; it fails, changing nothing, where the table exists."""
     table = f"inet {wanted.table}"
-    lines = gated(wanted.table, wanted.seconds)
+    lines = gated(wanted.table, wanted.seconds, wanted.addresses)
     for direction, (chain, hook, interface, address) in _CHAINS.items():
         if wanted.direction not in (direction, "both"):
             continue
@@ -75,24 +79,33 @@ def inject_script(wanted: Filter) -> str:
     return "\n".join((*lines, ""))
 
 
-def gated(table: str, seconds: float) -> list[str]:
-    """A table of ours, its counter, and the two sets that hold every address until their time is over.
+def gated(table: str, seconds: float, addresses: Sequence[str] = ()) -> list[str]:
+    """A table of ours, its counter, and the two sets that hold addresses, all of them by default, until a time is over.
 
-    Raises ValueError for a name or a time that is out of bounds.
+    Raises ValueError for a name or a time that is out of bounds, and for what is no address.
     """
     if not _TABLE.fullmatch(table):
         raise ValueError(f"table must be {PREFIX} and letters or digits, not {table!r}")
     if not 0.001 <= seconds <= 86400:
         raise ValueError(f"seconds must be 0.001 to 86400, not {seconds}")
     timeout = f"timeout {round(seconds * 1000)}ms"
-    return [
-        f"create table inet {table}",
-        f"add counter inet {table} {COUNTER}",
-        f"add set inet {table} on4 {{ type ipv4_addr; flags interval, timeout; }}",
-        f"add element inet {table} on4 {{ 0.0.0.0/1 {timeout}, 128.0.0.0/1 {timeout} }}",
-        f"add set inet {table} on6 {{ type ipv6_addr; flags interval, timeout; }}",
-        f"add element inet {table} on6 {{ ::/1 {timeout}, 8000::/1 {timeout} }}",
-    ]
+    lines = [f"create table inet {table}", f"add counter inet {table} {COUNTER}"]
+    for name, kind, members in (
+        ("on4", "ipv4_addr", _members(4, addresses)),
+        ("on6", "ipv6_addr", _members(6, addresses)),
+    ):
+        lines.append(f"add set inet {table} {name} {{ type {kind}; flags interval, timeout; }}")
+        if members:
+            elements = ", ".join(f"{member} {timeout}" for member in members)
+            lines.append(f"add element inet {table} {name} {{ {elements} }}")
+    return lines
+
+
+def _members(version: int, addresses: Sequence[str]) -> list[str]:
+    if not addresses:
+        return ["0.0.0.0/1", "128.0.0.0/1"] if version == 4 else ["::/1", "8000::/1"]
+    parsed = {ipaddress.ip_address(each) for each in addresses}
+    return sorted(str(each) for each in parsed if each.version == version)
 
 
 def _match(wanted: Filter) -> str:

@@ -11,10 +11,13 @@ from firedrill.api import meta
 from firedrill.api.changes import (
     Change,
     EngineStarted,
+    FisStarted,
+    NodeCutOff,
     ObjectCreated,
     ObjectDeleted,
     ObjectEdited,
     PodDeleted,
+    RequestsSent,
     StoreChange,
     ToolkitStarted,
 )
@@ -75,6 +78,12 @@ def touched(change: Change) -> set[str]:
         case ToolkitStarted():
             # What it changes nobody can say: two in one namespace are one too many.
             things.add(f"experiments of Chaos Toolkit in {change.namespace}")
+        case FisStarted():
+            things.add(f"experiments of AWS FIS by {change.name} in {change.region}")
+        case NodeCutOff():
+            things.add(f"Node {change.name}")
+        case RequestsSent():
+            things.add("the API server, by a surge of requests")
         case StoreChange():
             things.add(f"data store {change.key}")
     return things

@@ -261,7 +261,7 @@ class Playing:
     async def _end(self, stage: Stage, part: Part, last_applied: datetime, then: timedelta) -> None:
         """Undo a stage while the record goes on, and see it undone; raises NotBegun where it is not."""
         clock = self._context.clock
-        limit = clock.now() + UNDO_LIMIT
+        limit = clock.now() + UNDO_LIMIT + timedelta(seconds=stage.spec.fault.about.settles)
         if stage.spec.fault.about.instant:
             limit = max(clock.now(), last_applied + stage.spec.recovery_timeout)
         following = self._following.get(part.key)

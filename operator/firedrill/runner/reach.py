@@ -30,7 +30,7 @@ async def hit_by(
             return [pod for pod in matching if pod.node in nodes]
         case Hits.WORKLOADS:
             return await _of_workloads(client, selected)
-        case Hits.NAMED | Hits.ENGINE:
+        case Hits.NAMED | Hits.ENGINE | Hits.CLUSTER:
             return await _of_named(client, spec)
     return list(matching)
 

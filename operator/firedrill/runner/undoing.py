@@ -15,6 +15,8 @@ from firedrill.api.record import Record, RecordState
 from firedrill.api.task import Task
 from firedrill.clusters.errors import ClusterError
 from firedrill.runner.data.stores import Stores
+from firedrill.runner.fis.aws import AwsRegions
+from firedrill.runner.fis.port import Regions
 from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.record_store import RecordStore
 from firedrill.runner.toolkit.port import Toolkit
@@ -44,6 +46,7 @@ class UndoContext:
     shared: dict[Hashable, asyncio.Future[Any]] | None = None
     toolkit: Toolkit = field(default_factory=SystemToolkit)
     stores: Stores = field(default_factory=Stores)
+    fis: Regions = field(default_factory=AwsRegions)
 
     @cached_property
     def vault(self) -> Vault:

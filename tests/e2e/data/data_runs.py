@@ -2,6 +2,7 @@
 
 import base64
 import json
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,8 @@ TARGET = "firedrill-finance"
 BANK = "finance-sim"
 SIMULATION = str(ROOT / "chaos-scenarios" / "finance" / "simulation.yaml")
 SECRET = "stores"
+#: A superuser beside the role that the bank logs in as.
+ADMIN_SECRET = "stores-admin"
 
 
 @dataclass(frozen=True)
@@ -45,18 +48,35 @@ class Seen:
 def prepare(lab: Demo) -> None:
     """Rights of the family, the bank, and its database's password where experiments may name it."""
     chart = ("operator.enabled=false", "crds.enabled=false", "target.enabled=true", "target.simulation.enabled=true")
-    lab.helm(TARGET, "firedrill", "firedrill", *chart, "target.faultFamilies={data}", f"target.secrets={{{SECRET}}}")
+    lab.helm(
+        TARGET,
+        "firedrill",
+        "firedrill",
+        *chart,
+        "target.faultFamilies={data}",
+        f"target.secrets={{{SECRET},{ADMIN_SECRET}}}",
+    )
     policy = {"spec": {"policy": {"faultFamilies": ["data"], "maxAffectedPercent": 100}}}
     lab.kubectl(HUB, "patch", "targetcluster", "finance", "--type=merge", "-p", json.dumps(policy), capture=True)
     lab.kubectl(HUB, "apply", "-f", SIMULATION, capture=True)
     lab.kubectl(HUB, "wait", "--for=condition=Complete", "--timeout=900s", "-f", SIMULATION, capture=True)
+    _name_login(lab, SECRET, "sim", _password(lab))
+    made = secrets.token_hex(16)
+    psql(lab, f"DROP ROLE IF EXISTS practice; CREATE ROLE practice SUPERUSER LOGIN PASSWORD '{made}'")
+    _name_login(lab, ADMIN_SECRET, "practice", made)
+
+
+def _password(lab: Demo) -> str:
     there = ("-n", BANK, "get", "secret", "database-password", "-o", "jsonpath={.data.password}")
-    password = base64.b64decode(lab.kubectl(TARGET, *there, capture=True)).decode()
+    return base64.b64decode(lab.kubectl(TARGET, *there, capture=True)).decode()
+
+
+def _name_login(lab: Demo, name: str, username: str, password: str) -> None:
     secret = {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": SECRET, "namespace": "firedrill", "labels": {"firedrill.dev/hub-namespace": NAMESPACE}},
-        "stringData": {"username": "sim", "password": password},
+        "metadata": {"name": name, "namespace": "firedrill", "labels": {"firedrill.dev/hub-namespace": NAMESPACE}},
+        "stringData": {"username": username, "password": password},
     }
     lab.kubectl(TARGET, "apply", "-f", "-", stdin=json.dumps(secret), capture=True)
 
@@ -64,7 +84,7 @@ def prepare(lab: Demo) -> None:
 def remove(lab: Demo) -> None:
     """The bank goes, and what was named."""
     lab.kubectl(HUB, "delete", "--ignore-not-found", "-f", SIMULATION, capture=True)
-    lab.kubectl(TARGET, "-n", "firedrill", "delete", "secret", SECRET, "--ignore-not-found", capture=True)
+    lab.kubectl(TARGET, "-n", "firedrill", "delete", "secret", SECRET, ADMIN_SECRET, "--ignore-not-found", capture=True)
 
 
 def play(lab: Demo, case: Case) -> Seen:
@@ -97,16 +117,14 @@ def play(lab: Demo, case: Case) -> Seen:
 
 def sessions(lab: Demo) -> str:
     """What the database lists of ours, by its own client in its own pod."""
-    query = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'firedrill%'"
-    psql = ("psql", "-h", "127.0.0.1", "-U", "sim", "-d", "ledger-db", "-Atc", query)
-    password = base64.b64decode(
-        lab.kubectl(
-            TARGET, "-n", BANK, "get", "secret", "database-password", "-o", "jsonpath={.data.password}", capture=True
-        )
-    ).decode()
-    return lab.kubectl(
-        TARGET, "-n", BANK, "exec", "ledger-db-0", "--", "env", f"PGPASSWORD={password}", *psql, capture=True
-    ).strip()
+    return psql(lab, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'firedrill%'")
+
+
+def psql(lab: Demo, statement: str) -> str:
+    """What the database answers to its own client in its own pod."""
+    command = ("psql", "-h", "127.0.0.1", "-U", "sim", "-d", "ledger-db", "-Atc", statement)
+    env = ("env", f"PGPASSWORD={_password(lab)}")
+    return lab.kubectl(TARGET, "-n", BANK, "exec", "ledger-db-0", "--", *env, *command, capture=True).strip()
 
 
 def outcomes(lab: Demo, cases: tuple[Case, ...]) -> Iterator[tuple[str, Seen]]:

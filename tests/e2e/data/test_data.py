@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from data_runs import BANK, SECRET, Case, Seen, outcomes, prepare, remove, sessions
+from data_runs import ADMIN_SECRET, BANK, SECRET, Case, Seen, outcomes, prepare, remove, sessions
 from demo import Demo
 
 pytestmark = pytest.mark.e2e
@@ -31,6 +31,20 @@ CASES = (
         "ledger-db",
     ),
     Case("database-connections", {"databaseConnections": LEDGER}, QUERY, "ledger-db"),
+    Case(
+        "database-password",
+        {
+            "databasePassword": {
+                "service": "ledger-db",
+                "database": "ledger-db",
+                "secretRef": {"name": ADMIN_SECRET},
+                "role": "sim",
+                "endSessions": True,
+            }
+        },
+        BALANCE,
+        "ledger-db",
+    ),
     Case(
         "kafka-consumer-lag",
         {"kafkaConsumerLag": {"service": "kafka", "group": "settlement", "topic": "payments", "members": 2}},

@@ -53,18 +53,18 @@ class Seen:
         return f"{found[0]['status']} {found[0]['reason']}" if found else ""
 
 
-def allow_everything(lab: Demo) -> None:
+def allow_everything(lab: Demo, *more: str) -> None:
     """Install the rights of every family in the target, and let its policy allow them."""
     chart = ("operator.enabled=false", "crds.enabled=false", "target.enabled=true", "target.simulation.enabled=true")
     named = ("target.secrets.names={shop,shop-tls}", "target.bindableRoles={shop}")
-    lab.helm(TARGET, "firedrill", "firedrill", *chart, *named, f"target.faultFamilies={{{','.join(FAMILIES)}}}")
+    lab.helm(TARGET, "firedrill", "firedrill", *chart, *named, *more, f"target.faultFamilies={{{','.join(FAMILIES)}}}")
     policy = {"spec": {"policy": {"faultFamilies": list(FAMILIES)}}}
     lab.kubectl(HUB, "patch", "targetcluster", "finance", "--type=merge", "-p", json.dumps(policy))
 
 
 def run_all(lab: Demo, cases: Sequence[Case]) -> dict[str, Seen]:
     """All cases, a few at a time; those of the nodes alone, because they hit everybody."""
-    alone = [case for case in cases if next(iter(case.fault)).startswith(("node", "extended"))]
+    alone = [case for case in cases if next(iter(case.fault)).startswith(("node", "extended", "apiSurge"))]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         together = [case for case in cases if case not in alone]
         found = dict(zip((c.name for c in together), pool.map(lambda c: _run(lab, c), together), strict=True))

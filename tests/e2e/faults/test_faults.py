@@ -65,6 +65,11 @@ ALL = (
     Case("quota-exhausted", {"quotaExhausted": {}}, pod_is_lost=True, duration="30s"),
     Case("limit-range-block", {"limitRangeBlock": {}}, pod_is_lost=True, duration="30s"),
     Case("webhook-failure", {"webhookFailure": {}}, pod_is_lost=True, duration="30s"),
+    Case(
+        "api-surge",
+        {"apiSurge": {"acknowledgeClusterWide": True, "scope": "Cluster", "rate": 300, "concurrency": 100}},
+        survived=None,
+    ),
     Case("pdb-block", {"pdbBlock": {}}, survived=True),
     Case("node-cordon", {"nodeCordon": {}}, pod_is_lost=True, duration="30s"),
     Case("node-taint", {"nodeTaint": {}}, pod_is_lost=True, duration="30s"),

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.e2e
 
 FOLDER = ROOT / "chaos-scenarios"
 SCENARIOS = sorted(path for path in FOLDER.glob("*/*.yaml") if path.stem != "simulation")
-FAMILIES = ("workload", "config")
+FAMILIES = ("workload", "config", "network")
 Object = dict[str, Any]
 
 

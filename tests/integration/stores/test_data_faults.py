@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,6 +16,7 @@ from firedrill.runner.data.kafka import KafkaBroker
 from firedrill.runner.data.postgres import PostgresDatabase
 from firedrill.runner.data.redis import RedisCache
 from firedrill.runner.data.stores import StoreError, StoreUnreachable
+from firedrill.runner.data.verifiers import unmatched_verifier
 from firedrill.sources.kafka import Kafka
 from firedrill.sources.postgres import Postgres
 from firedrill.sources.redis import RedisServer
@@ -28,10 +30,14 @@ def server(store: Store, username: str = "admin", password: str = PASSWORD) -> P
     return Postgres(store.host, store.port, "shop", username, password)
 
 
+def client(store: Store, username: str = "admin") -> AbstractAsyncContextManager[psycopg.AsyncConnection[Any]]:
+    return client_of(store, username, PASSWORD)
+
+
 @asynccontextmanager
-async def client(store: Store, username: str = "admin") -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-    where = f"host=127.0.0.1 port={store.port} user={username} password={PASSWORD} dbname=shop"
-    connection = await psycopg.AsyncConnection.connect(where, autocommit=True)
+async def client_of(store: Store, username: str, password: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    where = f"host=127.0.0.1 port={store.port} user={username} dbname=shop"
+    connection = await psycopg.AsyncConnection.connect(where, password=password, autocommit=True)
     try:
         yield connection
     finally:
@@ -222,6 +228,120 @@ async def test_what_would_not_come_back_exactly_is_refused(
     assert says in await PostgresDatabase(server(shop, login)).why_not_revocable(table, role)
     async with client(shop) as admin:
         await admin.execute("REVOKE ALL ON orders FROM app CASCADE")
+
+
+async def logs_in(store: Store, username: str, password: str = PASSWORD) -> bool:
+    try:
+        await PostgresDatabase(server(store, username, password)).reach()
+    except StoreUnreachable as error:
+        if "password authentication failed" in str(error):
+            return False
+        raise
+    return True
+
+
+async def test_a_password_is_wrong_and_then_the_very_same_again(shop: Store) -> None:
+    database = PostgresDatabase(server(shop))
+    async with client(shop) as admin:
+        await admin.execute("ALTER ROLE app PASSWORD 'wonder''land' VALID UNTIL '2099-01-01'")
+    try:
+        assert await database.why_not_changeable("app") == ""
+        before = await database.password("app")
+        assert before is not None
+        assert before.verifier.startswith("SCRAM-SHA-256$")
+        ours = unmatched_verifier()
+        async with client_of(shop, "app", "wonder'land") as pooled:
+            assert await database.swap_password(before.oid, before.verifier, ours, OURS)
+            assert await database.swap_password(before.oid, before.verifier, ours, OURS), "asked twice, it is the same"
+            assert not await logs_in(shop, "app", "wonder'land")
+            assert (await (await pooled.execute("SELECT 1")).fetchone()) == (1,), "what is open stays"
+            assert await database.end_sessions_of(before.oid) == 1
+            with pytest.raises(psycopg.OperationalError):
+                await pooled.execute("SELECT 1")
+        assert not await database.swap_password(before.oid, "md5" + "0" * 32, before.verifier), "only where ours is"
+        assert await database.swap_password(before.oid, ours, before.verifier)
+        assert await logs_in(shop, "app", "wonder'land")
+        assert await database.password(before.oid, by_oid=True) == before
+        async with client(shop) as admin:
+            cursor = await admin.execute("SELECT rolvaliduntil::date::text FROM pg_roles WHERE rolname = 'app'")
+            assert await cursor.fetchone() == ("2099-01-01",)
+    finally:
+        async with client(shop) as admin:
+            await admin.execute(f"ALTER ROLE app PASSWORD '{PASSWORD}' VALID UNTIL 'infinity'".encode())
+
+
+async def test_an_old_verifier_comes_back_as_old_as_it_was(shop: Store) -> None:
+    database = PostgresDatabase(server(shop))
+    async with client(shop) as admin:
+        await admin.execute("SET password_encryption = 'md5'")
+        await admin.execute(f"ALTER ROLE app PASSWORD '{PASSWORD}'".encode())
+    assert await database.why_not_changeable("app") == ""
+    before = await database.password("app")
+    assert before is not None
+    assert before.verifier.startswith("md5")
+    ours = unmatched_verifier()
+    assert await database.swap_password(before.oid, before.verifier, ours)
+    assert await database.swap_password(before.oid, ours, before.verifier)
+    assert await database.password("app") == before
+
+
+async def test_who_changes_a_password_at_the_same_time_loses_nothing(shop: Store) -> None:
+    database = PostgresDatabase(server(shop))
+    before = await database.password("app")
+    assert before is not None
+    async with client(shop) as admin, admin.transaction():
+        await admin.execute("ALTER ROLE app PASSWORD 'theirs'")
+        swapping = asyncio.ensure_future(database.swap_password(before.oid, before.verifier, unmatched_verifier()))
+        await asyncio.sleep(0.5)
+        assert not swapping.done(), "it waits for the other"
+    with suppress(StoreError):
+        assert not await swapping
+    assert await logs_in(shop, "app", "theirs")
+    async with client(shop) as admin:
+        await admin.execute(f"ALTER ROLE app PASSWORD '{PASSWORD}'".encode())
+
+
+async def test_verifiers_are_in_no_log_of_the_server(postgres: Store, shop: Store) -> None:
+    async with client(shop) as admin:
+        for setting in ("log_statement = 'all'", "log_min_duration_statement = 0"):
+            await admin.execute(f"ALTER SYSTEM SET {setting}".encode())
+        await admin.execute("SELECT pg_reload_conf()")
+        cursor = await admin.execute("SELECT current_setting('data_directory')")
+        (folder,) = await cursor.fetchone()  # type: ignore[misc]
+    try:
+        database = PostgresDatabase(server(shop))
+        assert await database.why_not_changeable("app") == ""
+        before = await database.password("app")
+        assert before is not None
+        ours = unmatched_verifier()
+        assert await database.swap_password(before.oid, before.verifier, ours)
+        assert await database.swap_password(before.oid, ours, before.verifier)
+    finally:
+        async with client(shop) as admin:
+            await admin.execute("ALTER SYSTEM RESET ALL")
+            await admin.execute("SELECT pg_reload_conf()")
+    logged = (Path(folder).parent / "log").read_text()
+    assert "SELECT oid::text" in logged, "that one was logged shows that the others would have been"
+    assert "SCRAM-SHA-256$" not in logged
+
+
+@pytest.mark.parametrize(
+    ("login", "role", "prepare", "says"),
+    [
+        ("admin", "nobody", "", "there is no role nobody"),
+        ("admin", "admin", "", "role admin logs in for us"),
+        ("owner", "app", "", "role owner is no superuser"),
+        ("admin", "app", "ALTER ROLE app NOLOGIN", "role app may not log in"),
+        ("admin", "app", "ALTER ROLE app PASSWORD NULL", "role app has no password"),
+    ],
+)
+async def test_a_password_that_would_not_come_back_is_not_touched(
+    shop: Store, login: str, role: str, prepare: str, says: str
+) -> None:
+    async with client(shop) as admin:
+        if prepare:
+            await admin.execute(prepare)  # type: ignore[arg-type]
+    assert says in await PostgresDatabase(server(shop, login)).why_not_changeable(role)
 
 
 async def test_keys_are_deleted_all_or_by_pattern(redis: Store) -> None:

@@ -22,6 +22,7 @@ from firedrill.api.record import Record
 from firedrill.api.task import Result
 from firedrill.api.verdict import Verdict
 from firedrill.clusters import paths
+from firedrill.core.naming import vault_name
 from firedrill.runner import chaos
 from firedrill.runner.context import Identity, RunContext, Stop
 from firedrill.runner.data.stores import Stores
@@ -55,6 +56,7 @@ class Run:
         data = {"password": base64.b64encode(PASSWORD.encode()).decode()}
         secret = {"metadata": {"labels": {"firedrill.dev/hub-namespace": "sre"}}, "data": data}
         self.world.put(paths.path("v1", "secrets", "firedrill", "stores"), secret)
+        self.world.put(paths.path("v1", "secrets", "firedrill", vault_name("data")), {"type": "Opaque"})
         self.world.put(paths.jobs("firedrill", JOB), {"metadata": {"uid": "job-uid"}, "status": {}})
         now = datetime.now(UTC)
         times = {"startedAt": format_time(now), "deadline": format_time(now + timedelta(minutes=5))}
@@ -120,6 +122,7 @@ CASES: dict[str, tuple[Object, Object]] = {
     "databaseLock": ({"tables": ["orders"]}, {}),
     "databaseSlow": ({"tables": ["orders"], "pulse": "800ms", "interval": "1s"}, {"timeout": "300ms"}),
     "databaseConnections": ({}, {}),
+    "databasePassword": ({"role": "app"}, {}),
     "databaseRevoke": ({"role": "app", "tables": ["public.orders"]}, {}),
 }
 

@@ -8,8 +8,11 @@ import pytest
 from pydantic import ValidationError
 
 from firedrill.api.faults.about import Hits
+from firedrill.api.faults.awsfis import AwsFis
+from firedrill.api.faults.controlplane import ApiSurge
 from firedrill.api.faults.data import StoreFault
 from firedrill.api.faults.engines import ChaosToolkit
+from firedrill.api.faults.node import NodeNotReady
 from firedrill.api.faults.operators import ChaosMesh, Litmus
 from firedrill.api.faults.pods import PodEvict, PodKill
 from firedrill.api.faults.stress import STRESS_FAULTS
@@ -236,7 +239,8 @@ def test_every_fault_says_what_it_is_and_is_carried_out_by_one_way_alone(name: s
     assert about.proven
     of_pods = (PodKill, PodEvict, *filters.FILTER_FAULTS, *TRAFFIC_FAULTS, *STRESS_FAULTS)
     engines = (ChaosToolkit, ChaosMesh, Litmus)
-    own_way = issubclass(member, StoreFault) or member in (*of_pods, *deletions.DELETE_FAULTS, *engines)
+    beyond = (ApiSurge, NodeNotReady, AwsFis)
+    own_way = issubclass(member, StoreFault) or member in (*of_pods, *deletions.DELETE_FAULTS, *engines, *beyond)
     assert (about.hits is Hits.ENGINE) == (member in engines)
     shared = (template.TEMPLATE_FAULTS, fields.FIELD_FAULTS, objects.OBJECT_FAULTS)
     assert own_way + sum(member in ways for ways in shared) == 1

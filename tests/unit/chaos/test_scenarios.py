@@ -22,7 +22,7 @@ def read(path: Path) -> Object:
 
 
 def test_there_is_one_for_each_failure_of_the_industries() -> None:
-    assert len(SCENARIOS) == 13
+    assert len(SCENARIOS) == 14
     assert {path.parent.name for path in SCENARIOS} == {"finance", "healthcare", "iot"}
 
 
@@ -32,7 +32,8 @@ def test_a_scenario_is_an_experiment_on_a_service_that_is_there(path: Path) -> N
     spec = ChaosExperimentSpec.model_validate(body["spec"])
     simulation = read(path.parent / "simulation.yaml")
     standing = SimulationSpec.model_validate(simulation["spec"])
-    services = {service.name for service in make_plan(standing).graph.services}
+    graph = make_plan(standing).graph
+    services = {each.name for each in (*graph.services, *graph.brokers, *graph.databases)}
     assert spec.target.namespace == standing.namespace_for(simulation["metadata"]["name"])
     assert spec.clusters == standing.clusters
     assert spec.target.match_labels["app"] in services

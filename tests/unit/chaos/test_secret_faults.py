@@ -1,6 +1,7 @@
 """What is wrong with a Secret under fault: of the form that it had, so that only its meaning is another."""
 
 import base64
+import re
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
@@ -11,11 +12,12 @@ from cryptography.hazmat.primitives import serialization
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firedrill.api.changes import ObjectDeleted, ObjectEdited, VaultRef
+from firedrill.api.changes import ObjectDeleted, ObjectEdited, PasswordChanged, VaultRef
 from firedrill.api.faults.union import Fault
 from firedrill.engines.chaos import editing, sealing
 from firedrill.engines.chaos.faults.fields import wishes
 from firedrill.engines.chaos.faults.template import Setting
+from firedrill.runner.data.verifiers import unmatched_verifier
 from support.certificates import self_signed
 
 Object = dict[str, Any]
@@ -90,3 +92,19 @@ def test_a_sealed_change_holds_no_value_and_opens_to_what_it_was(change: Any) ->
     assert "djI=" not in text
     opened = sealing.opened(sealed, sealing.values_of(change))
     assert opened.model_copy(update={"kept_in": None}) == change
+
+
+def test_a_verifier_leaves_a_change_and_comes_back_to_it() -> None:
+    where = {"namespace": "payments", "name": "db", "port": 5432, "application": "a", "role": "app"}
+    change = PasswordChanged(**where, original="before", value="ours")  # type: ignore[arg-type]
+    closed = sealing.sealed(change, REF)
+    assert "before" not in closed.model_dump_json()
+    assert "ours" not in closed.model_dump_json()
+    assert "before" not in repr(change)
+    assert sealing.opened(closed, sealing.values_of(change)) == change.model_copy(update={"kept_in": REF})
+
+
+def test_no_two_verifiers_are_alike() -> None:
+    made = {unmatched_verifier() for _ in range(20)}
+    assert len(made) == 20
+    assert all(re.fullmatch(r"SCRAM-SHA-256\$4096:[\w+/=]{24}\$[\w+/=]{44}:[\w+/=]{44}", each) for each in made)

@@ -95,6 +95,16 @@ def test_a_guardian_goes_on_whatever_happens() -> None:
     assert "ownerReferences" not in guardian["metadata"], "it must not go with the runner's Job"
 
 
+def test_a_guardian_prefers_another_node_than_the_one_that_is_cut_off() -> None:
+    cut = {"fault": {"nodeNotReady": {"acknowledgeWholeNode": True}}, "duration": "90s", "timeout": "10m"}
+    (term,) = pod(guardian_job(plan(**cut)))["affinity"]["podAntiAffinity"][
+        "preferredDuringSchedulingIgnoredDuringExecution"
+    ]
+    assert term["podAffinityTerm"]["topologyKey"] == "kubernetes.io/hostname"
+    assert term["podAffinityTerm"]["labelSelector"]["matchLabels"]
+    assert "affinity" not in pod(guardian_job(plan()))
+
+
 @pytest.mark.parametrize(
     ("kind", "spec", "account"),
     [

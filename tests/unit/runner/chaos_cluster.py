@@ -156,6 +156,8 @@ class World:
         full = f"{path}/{body['metadata']['name']}"
         if full in self.objects:
             raise Conflict(409, "AlreadyExists", f"{full} exists")
+        if self.pod_security and path.endswith("/pods"):
+            raise Forbidden(403, "Forbidden", self.pod_security)
         if dry_run:
             return body
         self.put(full, copy.deepcopy(body))

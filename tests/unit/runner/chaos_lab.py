@@ -9,9 +9,12 @@ from typing import Any
 from chaos_clock import T0, VirtualClock
 from chaos_cluster import World
 from chaos_deployments import follow
+from chaos_fis import TEMPLATE, Account, FisInWorld
+from chaos_nodes import Nodes
 from chaos_operators import operate
 from chaos_process import Killed, Process
 from chaos_stores import FakeStores, Server
+from chaos_surges import SurgeInWorld, SurgesInWorld
 from chaos_toolkit import SCALED_TO_NONE, ToolkitInWorld
 
 from firedrill.api.base import format_time, parse_duration
@@ -41,6 +44,9 @@ SCALE: Object = {"scale": {"replicas": 0}}
 IMAGE_BREAK: Object = {"imageBreak": {}}
 WRONG_SELECTOR: Object = {"wrongSelector": {"service": "ledger"}}
 PDB_BLOCK: Object = {"pdbBlock": {}}
+API_SURGE: Object = {"apiSurge": {"acknowledgeClusterWide": True}}
+NODE_NOT_READY: Object = {"nodeNotReady": {"acknowledgeWholeNode": True}}
+AWS_FIS: Object = {"awsFis": {"template": TEMPLATE, "region": "eu-west-1"}}
 SECRET_ROTATE: Object = {"secretRotate": {"name": "ledger", "key": "password"}}
 SECRET_DELETE: Object = {"secretDelete": {"name": "ledger"}}
 HTTP_ABORT: Object = {"httpAbort": {"port": 8080, "percent": 60}}
@@ -56,12 +62,17 @@ DATABASE_LOCK: Object = {"databaseLock": {**_STORE, "database": "shop", "usernam
 DATABASE_REVOKE: Object = {
     "databaseRevoke": {**_STORE, "database": "shop", "username": "owner", "role": "app", "tables": ["orders"]}
 }
+DATABASE_PASSWORD: Object = {
+    "databasePassword": {**_STORE, "database": "shop", "username": "owner", "role": "app", "endSessions": True}
+}
 KAFKA_CONSUMER_LAG: Object = {"kafkaConsumerLag": {**_STORE, "group": "billing", "topic": "orders"}}
 #: One of each way to undo: a kernel that forgets, an owner that replaces, fields that are put back (of an object, of
 #: a template with all that was made of it), an object that is deleted, one that is created again, the latter two of
 #: what a record must not hold, a proxy that traffic is led to, a load in a container, fields put back at once,
 #: rollbacks of another engine, objects that other operators act by, a session of a database that is ended, grants
-#: that are given again, and a member of a group that leaves.
+#: that are given again, a verifier that is set again from the vault, a member of a group that
+#: leaves, a process of the runner's that sends requests, a node whose kernel ends it, and
+#: an experiment of a cloud that is stopped.
 FAULTS = {
     "packet-loss": PACKET_LOSS,
     "pod-kill": POD_KILL,
@@ -80,7 +91,11 @@ FAULTS = {
     "litmus": LITMUS,
     "database-lock": DATABASE_LOCK,
     "database-revoke": DATABASE_REVOKE,
+    "database-password": DATABASE_PASSWORD,
     "kafka-consumer-lag": KAFKA_CONSUMER_LAG,
+    "api-surge": API_SURGE,
+    "node-not-ready": NODE_NOT_READY,
+    "aws-fis": AWS_FIS,
 }
 
 
@@ -88,8 +103,8 @@ def spec(fault: Object, **fields: Any) -> Object:
     """The spec of an experiment on the ledger."""
     return {
         "clusters": {"names": ["finance"]},
-        "timeout": "3m",
-        "duration": "10s",
+        "timeout": "10m" if fault is NODE_NOT_READY else "3m",
+        "duration": "90s" if fault is NODE_NOT_READY else "10s",
         "recoveryTimeout": "30s",
         "steadyState": {"http": {"url": "http://gateway.payments:8080/pay"}, "window": "3s"},
         "target": {"namespace": "payments", "matchLabels": {"app": "ledger"}},
@@ -113,6 +128,7 @@ def task(raw_spec: Object, **fields: Any) -> Task:
         "maxAffectedPercent": 100,
         "chaosToolkit": {"modules": ["chaosk8s.deployment.actions"]},
         "litmus": {"serviceAccount": "litmus"},
+        "awsFis": {"templates": [TEMPLATE]},
     }
     return Task.model_validate(
         {
@@ -157,7 +173,10 @@ class Lab:
             self.world.put(path, {"type": "Opaque"})
         follow(self.world)
         operate(self.world)
+        self.nodes = Nodes(self.world)
         self.store = Server(self.world)
+        self.surges: list[SurgeInWorld] = []
+        self.account = Account(self.world)
         secret = {"metadata": {"labels": {"firedrill.dev/hub-namespace": "sre"}}, "data": {}}
         self.world.put(paths.path("v1", "secrets", "firedrill", "stores"), secret)
         self._before = self._dump()
@@ -171,7 +190,7 @@ class Lab:
         if secret is None or secret["data"]["password"] != encoded_text(PASSWORD):
             await self.clock.sleep(0.02)
             return False, "status 500"
-        if self.world.engine_faults:
+        if self.world.engine_faults or not self.nodes.ready("node-1"):
             await self.clock.sleep(1.0)
             return False, "timeout"
         pods = self.world.selected("ledger")
@@ -184,7 +203,8 @@ class Lab:
             await self.clock.sleep(1.0)
             return False, "timeout"
         await self.clock.sleep(0.02)
-        return (False, "status 500") if self.store.hurts else (True, "")
+        surged = any(surge.alive for surge in self.surges)
+        return (False, "status 500") if self.store.hurts or surged or self.account.hurts else (True, "")
 
     # -- the processes
 
@@ -239,7 +259,8 @@ class Lab:
         store = RecordStore(process, self.task, process)
         identity = Identity(pod_uid, pod_uid, "firedrill", "node-2")
         toolkit, stores = ToolkitInWorld(process), FakeStores(process, self.store)
-        return RunContext(self.task, process, store, process, identity, Stop(), toolkit, stores)
+        surges, fis = SurgesInWorld(process, self.surges), FisInWorld(process, self.account)
+        return RunContext(self.task, process, store, process, identity, Stop(), toolkit, stores, surges, fis)
 
     def _pod(self, path: str, job: str, uid: str) -> Object:
         return self.world.put(
@@ -304,6 +325,9 @@ class Lab:
         found += [f"a container has the image {image}" for image in images if image != "ledger:1"]
         found += [f"pod {pod['metadata']['name']} has a mark" for pod in self.world.pods("ledger") if _marked(pod)]
         found += ["the data store is not as it was"] if self.store.hurts else []
+        found += self.nodes.problems()
+        found += ["an experiment of AWS FIS goes on"] if self.account.hurts else []
+        found += ["requests are sent" for surge in self.surges if surge.alive]
         record = self.record()
         if record is not None:
             if not record.state.settled:

@@ -8,8 +8,10 @@ from chaos_cluster import World
 from chaos_process import Process
 
 from firedrill.api.changes import Grant
-from firedrill.runner.data.stores import StoreError, Stores, StoreUnreachable, Table
+from firedrill.runner.data.stores import RolePassword, StoreError, Stores, StoreUnreachable, Table
 
+#: What the server checks the password of the role ``app`` by.
+VERIFIER = "SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy"
 GRANTS = (Grant(privilege="INSERT"), Grant(privilege="SELECT", grantable=True))
 
 
@@ -21,6 +23,7 @@ class Server:
         self.entries: list[Entry] = []
         self.grants: list[Grant] = list(GRANTS)
         self.oid = "4711"
+        self.verifier = VERIFIER
         self.messages: list[bytes] = []
         self.keys = 100
         #: Whose logins are refused.
@@ -39,7 +42,8 @@ class Server:
         for name in {entry.name for entry in self.entries}:
             if self.of(name):
                 return True
-        return {each.privilege for each in self.grants} != {each.privilege for each in GRANTS} or self.keys == 0
+        granted = {each.privilege for each in self.grants}
+        return granted != {each.privilege for each in GRANTS} or self.keys == 0 or self.verifier != VERIFIER
 
 
 class Entry:
@@ -121,6 +125,28 @@ class Asked:
 
     async def grant(self, table: Table, role: str, grants: Sequence[Grant]) -> None:
         await self._do("grant", lambda: self._server.grants.extend(grants), write=True)
+
+    async def why_not_changeable(self, role: str) -> str:
+        await self.reach()
+        return ""
+
+    async def password(self, role: str, *, by_oid: bool = False) -> RolePassword | None:
+        def read() -> RolePassword | None:
+            return RolePassword(self._server.oid, "app", self._server.verifier) if self._server.oid else None
+
+        return await self._do("password", read)  # type: ignore[no-any-return]
+
+    async def swap_password(self, oid: str, instead_of: str, verifier: str, application: str = "") -> bool:
+        def swap() -> bool:
+            if oid != self._server.oid or self._server.verifier not in (instead_of, verifier):
+                return False
+            self._server.verifier = verifier
+            return True
+
+        return bool(await self._do("swap", swap, write=True))
+
+    async def end_sessions_of(self, oid: str) -> int:
+        return int(await self._do("end sessions", lambda: 3, write=True))
 
     async def why_not_joinable(self, group: str, topic: str) -> str:
         await self.reach()

@@ -3,8 +3,19 @@
 from typing import Any
 
 import pytest
-from chaos_lab import DATABASE_LOCK, DATABASE_REVOKE, KAFKA_CONSUMER_LAG, Lab, spec, task
+from chaos_lab import (
+    DATABASE_LOCK,
+    DATABASE_PASSWORD,
+    DATABASE_REVOKE,
+    KAFKA_CONSUMER_LAG,
+    VAULTS,
+    Lab,
+    encoded_text,
+    spec,
+    task,
+)
 from chaos_process import Process
+from chaos_stores import VERIFIER
 from pydantic import ValidationError
 
 from firedrill.api.changes import Grant
@@ -15,7 +26,7 @@ from firedrill.clusters import paths
 Object = dict[str, Any]
 SERVICE = paths.path("v1", "services", "payments", "ledger")
 SECRET = paths.path("v1", "secrets", "firedrill", "stores")
-STATES = {"lock": DATABASE_LOCK, "revoke": DATABASE_REVOKE, "lag": KAFKA_CONSUMER_LAG}
+STATES = {"lock": DATABASE_LOCK, "revoke": DATABASE_REVOKE, "password": DATABASE_PASSWORD, "lag": KAFKA_CONSUMER_LAG}
 _STORE: Object = {"service": "ledger"}
 POISON: Object = {"kafkaPoisonMessage": {**_STORE, "topic": "orders", "count": 2}}
 FLUSH: Object = {"cacheFlush": {**_STORE, "acknowledgeDataLoss": True}}
@@ -151,6 +162,57 @@ async def test_a_database_that_goes_with_its_service_counts_once_its_own_timeout
     assert "the server was told to end the sessions by itself" in held.evidence
 
 
+@pytest.mark.parametrize(
+    ("theirs", "oid", "says"),
+    [
+        ("md5theirs", "4711", "password of role app: somebody else has set another one, which stays"),
+        ("md5theirs", "", "password of role app: the role is gone"),
+        (VERIFIER, "4711", "password of role app: the server holds the original again"),
+    ],
+)
+async def test_a_password_that_somebody_else_has_set_stays(theirs: str, oid: str, says: str) -> None:
+    lab = Lab(task(spec(DATABASE_PASSWORD)))
+
+    async def rotate() -> None:
+        await lab.clock.sleep(10.0)
+        assert lab.store.verifier not in ("", VERIFIER)
+        lab.store.verifier, lab.store.oid = theirs, oid
+
+    async def both() -> None:
+        import asyncio
+
+        await asyncio.gather(lab.both(lab.runner_process()), rotate())
+
+    await lab.clock.run(both())
+    assert lab.result is not None
+    assert lab.result.reason == "Reverted"
+    record = lab.record()
+    assert record is not None
+    assert record.state.settled
+    assert record.changes[0].evidence == says
+    assert lab.store.verifier == theirs
+
+
+async def test_no_verifier_is_in_record_result_or_log(caplog: pytest.LogCaptureFixture) -> None:
+    lab = Lab(task(spec(DATABASE_PASSWORD)))
+    written: list[str] = []
+    kept: list[str] = []
+
+    def see(path: str) -> None:
+        (kept if path == VAULTS["data"] else written).append(str(lab.world.objects.get(path)))
+
+    lab.world.on_write = see
+    await lab.play()
+    assert lab.result is not None
+    everything = caplog.text + lab.result.model_dump_json() + str(lab.world.objects) + str(written)
+    values = [VERIFIER, encoded_text(VERIFIER), "SCRAM", encoded_text('["SCRAM-SHA-256')[:16]]
+    assert not [value for value in values if value in everything]
+    assert any(values[-1] in each for each in kept), "it was in the vault"
+    record = lab.record()
+    assert record is not None
+    assert record.changes[0].evidence == "password of role app: the server holds the original again"
+
+
 @pytest.mark.parametrize(("fault", "residue"), [(POISON, "2 messages stay in topic orders"), (FLUSH, "are gone: all")])
 async def test_a_moment_is_declared(fault: Object, residue: str) -> None:
     lab = await played(fault)
@@ -202,6 +264,10 @@ async def test_no_credential_is_in_record_result_or_log(caplog: pytest.LogCaptur
         (
             {"databaseSlow": {**_STORE, "database": "a", "username": "a", "tables": ["a"], "pulse": "2s"}},
             "interval must be longer than pulse",
+        ),
+        (
+            {"databasePassword": {**_STORE, "database": "a", "username": "app", "role": "app"}},
+            "role must be another one than username",
         ),
         ({"cacheFlush": _STORE}, "acknowledgeDataLoss"),
         ({"cacheFlush": {**_STORE, "acknowledgeDataLoss": False}}, "acknowledgeDataLoss"),

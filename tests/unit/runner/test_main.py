@@ -138,15 +138,19 @@ def test_each_kind_is_undone_by_its_own_table() -> None:
     from firedrill.api.changes import (
         DataTouched,
         EngineStarted,
+        FisStarted,
         GrantsRevoked,
         GroupJoined,
         HeldInPod,
         NamespaceCreated,
+        NodeCutOff,
         ObjectCreated,
         ObjectDeleted,
         ObjectEdited,
         PacketsDropped,
+        PasswordChanged,
         PodDeleted,
+        RequestsSent,
         SessionsHeld,
         TemplateReplaced,
         ToolkitStarted,
@@ -154,7 +158,8 @@ def test_each_kind_is_undone_by_its_own_table() -> None:
 
     objects = {ObjectEdited, ObjectCreated, ObjectDeleted}
     engines = {ToolkitStarted, EngineStarted}
-    stores = {SessionsHeld, GrantsRevoked, GroupJoined, DataTouched}
-    changes = {PodDeleted, PacketsDropped, HeldInPod, *objects, *engines, *stores}
+    stores = {SessionsHeld, GrantsRevoked, PasswordChanged, GroupJoined, DataTouched}
+    beyond = {RequestsSent, NodeCutOff, FisStarted}
+    changes = {PodDeleted, PacketsDropped, HeldInPod, *objects, *engines, *stores, *beyond}
     assert set(guardian.undo_table("ChaosExperiment")) == changes
     assert set(guardian.undo_table("AutoFix")) == {NamespaceCreated, TemplateReplaced}

@@ -20,6 +20,7 @@ class Family(StrEnum):
     CHAOS_TOOLKIT = "chaostoolkit"
     CHAOS_MESH = "chaosmesh"
     LITMUS = "litmus"
+    AWS_FIS = "awsfis"
     DATA = "data"
 
 
@@ -31,6 +32,7 @@ class Hits(StrEnum):
     NODES = "the nodes of the chosen pods"
     NAMED = "the named object in the target's namespace"
     NAMESPACE = "the target's namespace"
+    CLUSTER = "everybody in the cluster, in whatever namespace: all pods of the target's namespace count"
     ENGINE = "what the engine chooses in the target's namespace: all pods of it count"
 
 
@@ -48,6 +50,8 @@ class About:
     proven: str
     needs: str = ""
     instant: bool = False
+    #: Seconds that it takes at most, beyond what undoing takes elsewhere, until the end of it can be seen.
+    settles: int = 0
 
     @property
     def follows(self) -> bool:

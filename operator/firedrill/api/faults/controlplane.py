@@ -1,8 +1,9 @@
 """Faults of the control plane, as far as they concern one namespace."""
 
+from enum import StrEnum
 from typing import ClassVar, Final
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from firedrill.api.faults.about import About, Family, FaultModel, Hits
 from firedrill.api.faults.config import ObjectName
@@ -89,3 +90,59 @@ class RbacRevoked(FaultModel):
     )
 
     role_binding: ObjectName = Field(description="Name of the RoleBinding.")
+
+
+class SurgeResource(StrEnum):
+    """What is listed again and again."""
+
+    PODS = "Pods"
+    DEPLOYMENTS = "Deployments"
+    REPLICA_SETS = "ReplicaSets"
+    STATEFUL_SETS = "StatefulSets"
+    DAEMON_SETS = "DaemonSets"
+
+
+class SurgeScope(StrEnum):
+    """Where it is listed."""
+
+    NAMESPACE = "Namespace"
+    CLUSTER = "Cluster"
+
+
+class ApiSurge(FaultModel):
+    """An API server that is asked too much."""
+
+    about: ClassVar[About] = About(
+        Family.CONTROL_PLANE,
+        Hits.CLUSTER,
+        "lists objects at the API server again and again, from a process of the runner's pod and by its identity, in "
+        "bounds of rate, concurrency and size; who suffers is everybody whom the API server's priority and fairness "
+        "puts at the same level, which may be nobody",
+        "nothing is changed, so nothing is put back: the requests stop with the process that sends them, which the "
+        "kernel ends when its time is over or the runner is gone",
+        "requests that the API server refuses with 429 Too Many Requests, or requests of ours beside the surge that "
+        "take longer than before it: by half, and by a rank sum test at 1 %",
+        "the right to list it, which the chart gives in target.namespaces, or everywhere where that is empty",
+    )
+
+    resource: SurgeResource = Field(
+        default=SurgeResource.PODS,
+        description="What is listed: Pods, Deployments, ReplicaSets, StatefulSets or DaemonSets.",
+    )
+    scope: SurgeScope = Field(
+        default=SurgeScope.NAMESPACE,
+        description="Namespace lists those of the target's namespace, Cluster all of them, which costs more.",
+    )
+    rate: int = Field(default=100, ge=1, le=500, description="Requests a second, at most.")
+    concurrency: int = Field(default=20, ge=1, le=100, description="How many wait for an answer at a time, at most.")
+    acknowledge_cluster_wide: bool = Field(
+        json_schema_extra={"enum": [True]},
+        description="Must be true: others than those who take part may suffer, because they share the API server.",
+    )
+
+    @field_validator("acknowledge_cluster_wide")
+    @classmethod
+    def _is_acknowledged(cls, value: bool) -> bool:
+        if not value:
+            raise ValueError("must be true: the API server is everybody's")
+        return value

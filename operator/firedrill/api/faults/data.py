@@ -133,6 +133,36 @@ class DatabaseRevoke(DatabaseFault):
     tables: _Tables = Field(description="Tables, with their schema where it is not on the search path.")
 
 
+class DatabasePassword(DatabaseFault):
+    """A role whose password is no longer the right one."""
+
+    about: ClassVar[About] = _about(
+        "gives a role of a Postgres a password that nobody knows: who logs in anew is refused, open sessions stay "
+        "unless endSessions is set",
+        "the original verifier, which was kept in the family's vault, is set again where ours still is, and seen there",
+        "the server's own list, which holds our verifier for that role",
+        "; a superuser, which is not the role that suffers; a server that is no standby",
+    )
+
+    role: str = Field(
+        min_length=1,
+        max_length=63,
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@-]*$",
+        description="The role that suffers; never the one that logs in for us.",
+    )
+    end_sessions: bool = Field(
+        default=False,
+        description="Whether its sessions are ended once: a pool would go on over those that are open. What was not "
+        "committed is rolled back.",
+    )
+
+    @model_validator(mode="after")
+    def _not_our_own(self) -> "DatabasePassword":
+        if self.username == self.role:
+            raise ValueError("role must be another one than username, which has to log in to undo it")
+        return self
+
+
 class KafkaFault(StoreFault):
     """A fault of a Kafka. With secretRef, SASL PLAIN is used."""
 

@@ -1,9 +1,11 @@
 """Faults of nodes."""
 
-from typing import ClassVar
+import ipaddress
+from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from firedrill.api.credentials import Port
 from firedrill.api.faults.about import About, Family, FaultModel, Hits
 
 
@@ -71,3 +73,56 @@ class ExtendedResourceLoss(FaultModel):
         pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
         description="Its name with its domain, such as nvidia.com/gpu.",
     )
+
+
+class NodeNotReady(FaultModel):
+    """A node that the control plane does not hear from."""
+
+    about: ClassVar[About] = About(
+        Family.NODE,
+        Hits.NODES,
+        "drops what processes of a node itself, such as its kubelet, send to the API server, by nft in the node's "
+        "network from a pod in Firedrill's namespace; pods with a network of their own still reach it, and their "
+        "Services drop them once the node counts as not ready",
+        "the kernel ends the drop when its time is over, and nobody can end it before; then the node is seen Ready "
+        "again, the empty table is removed by another pod and seen gone, and both pods are deleted and seen gone",
+        "the node's condition Ready, which was seen to leave True",
+        "one node that does not run the API server; target.nodeNotReady of the chart, and a namespace of Firedrill "
+        "whose pod security is privileged; a duration of 90s to 240s",
+        settles=90,
+    )
+
+    addresses: list[Annotated[str, Field(min_length=2, max_length=45)]] = Field(
+        default_factory=list,
+        max_length=16,
+        description="Addresses by which the kubelet reaches the API server, such as those of a load balancer, beside "
+        "those that the endpoints of the Service kubernetes have.",
+    )
+    port: Port | None = Field(
+        default=None, description="TCP port by which it reaches it; that of these endpoints when absent."
+    )
+    allow_evictions: bool = Field(
+        default=False,
+        description="Whether the duration may be longer than 240s: pods are evicted from a node that has not been "
+        "ready for as long as they tolerate, mostly 300s.",
+    )
+    acknowledge_whole_node: bool = Field(
+        json_schema_extra={"enum": [True]},
+        description="Must be true: all pods of the node leave their Services, also those that do not take part.",
+    )
+
+    @field_validator("addresses")
+    @classmethod
+    def _are_addresses(cls, value: list[str]) -> list[str]:
+        for each in value:
+            found = ipaddress.ip_address(each)
+            if found.is_loopback or found.is_unspecified or found.is_multicast:
+                raise ValueError(f"{each} is no address of an API server")
+        return value
+
+    @field_validator("acknowledge_whole_node")
+    @classmethod
+    def _is_acknowledged(cls, value: bool) -> bool:
+        if not value:
+            raise ValueError("must be true: the node is everybody's who has a pod there")
+        return value

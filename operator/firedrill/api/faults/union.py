@@ -8,6 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from firedrill.api.base import Model
 from firedrill.api.faults.about import About, FaultModel
+from firedrill.api.faults.awsfis import AwsFis
 from firedrill.api.faults.config import (
     ConfigDrift,
     ConfigMapDelete,
@@ -18,6 +19,7 @@ from firedrill.api.faults.config import (
     WrongSelector,
 )
 from firedrill.api.faults.controlplane import (
+    ApiSurge,
     LimitRangeBlock,
     PdbBlock,
     QuotaExhausted,
@@ -29,6 +31,7 @@ from firedrill.api.faults.data import (
     CacheFlush,
     DatabaseConnections,
     DatabaseLock,
+    DatabasePassword,
     DatabaseRevoke,
     DatabaseSlow,
     KafkaConsumerLag,
@@ -36,7 +39,7 @@ from firedrill.api.faults.data import (
 )
 from firedrill.api.faults.engines import ChaosToolkit
 from firedrill.api.faults.network import ConnectionReset, DnsFailure, NetworkDeny, NetworkPartition, PacketLoss
-from firedrill.api.faults.node import ExtendedResourceLoss, NodeCordon, NodeDrain, NodeTaint
+from firedrill.api.faults.node import ExtendedResourceLoss, NodeCordon, NodeDrain, NodeNotReady, NodeTaint
 from firedrill.api.faults.operators import ChaosMesh, Litmus
 from firedrill.api.faults.pods import ContainerKill, FinalizerBlock, PodEvict, PodFailure, PodKill
 from firedrill.api.faults.secrets import CertificateSecretExpired, SecretDelete, SecretRotate
@@ -130,21 +133,25 @@ class Fault(Model):
     pdb_block: PdbBlock | None = Field(default=None, description="No pod may be evicted.")
     webhook_failure: WebhookFailure | None = Field(default=None, description="An admission webhook that is away.")
     webhook_slow: WebhookSlow | None = Field(default=None, description="An admission webhook that takes its time.")
+    api_surge: ApiSurge | None = Field(default=None, description="An API server that is asked too much.")
     rbac_revoked: RbacRevoked | None = Field(default=None, description="Rights that are taken away.")
     node_cordon: NodeCordon | None = Field(default=None, description="Nodes that take no new pods.")
     node_taint: NodeTaint | None = Field(default=None, description="Nodes with a taint.")
     node_drain: NodeDrain | None = Field(default=None, description="Nodes that are emptied.")
+    node_not_ready: NodeNotReady | None = Field(default=None, description="A node that is not heard from.")
     extended_resource_loss: ExtendedResourceLoss | None = Field(
         default=None, description="Nodes that have a device no more."
     )
     chaos_toolkit: ChaosToolkit | None = Field(default=None, description="An experiment of Chaos Toolkit.")
     chaos_mesh: ChaosMesh | None = Field(default=None, description="An object of Chaos Mesh.")
+    aws_fis: AwsFis | None = Field(default=None, description="An experiment of AWS Fault Injection Service.")
     litmus: Litmus | None = Field(default=None, description="An experiment of Litmus.")
 
     database_lock: DatabaseLock | None = Field(default=None, description="Tables that are locked.")
     database_slow: DatabaseSlow | None = Field(default=None, description="Tables that are locked again and again.")
     database_connections: DatabaseConnections | None = Field(default=None, description="No connection is left.")
     database_revoke: DatabaseRevoke | None = Field(default=None, description="A role without its grants.")
+    database_password: DatabasePassword | None = Field(default=None, description="A role whose password is wrong.")
     kafka_consumer_lag: KafkaConsumerLag | None = Field(default=None, description="A group that falls behind.")
     kafka_poison_message: KafkaPoisonMessage | None = Field(default=None, description="Messages nobody can read.")
     cache_flush: CacheFlush | None = Field(default=None, description="A cache that is empty.")

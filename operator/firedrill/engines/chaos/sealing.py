@@ -3,11 +3,11 @@
 import json
 from typing import Any, Final, TypeVar
 
-from firedrill.api.changes import Change, Edit, ObjectCreated, ObjectDeleted, ObjectEdited, VaultRef
+from firedrill.api.changes import Change, Edit, ObjectCreated, ObjectDeleted, ObjectEdited, PasswordChanged, VaultRef
 
 #: What can be told apart from its values.
-SEALABLE: Final = (ObjectEdited, ObjectDeleted, ObjectCreated)
-Sealable = TypeVar("Sealable", ObjectEdited, ObjectDeleted, ObjectCreated)
+SEALABLE: Final = (ObjectEdited, ObjectDeleted, ObjectCreated, PasswordChanged)
+Sealable = TypeVar("Sealable", ObjectEdited, ObjectDeleted, ObjectCreated, PasswordChanged)
 
 
 def values_of(change: Change) -> bytes:
@@ -17,6 +17,8 @@ def values_of(change: Change) -> bytes:
             values: Any = [[each.original, each.value] for each in change.edits]
         case ObjectDeleted() | ObjectCreated():
             values = change.body
+        case PasswordChanged():
+            values = [change.original, change.value]
         case _:
             raise TypeError(f"{change.type} holds nothing that could be left out")
     return json.dumps(values, separators=(",", ":")).encode()
@@ -29,6 +31,8 @@ def sealed(change: Change, ref: VaultRef) -> Change:
             return change.model_copy(update={"edits": [_bare(each) for each in change.edits], "kept_in": ref})
         case ObjectDeleted() | ObjectCreated():
             return change.model_copy(update={"body": {}, "kept_in": ref})
+        case PasswordChanged():
+            return change.model_copy(update={"original": "", "value": "", "kept_in": ref})
     raise TypeError(f"{change.type} holds nothing that could be left out")
 
 
@@ -42,6 +46,8 @@ def opened(change: Change, values: bytes) -> Change:
             return change.model_copy(update={"edits": edits})
         case ObjectDeleted() | ObjectCreated():
             return change.model_copy(update={"body": held})
+        case PasswordChanged():
+            return change.model_copy(update={"original": held[0], "value": held[1]})
     raise TypeError(f"{change.type} holds nothing that could be left out")
 
 

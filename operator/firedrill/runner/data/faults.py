@@ -10,6 +10,7 @@ from firedrill.api.changes import (
     DataTouched,
     GrantsRevoked,
     GroupJoined,
+    PasswordChanged,
     SessionsHeld,
     StoreChange,
 )
@@ -19,6 +20,7 @@ from firedrill.api.faults.data import (
     DatabaseConnections,
     DatabaseFault,
     DatabaseLock,
+    DatabasePassword,
     DatabaseRevoke,
     DatabaseSlow,
     KafkaConsumerLag,
@@ -30,7 +32,8 @@ from firedrill.engines.chaos.views import PodView
 from firedrill.runner.context import RunContext
 from firedrill.runner.credentials import CredentialsRefused
 from firedrill.runner.data.addressing import broker_of, cache_of, database_of, login_of, why_not_there
-from firedrill.runner.data.stores import Held, StoreError, StoreUnreachable, Table
+from firedrill.runner.data.stores import Database, Held, StoreError, StoreUnreachable, Table
+from firedrill.runner.data.verifiers import unmatched_verifier
 from firedrill.runner.faults.asked import soon, too_late
 from firedrill.runner.faults.driver import Look, NotInjected
 from firedrill.runner.retry import retry
@@ -83,6 +86,8 @@ class DataFault:
                 database = await database_of(self._context, where)
                 found = [await database.why_not_revocable(table, fault.role) for table in fault.tables]
                 return next((why for why in found if why), "")
+            case DatabasePassword():
+                return await (await database_of(self._context, where)).why_not_changeable(fault.role)
             case KafkaConsumerLag():
                 return await (await broker_of(self._context, where)).why_not_joinable(fault.group, fault.topic)
         return ""
@@ -97,6 +102,8 @@ class DataFault:
             case DatabaseRevoke():
                 database = await database_of(self._context, StoreChange(**where))
                 return [await self._revocation(await database.table(name, fault.role), name) for name in fault.tables]
+            case DatabasePassword():
+                return [await self._password(await database_of(self._context, StoreChange(**where)))]
             case KafkaConsumerLag():
                 return [
                     GroupJoined(
@@ -131,6 +138,20 @@ class DataFault:
             grants=list(found.grants),
         )
 
+    async def _password(self, database: Database) -> PasswordChanged:
+        role = self._fault.role
+        found = await database.password(role)
+        if found is None:
+            raise NotInjected(f"there is no role {role}")
+        return PasswordChanged(
+            **self._where(),
+            uid=found.oid,
+            application=self._name,
+            role=role,
+            original=found.verifier,
+            value=unmatched_verifier(),
+        )
+
     def schedule(self, change: StoreChange, now: datetime, deadline: datetime) -> Change:
         """It must be begun soon: until then, and a little longer, nobody can say that it was not."""
         scheduled = soon(change, now, deadline)
@@ -152,7 +173,7 @@ class DataFault:
         applied: Change = change.model_copy(update=update)
         return applied
 
-    async def _do(self, change: SessionsHeld | GrantsRevoked | GroupJoined | DataTouched) -> str:
+    async def _do(self, change: SessionsHeld | GrantsRevoked | PasswordChanged | GroupJoined | DataTouched) -> str:
         match change:
             case SessionsHeld():
                 self._context.stores.keep(change.application, await self._hold(change))
@@ -163,6 +184,8 @@ class DataFault:
                 if await database.revoke(change.application, table, change.role):
                     self._effects.add(change.uid)
                 return f"revoked {', '.join(each.privilege for each in change.grants)} on {change.table}"
+            case PasswordChanged():
+                return await self._change_password(change)
             case GroupJoined():
                 broker = await broker_of(self._context, change)
                 held = await broker.join(change.group, change.topic, change.client, change.members, change.seconds)
@@ -171,6 +194,16 @@ class DataFault:
             case DataTouched():
                 return await self._touch(change)
         assert_never(change)
+
+    async def _change_password(self, change: PasswordChanged) -> str:
+        database = await database_of(self._context, change)
+        if not await database.swap_password(change.uid, change.original, change.value, change.application):
+            raise StoreError(f"somebody else has changed the password of role {change.role} meanwhile")
+        self._effects.add(change.uid)
+        if not self._fault.end_sessions:
+            return f"role {change.role} has a password that nobody knows; its sessions stay"
+        ended = await database.end_sessions_of(change.uid)
+        return f"role {change.role} has a password that nobody knows; {ended} sessions of it were ended"
 
     async def _hold(self, change: SessionsHeld) -> Held:
         fault, database = self._fault, await database_of(self._context, change)
@@ -212,6 +245,10 @@ class DataFault:
                 back = any(each.privilege in there for each in change.grants)
                 effect = f"role {change.role} may not use table {change.table}" if change.uid in self._effects else ""
                 return Look(reverted=back or found is None, effect="" if back else effect)
+            case PasswordChanged():
+                held_by = await (await database_of(self._context, change)).password(change.uid, by_oid=True)
+                ours = held_by is not None and held_by.verifier == change.value
+                return Look(reverted=not ours, effect=change.evidence if ours and self.proven(change) else "")
         return Look(reverted=False, effect=change.evidence if change.key in self._effects else "")
 
     def ended_at(self, change: Any, undone_at: datetime) -> datetime:

@@ -9,6 +9,7 @@ import psycopg
 from psycopg import sql
 
 from firedrill.api.changes import Grant
+from firedrill.runner.data import postgres_password
 from firedrill.runner.data.postgres_asking import (
     close_all,
     identifier,
@@ -20,7 +21,7 @@ from firedrill.runner.data.postgres_asking import (
     translated,
 )
 from firedrill.runner.data.postgres_held import LOCKED, ROOM, WAITING, Lock, Pulses, Sessions
-from firedrill.runner.data.stores import Held, Table
+from firedrill.runner.data.stores import Held, RolePassword, Table
 from firedrill.sources.postgres import Connection, Postgres, connect, connected
 
 _UNDOING: Final = "firedrill-undo"
@@ -193,6 +194,26 @@ class PostgresDatabase:
                                     _privileges(some), identifier(table.name), sql.Identifier(role)
                                 )
                             )
+
+    async def why_not_changeable(self, role: str) -> str:
+        """Only what the server gives and takes as it is comes back as it was."""
+        async with self._asked(_UNDOING) as connection:
+            return await postgres_password.why_not_changeable(connection, self._server.username, role)
+
+    async def password(self, role: str, *, by_oid: bool = False) -> RolePassword | None:
+        """As the server keeps it."""
+        async with self._asked(_UNDOING) as connection:
+            return await postgres_password.read(connection, role, by_oid=by_oid)
+
+    async def swap_password(self, oid: str, instead_of: str, verifier: str, application: str = _UNDOING) -> bool:
+        """In one transaction that holds the role."""
+        async with self._asked(application) as connection:
+            return await postgres_password.swap(connection, oid, instead_of, verifier)
+
+    async def end_sessions_of(self, oid: str) -> int:
+        """Ask the server to end them."""
+        async with self._asked(_UNDOING) as connection:
+            return await postgres_password.end_sessions_of(connection, oid)
 
     async def seen(self, application: str) -> tuple[int, int]:
         """How many tables sessions of that name have locked, and how many sessions wait for them."""

@@ -4,7 +4,7 @@ Every method raises StoreError, or StoreUnreachable where there is no answer, an
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from firedrill.api.changes import Grant
@@ -43,6 +43,15 @@ class Table:
     oid: str
     name: str
     grants: tuple[Grant, ...]
+
+
+@dataclass(frozen=True)
+class RolePassword:
+    """A role and what its server checks a password by; empty for a role without a password."""
+
+    oid: str
+    role: str
+    verifier: str = field(repr=False)
 
 
 class Database(Protocol):
@@ -90,6 +99,22 @@ class Database(Protocol):
 
     async def grant(self, table: Table, role: str, grants: Sequence[Grant]) -> None:
         """Grant again."""
+        ...
+
+    async def why_not_changeable(self, role: str) -> str:
+        """Why a role's password can not be changed and put back exactly; empty where it can."""
+        ...
+
+    async def password(self, role: str, *, by_oid: bool = False) -> RolePassword | None:
+        """A role by its name, or by its OID; None where there is none."""
+        ...
+
+    async def swap_password(self, oid: str, instead_of: str, verifier: str, application: str = ...) -> bool:
+        """Set the verifier of a role where another one is set now; whether it is the one that is set then."""
+        ...
+
+    async def end_sessions_of(self, oid: str) -> int:
+        """End all sessions of a role; how many there were."""
         ...
 
 

@@ -4,7 +4,15 @@ from datetime import timedelta
 from typing import Final
 
 from firedrill.api.base import format_time
-from firedrill.api.changes import ChangeState, DataTouched, GrantsRevoked, GroupJoined, SessionsHeld, StoreChange
+from firedrill.api.changes import (
+    ChangeState,
+    DataTouched,
+    GrantsRevoked,
+    GroupJoined,
+    PasswordChanged,
+    SessionsHeld,
+    StoreChange,
+)
 from firedrill.clusters import paths
 from firedrill.clusters.errors import ClusterError, NotFound
 from firedrill.engines.chaos.faults.fields import SERVICE
@@ -67,6 +75,29 @@ async def undo_grants_revoked(context: UndoContext, change: GrantsRevoked) -> Se
     return seen(change, f"{label}: the server lists all of {', '.join(sorted(there))}", residues)
 
 
+async def undo_password_changed(context: UndoContext, change: PasswordChanged) -> Seen:
+    """Set the original verifier where ours still is, and see it there."""
+    label = f"password of role {change.role}"
+    if await _service_is_gone(context, change):
+        # A database that comes back under that name may still hold our verifier.
+        return waiting(change, f"its Service is gone: the {label} can not be put back")
+    database = await database_of(context, change)
+    if await database.end_sessions(change.application):
+        return waiting(change, "a session that sets a password was told to end")
+    if may_be_on_its_way(change, context.clock):
+        return waiting(change, _ON_ITS_WAY)
+    found = await database.password(change.uid, by_oid=True)
+    if found is None:
+        return seen(change, f"{label}: the role is gone")
+    if found.verifier == change.value:
+        await database.swap_password(change.uid, change.value, change.original)
+        return waiting(change, f"{label}: the original was set again")
+    if found.verifier != change.original:
+        told = f"{label}: somebody else has set another one, which stays"
+        return seen(change, told, (told,))
+    return seen(change, f"{label}: the server holds the original again")
+
+
 async def undo_group_joined(context: UndoContext, change: GroupJoined) -> Seen:
     """Leave, let go who is left, and see the group without us."""
     await context.stores.release(change.client)
@@ -89,7 +120,7 @@ async def undo_data_touched(context: UndoContext, change: DataTouched) -> Seen:
     return seen(change, "whether it was carried out was not noted", (f"perhaps: {change.residue}",))
 
 
-async def database_unready(context: UndoContext, change: SessionsHeld | GrantsRevoked) -> str:
+async def database_unready(context: UndoContext, change: SessionsHeld | GrantsRevoked | PasswordChanged) -> str:
     """Why a guardian could not undo it: it must be able to log in."""
     try:
         await (await database_of(context, change)).reach()

@@ -6,10 +6,13 @@ from typing import Final, Protocol, TypeVar
 from firedrill.api.changes import (
     ChangeState,
     EngineStarted,
+    FisStarted,
+    NodeCutOff,
     ObjectCreated,
     ObjectDeleted,
     ObjectEdited,
     PodDeleted,
+    RequestsSent,
     StoreChange,
 )
 from firedrill.clusters import paths
@@ -20,7 +23,18 @@ ASK_LIMIT: Final = timedelta(seconds=15)
 #: A request that was sent in time has taken effect, or never will, after so much longer.
 IN_FLIGHT: Final = timedelta(seconds=20)
 
-Asked = TypeVar("Asked", PodDeleted, ObjectEdited, ObjectCreated, ObjectDeleted, EngineStarted, StoreChange)
+Asked = TypeVar(
+    "Asked",
+    PodDeleted,
+    ObjectEdited,
+    ObjectCreated,
+    ObjectDeleted,
+    EngineStarted,
+    StoreChange,
+    RequestsSent,
+    NodeCutOff,
+    FisStarted,
+)
 
 
 class Named(Protocol):

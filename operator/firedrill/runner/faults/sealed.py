@@ -74,7 +74,7 @@ def with_vault(undoer: Undoer) -> Undoer:
     def needs(change: Any) -> list[Access]:
         return [*undoer.needs(change), *(vault_needs(change.kept_in) if change.kept_in else ())]
 
-    return Undoer(undo, needs)
+    return Undoer(undo, needs, undoer.unready)
 
 
 def vault_needs(ref: VaultRef) -> list[Access]:

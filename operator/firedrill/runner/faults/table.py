@@ -7,23 +7,29 @@ from typing import Final
 from firedrill.api.changes import (
     DataTouched,
     EngineStarted,
+    FisStarted,
     GrantsRevoked,
     GroupJoined,
     HeldInPod,
+    NodeCutOff,
     ObjectCreated,
     ObjectDeleted,
     ObjectEdited,
     PacketsDropped,
+    PasswordChanged,
     PodDeleted,
+    RequestsSent,
     SessionsHeld,
     ToolkitStarted,
 )
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.errors import InvalidInput
-from firedrill.api.faults.data import StoreFault
+from firedrill.api.faults.awsfis import AwsFis
+from firedrill.api.faults.controlplane import ApiSurge
+from firedrill.api.faults.data import DatabasePassword, StoreFault
 from firedrill.api.faults.engines import ChaosToolkit
 from firedrill.api.faults.network import FilterFault
-from firedrill.api.faults.node import NodeDrain
+from firedrill.api.faults.node import NodeDrain, NodeNotReady
 from firedrill.api.faults.operators import OperatorFault
 from firedrill.api.faults.pods import ContainerKill, PodEvict, PodKill
 from firedrill.api.faults.secrets import CertificateSecretExpired, SecretDelete, SecretRotate
@@ -44,8 +50,11 @@ from firedrill.runner.data.undo import (
     undo_data_touched,
     undo_grants_revoked,
     undo_group_joined,
+    undo_password_changed,
     undo_sessions_held,
 )
+from firedrill.runner.faults.awsfis import AwsFisFault
+from firedrill.runner.faults.awsfis_undo import fis_started_needs, fis_unready, undo_fis_started
 from firedrill.runner.faults.containerkill import ContainerKillFault
 from firedrill.runner.faults.creations import CreateFault, object_created_needs, undo_object_created
 from firedrill.runner.faults.deletions import DeleteFault, object_deleted_needs, undo_object_deleted
@@ -55,12 +64,15 @@ from firedrill.runner.faults.edits import EditFault
 from firedrill.runner.faults.edits_undo import object_edited_needs, undo_object_edited
 from firedrill.runner.faults.filtering import FilteringFault
 from firedrill.runner.faults.filtering_undo import in_pod_needs, undo_in_pod
+from firedrill.runner.faults.nodecut import NodeCutFault
+from firedrill.runner.faults.nodecut_undo import node_cut_off_needs, undo_node_cut_off
 from firedrill.runner.faults.operated import OperatedFault
 from firedrill.runner.faults.operated_undo import engine_started_needs, undo_engine_started
 from firedrill.runner.faults.podkill import PodKillFault, pod_deleted_needs, undo_pod_deleted
 from firedrill.runner.faults.redirecting import TrafficInPod
 from firedrill.runner.faults.sealed import SealedFault, with_vault
 from firedrill.runner.faults.stressing import StressInPod
+from firedrill.runner.faults.surging import SurgeFault, requests_sent_needs, undo_requests_sent
 from firedrill.runner.faults.toolkit import ToolkitFault
 from firedrill.runner.faults.toolkit_undo import toolkit_started_needs, undo_toolkit_started
 from firedrill.runner.undoing import Seen, UndoContext, Undoer, UndoTable
@@ -77,14 +89,19 @@ UNDO: Final[UndoTable] = MappingProxyType(
         ToolkitStarted: Undoer(undo_toolkit_started, toolkit_started_needs),
         SessionsHeld: Undoer(undo_sessions_held, store_needs, database_unready),
         GrantsRevoked: Undoer(undo_grants_revoked, store_needs, database_unready),
+        PasswordChanged: with_vault(Undoer(undo_password_changed, store_needs, database_unready)),
         GroupJoined: Undoer(undo_group_joined, store_needs, broker_unready),
         DataTouched: Undoer(undo_data_touched, lambda _change: ()),
+        RequestsSent: Undoer(undo_requests_sent, requests_sent_needs),
+        NodeCutOff: Undoer(undo_node_cut_off, node_cut_off_needs),
+        FisStarted: Undoer(undo_fis_started, fis_started_needs, fis_unready),
     }
 )
 
 
-#: What these change is not for everybody to read: values of Secrets, and of variables that may be passwords as well.
-SEALED: Final = (SecretDelete, SecretRotate, CertificateSecretExpired, EnvDrift)
+#: What these change is not for everybody to read: values of Secrets, of variables that may be passwords as well, and
+#: verifiers of passwords.
+SEALED: Final = (SecretDelete, SecretRotate, CertificateSecretExpired, EnvDrift, DatabasePassword)
 
 
 def undo_table(faults: Mapping[str, Fault]) -> UndoTable:
@@ -93,13 +110,19 @@ def undo_table(faults: Mapping[str, Fault]) -> UndoTable:
     What runs in a process of its own it asks to stop first.
     """
 
-    async def undo(context: UndoContext, change: ToolkitStarted) -> Seen:
+    async def undo(context: UndoContext, change: ToolkitStarted | RequestsSent) -> Seen:
         own = faults.get(change.step)
-        if isinstance(own, ToolkitFault):
+        if isinstance(own, ToolkitFault) and isinstance(change, ToolkitStarted):
             return await own.undo(context, change)
-        return await undo_toolkit_started(context, change)
+        if isinstance(own, SurgeFault) and isinstance(change, RequestsSent):
+            return await own.undo(context, change)
+        return await UNDO[type(change)].undo(context, change)
 
-    return {**UNDO, ToolkitStarted: Undoer(undo, toolkit_started_needs)}
+    return {
+        **UNDO,
+        ToolkitStarted: Undoer(undo, toolkit_started_needs),
+        RequestsSent: Undoer(undo, requests_sent_needs),
+    }
 
 
 def fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
@@ -126,6 +149,8 @@ def _open_fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
             return PodKillFault(context.client, context.clock, chosen)
         case NodeDrain():
             return DrainFault(context, spec)
+        case NodeNotReady():
+            return NodeCutFault(context, spec, chosen)
         case FilterFault():
             return FilteringFault(context.client, context.clock, context.task, chosen, spec.duration)
         case TrafficFault():
@@ -136,8 +161,12 @@ def _open_fault_of(context: RunContext, spec: ChaosExperimentSpec) -> Fault:
             return StressInPod(context.client, context.clock, context.task, chosen, spec.duration)
         case ChaosToolkit():
             return ToolkitFault(context, spec, chosen)
+        case AwsFis():
+            return AwsFisFault(context, spec, chosen)
         case OperatorFault():
             return OperatedFault(context, spec)
+        case ApiSurge():
+            return SurgeFault(context, spec, chosen)
         case StoreFault():
             return DataFault(context, spec)
     if isinstance(chosen, DELETE_FAULTS):

@@ -1,0 +1,1 @@
+"""AWS Fault Injection Service, as runner and guardian ask it."""

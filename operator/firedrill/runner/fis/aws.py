@@ -1,0 +1,92 @@
+"""AWS FIS by AWS's own client. Its chain finds the credentials: a role of the service account, of the node, variables.
+
+The client is imported late, and asked in threads: it knows no other way.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from firedrill.engines.chaos.adapters.awsfis import Experiment, parsed
+from firedrill.runner.fis.port import TAG, FisError, FisUnreachable
+
+Answer = TypeVar("Answer")
+_CONNECT_SECONDS: Final = 5
+_READ_SECONDS: Final = 10
+#: Runner and guardian try again themselves: a request must not be sent later than they know of.
+_TRIES: Final = 1
+
+
+class AwsRegions:
+    """The real ones."""
+
+    def region(self, name: str) -> "AwsFis":
+        """The service of a region."""
+        return AwsFis(name)
+
+
+class AwsFis:
+    """AWS FIS in a region."""
+
+    def __init__(self, region: str) -> None:
+        self._region = region
+        self._made: Any = None
+
+    async def actions(self, template: str) -> list[str]:
+        """As the template lists them."""
+        answer = await self._asked(lambda fis: fis.get_experiment_template(id=template))
+        found = answer["experimentTemplate"].get("actions") or {}
+        return sorted({str(action.get("actionId")) for action in found.values()})
+
+    async def start(self, template: str, token: str) -> str:
+        """By a client token, so that a second try starts no second experiment."""
+        answer = await self._asked(
+            lambda fis: fis.start_experiment(clientToken=token, experimentTemplateId=template, tags={TAG: token})
+        )
+        return str(answer["experiment"]["id"])
+
+    async def find(self, template: str, token: str) -> list[str]:
+        """Page by page."""
+
+        def ask(fis: Any) -> list[str]:
+            pages = fis.get_paginator("list_experiments").paginate(experimentTemplateId=template)
+            listed = [each for page in pages for each in page.get("experiments") or ()]
+            return [str(each["id"]) for each in listed if (each.get("tags") or {}).get(TAG) == token]
+
+        return await self._asked(ask)
+
+    async def experiment(self, identity: str) -> Experiment:
+        """As the service tells."""
+        return parsed((await self._asked(lambda fis: fis.get_experiment(id=identity)))["experiment"])
+
+    async def stop(self, identity: str) -> None:
+        """What its actions can take back, AWS takes back as it stops them."""
+        await self._asked(lambda fis: fis.stop_experiment(id=identity))
+
+    async def _asked(self, ask: Callable[[Any], Answer]) -> Answer:
+        return await asyncio.to_thread(self._ask, ask)
+
+    def _ask(self, ask: Callable[[Any], Answer]) -> Answer:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return ask(self._client())
+        except ClientError as error:
+            told = error.response.get("Error") or {}
+            raise FisError(str(told.get("Code", "unknown")), str(told.get("Message", ""))[:300]) from error
+        except BotoCoreError as error:
+            raise FisUnreachable(f"AWS FIS in {self._region}: {type(error).__name__}: {str(error)[:200]}") from error
+
+    def _client(self) -> Any:
+        if self._made is None:
+            import boto3
+            from botocore.config import Config
+
+            config = Config(
+                connect_timeout=_CONNECT_SECONDS,
+                read_timeout=_READ_SECONDS,
+                retries={"mode": "standard", "total_max_attempts": _TRIES},
+            )
+            # A session of its own: the default one is not made for threads.
+            self._made = boto3.session.Session().client("fis", region_name=self._region, config=config)
+        return self._made
