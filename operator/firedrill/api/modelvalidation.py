@@ -1,47 +1,13 @@
 """ModelValidation: does a served model still answer rightly and fast?"""
 
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from firedrill.api.base import Duration, Model, parse_duration
+from firedrill.api.base import Duration, Model
 from firedrill.api.data import DataSource
+from firedrill.api.endpoint import ModelEndpoint
 from firedrill.api.run import RunSpec
-
-
-class TensorType(StrEnum):
-    """Types of a numeric tensor in the Open Inference Protocol."""
-
-    FP64 = "FP64"
-    FP32 = "FP32"
-    FP16 = "FP16"
-    INT64 = "INT64"
-    INT32 = "INT32"
-    INT16 = "INT16"
-    INT8 = "INT8"
-    UINT8 = "UINT8"
-    BOOL = "BOOL"
-
-
-class ModelEndpoint(Model):
-    """An inference server that speaks the Open Inference Protocol, version 2, over HTTP."""
-
-    url: str = Field(max_length=2048, pattern=r"^https?://[^\s]+$", description="Base address, without /v2.")
-    model: str = Field(min_length=1, max_length=253, description="Name of the model.")
-    version: str | None = Field(default=None, max_length=64, description="Version; else the server's default.")
-    timeout: Duration = Field(default=parse_duration("5s"), description="Limit for one request.")
-    input_name: str | None = Field(
-        default=None,
-        max_length=128,
-        description="Name of the input tensor; else from the model's metadata, or input-0.",
-    )
-    datatype: TensorType | None = Field(
-        default=None, description="Type of the input tensor; else from the model's metadata, or FP64."
-    )
-    output_name: str | None = Field(
-        default=None, max_length=128, description="Name of the output tensor that holds the prediction; else the first."
-    )
 
 
 class LabelledData(Model):

@@ -5,22 +5,22 @@ from datetime import datetime
 from typing import Final
 
 from firedrill.api.errors import InvalidInput
-from firedrill.api.modelvalidation import ModelEndpoint, ModelValidationSpec, TensorType, ValidationLoad
+from firedrill.api.modelvalidation import ModelValidationSpec, ValidationLoad
 from firedrill.api.resource import parse_spec
 from firedrill.api.task import Result, Task
 from firedrill.api.verdict import Verdict
 from firedrill.engines.model import Outcome, Readiness, RequestLog, RequestRecord, arrivals, evaluate, row_order
+from firedrill.runner.reaching import reached
 from firedrill.runner.sourced import Clock, Ending, utc_now
 from firedrill.sources.context import SourceContext
 from firedrill.sources.errors import InvalidTable, SourceError, SourceReason
-from firedrill.sources.inference import InferenceClient, Reply
 from firedrill.sources.openloop import Run, drive
 from firedrill.sources.read import read_table
-from firedrill.sources.tensors import Rows, labelled_rows, request_body
+from firedrill.sources.serving.port import Ready, ReadyState, Reply
+from firedrill.sources.serving.rows import Rows, labelled_rows
 
 #: Time that is kept before the deadline for the evaluation and for writing the result.
 CLOSING_SECONDS: Final = 2.0
-_DEFAULT_INPUT: Final = "input-0"
 
 
 async def run(task: Task, sources: SourceContext, clock: Clock = utc_now) -> Result:
@@ -38,8 +38,8 @@ async def run(task: Task, sources: SourceContext, clock: Clock = utc_now) -> Res
         return ending.result(Verdict.INCONCLUSIVE, "TooFewRows", message)
     try:
         log = await _collect(spec, rows, sources, task.deadline, clock)
-    except InvalidTable as error:
-        return ending.source_error(SourceError(SourceReason.INVALID_DATA, "spec.dataset", str(error)))
+    except SourceError as error:
+        return ending.source_error(error)
     report = evaluate(log, spec.thresholds, spec.load)
     return ending.result(report.verdict, report.reason, report.message, report.measurements, report.to_json())
 
@@ -57,26 +57,26 @@ async def _collect(
     spec: ModelValidationSpec, rows: Rows, sources: SourceContext, deadline: datetime, clock: Clock
 ) -> RequestLog:
     """Send all requests and write down what became of each."""
-    endpoint, load = spec.endpoint, spec.load
+    load, timeout = spec.load, spec.endpoint.timeout.total_seconds()
     order = plan_rows(len(rows.features), load)
-    async with sources.open_client(load.max_in_flight) as http:
-        timeout = endpoint.timeout.total_seconds()
-        client = InferenceClient(http, endpoint.url, endpoint.model, endpoint.version, timeout, endpoint.output_name)
-        ready = await client.ready()
-        state = Readiness(ready.state.value)
-        if state is not Readiness.READY:
+    async with reached(spec.endpoint, sources, load.max_in_flight, "spec.endpoint", "spec.dataset") as model:
+        ready = model if isinstance(model, Ready) else await model.ready()
+        if isinstance(model, Ready) or ready.state is not ReadyState.READY:
+            state = Readiness(ready.state.value)
             return RequestLog(state, ready.message, rows=len(rows.features), rows_skipped=rows.skipped)
-        bodies = await _bodies(client, endpoint, rows)
+        await model.prepare(rows.columns)
+        # Made beforehand, so that the load does not wait for it.
+        bodies = [model.body(features) for features in rows.features]
 
         async def send(index: int) -> Reply:
-            return await client.infer(bodies[order[index]])
+            return await model.ask(bodies[order[index]])
 
         times = arrivals(len(order), load.rate, load.seed).tolist()
         # What is in flight at the limit still gets its own timeout.
         left = (deadline - clock()).total_seconds() - timeout - CLOSING_SECONDS
         sent = await drive(times, send, load.max_in_flight, max(left, 0.0))
     return RequestLog(
-        readiness=state,
+        readiness=Readiness.READY,
         readiness_message=ready.message,
         records=_records(sent, order, rows, load),
         rows=len(rows.features),
@@ -90,17 +90,6 @@ def plan_rows(rows: int, load: ValidationLoad) -> list[int]:
     """The row of each request: those of warm-up first, drawn apart, so that they use up no row of the others."""
     warmup = row_order(rows, load.warmup, load.seed + 1)
     return [*warmup, *row_order(rows, load.requests, load.seed)]
-
-
-async def _bodies(client: InferenceClient, endpoint: ModelEndpoint, rows: Rows) -> list[bytes]:
-    """One body a row, made beforehand so that the load does not wait for it."""
-    name, datatype = endpoint.input_name, endpoint.datatype
-    if name is None or datatype is None:
-        told = await client.input_tensor()
-        name = name or told.name or _DEFAULT_INPUT
-        known = told.datatype in TensorType.__members__
-        datatype = datatype or (TensorType(told.datatype) if known else TensorType.FP64)
-    return [request_body(features, name, datatype) for features in rows.features]
 
 
 def _records(sent: Run[Reply], order: Sequence[int], rows: Rows, load: ValidationLoad) -> tuple[RequestRecord, ...]:

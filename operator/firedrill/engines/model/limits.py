@@ -7,8 +7,8 @@ from typing import Final
 
 from firedrill.api.modelvalidation import ValidationThresholds
 from firedrill.api.verdict import Measurement
+from firedrill.engines.common.intervals import MIN_LATENCY_REQUESTS, Interval, Quantile, requests_to_certify
 from firedrill.engines.model.measure import LEVELS, Measured
-from firedrill.engines.model.stats import MIN_LATENCY_REQUESTS, Interval, Quantile, requests_to_certify
 
 
 @dataclass(frozen=True)

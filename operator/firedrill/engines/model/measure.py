@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from firedrill.engines.common.intervals import Interval, Quantile, quantile, wilson
 from firedrill.engines.model.labels import canonical, predicted_label, same_label
 from firedrill.engines.model.records import Outcome, RequestLog, RequestRecord
-from firedrill.engines.model.stats import Interval, Quantile, quantile, wilson
 
 LEVELS: Final = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 #: The client is saturated when a larger share of requests than this was not sent on schedule.

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from firedrill.api.verdict import Verdict
+from firedrill.engines.common.intervals import MIN_LATENCY_REQUESTS
 from firedrill.engines.model.limits import Check
 from firedrill.engines.model.measure import Measured
 from firedrill.engines.model.records import Readiness, RequestLog
-from firedrill.engines.model.stats import MIN_LATENCY_REQUESTS
 
 
 @dataclass(frozen=True)
