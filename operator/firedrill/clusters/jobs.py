@@ -14,6 +14,7 @@ from firedrill.api.meta import (
     LABEL_UID,
     TASK_KEY,
 )
+from firedrill.api.performancebenchmark import PerformanceBenchmarkSpec
 from firedrill.api.resource import RunResource, Target
 from firedrill.api.run import JobTemplate
 from firedrill.api.task import Task
@@ -33,6 +34,7 @@ GUARDIAN_PRIORITY = "firedrill-guardian"
 RUNNER_ACCOUNTS = {
     "DriftCheck": "firedrill-reader",
     "ModelValidation": "firedrill-reader",
+    "PerformanceBenchmark": "firedrill-reader",
     "ChaosExperiment": "firedrill-chaos",
     "AutoFix": "firedrill-fixer",
     "Simulation": "firedrill-simulator",
@@ -89,13 +91,22 @@ def account_of(resource: RunResource) -> str:
     return f"{account}-{families.pop() if len(families) == 1 else MIXED}"
 
 
+def workers_of(resource: RunResource) -> int:
+    """Pods that a run is shared among."""
+    return resource.spec.workers if isinstance(resource.spec, PerformanceBenchmarkSpec) else 1
+
+
 def runner_job(plan: Plan) -> Object:
     """The Job that carries out a run. One that changes something is never retried."""
     mutates = plan.resource.kind.mutates
     template = plan.resource.spec.job_template if plan.resource.spec else JobTemplate()
-    return _job(
-        plan, plan.run.job, "runner", account_of(plan.resource), template, backoff_limit=0 if mutates else 2, pod={}
-    )
+    workers = workers_of(plan.resource)
+    # Workers measure together: one that comes again later would measure alone.
+    backoff = 0 if mutates or workers > 1 else 2
+    job = _job(plan, plan.run.job, "runner", account_of(plan.resource), template, backoff_limit=backoff, pod={})
+    if workers > 1:
+        job["spec"] |= {"completionMode": "Indexed", "completions": workers, "parallelism": workers}
+    return job
 
 
 def guardian_job(plan: Plan) -> Object:

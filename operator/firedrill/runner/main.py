@@ -3,10 +3,11 @@
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from firedrill.clusters.client import KubeClient
 from firedrill.clusters.credentials import api_from_environment
 from firedrill.runner import logs, results
 from firedrill.runner.context import RunContext, Stop, read_identity, read_task
+from firedrill.runner.parts import Alone, Crew, PartDone, PodCrew
 from firedrill.runner.ports import REQUESTS_PER_SECOND, SystemClock
 from firedrill.runner.record_store import RecordStore
 
@@ -27,6 +29,8 @@ log = logging.getLogger(__name__)
 NO_RESULT: Final = 1
 INVALID_INPUT: Final = 64
 _TRACEBACK_LINES: Final = 30
+#: Set by Kubernetes in the pods of an Indexed Job.
+_INDEX: Final = "JOB_COMPLETION_INDEX"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -60,6 +64,8 @@ async def carry_out(context: RunContext) -> int:
     started_at = context.clock.now()
     try:
         result = await dispatch(context)
+    except PartDone:
+        return 0
     except asyncio.CancelledError:
         # Asked to end while doing something that changes nothing, or that the guardian undoes.
         log.warning("ended before there was a result: %s", context.stop.reason)
@@ -118,6 +124,12 @@ async def dispatch(context: RunContext) -> Result | None:
 
             async with source_context(context) as sources:
                 return await model.run(task, sources)
+        case "PerformanceBenchmark":
+            from firedrill.runner import benchmark
+            from firedrill.runner.sourcing import source_context
+
+            async with source_context(context) as sources:
+                return await benchmark.run(task, sources, crew=crew_of(context))
         case "AutoFix":
             from firedrill.runner import fix
 
@@ -127,6 +139,14 @@ async def dispatch(context: RunContext) -> Result | None:
 
             return await simulation.run(context)
     raise InvalidInput(f"this runner knows no kind {task.kind}")
+
+
+def crew_of(context: RunContext, environment: Mapping[str, str] = os.environ) -> Crew:
+    """The workers of a run: pods of an Indexed Job know which they are."""
+    size = int(context.task.spec.get("workers") or 1)
+    if size <= 1:
+        return Alone()
+    return PodCrew(context.client, context.clock, context.task, int(environment.get(_INDEX, "0")), size)
 
 
 def _listen(context: RunContext) -> None:

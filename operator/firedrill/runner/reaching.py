@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
+from firedrill.api.credentials import CredentialsRef
 from firedrill.api.endpoint import ModelEndpoint
 from firedrill.sources.context import SourceContext
 from firedrill.sources.errors import InvalidTable, SourceError, SourceReason
@@ -11,20 +13,20 @@ from firedrill.sources.serving.open import open_model
 from firedrill.sources.serving.port import Ready, ServedModel
 
 
-async def access_of(endpoint: ModelEndpoint, sources: SourceContext, field: str) -> Access:
-    """Credentials of an endpoint. Raises SourceError where they can not be had."""
-    if endpoint.credentials is None:
-        return Access(server_name=endpoint.tls_server_name)
+async def access_to(ref: CredentialsRef | None, server_name: str | None, sources: SourceContext, field: str) -> Access:
+    """Credentials that a spec names. Raises SourceError where they can not be had."""
+    if ref is None:
+        return Access(server_name=server_name)
     if sources.read_access is None:
         message = "credentials can only be read in a cluster"
         raise SourceError(SourceReason.NOT_ALLOWED, f"{field}.credentials", message)
     try:
-        found = await sources.read_access(endpoint.credentials)
+        found = await sources.read_access(ref)
     except PermissionError as error:
         raise SourceError(SourceReason.NOT_ALLOWED, f"{field}.credentials", str(error)) from error
     except OSError as error:
         raise SourceError(SourceReason.UNREACHABLE, f"{field}.credentials", str(error)) from error
-    return Access(found.token, found.username, found.password, found.ca, endpoint.tls_server_name)
+    return replace(found, server_name=server_name)
 
 
 @asynccontextmanager
@@ -35,7 +37,7 @@ async def reached(
 
     Raises SourceError, which names the field; ``data`` is that of the rows, for those that the model can not take.
     """
-    access = await access_of(endpoint, sources, field)
+    access = await access_to(endpoint.credentials, endpoint.tls_server_name, sources, field)
     try:
         async with (
             sources.open_client(connections) as http,

@@ -28,6 +28,14 @@ async def source_context(context: RunContext) -> AsyncIterator[SourceContext]:
     async def read_object(api_version: str, plural: str, namespace: str, name: str) -> dict[str, Any]:
         return await read_at(context, paths.path(api_version, plural, namespace, name), f"{plural} {namespace}/{name}")
 
+    async def list_objects(
+        api_version: str, plural: str, namespace: str, labels: dict[str, str]
+    ) -> list[dict[str, Any]]:
+        path = paths.path(api_version, plural, namespace)
+        selector = {"labelSelector": ",".join(f"{name}={value}" for name, value in labels.items())}
+        body = await read_at(context, path, f"{plural} of {api_version} in {namespace}", selector)
+        return list(body.get("items") or [])
+
     async def read_access(ref: CredentialsRef) -> Access:
         try:
             login = await read_login(context.client, context.clock, context.task, ref)
@@ -39,7 +47,11 @@ async def source_context(context: RunContext) -> AsyncIterator[SourceContext]:
 
     async with httpx.AsyncClient(trust_env=False, follow_redirects=True) as http:
         yield SourceContext(
-            http=http, read_config_map=read_config_map, read_object=read_object, read_access=read_access
+            http=http,
+            read_config_map=read_config_map,
+            read_object=read_object,
+            list_objects=list_objects,
+            read_access=read_access,
         )
 
 
@@ -60,10 +72,10 @@ async def read_key(context: RunContext, name: str, key: str) -> bytes:
         raise OSError(f"key {key} of {label} is not base64: {error}") from error
 
 
-async def read_at(context: RunContext, path: str, label: str) -> dict[str, Any]:
-    """An object; raises LookupError where there is none, OSError where it can not be asked for."""
+async def read_at(context: RunContext, path: str, label: str, params: dict[str, str] | None = None) -> dict[str, Any]:
+    """An object or a list; raises LookupError where there is none, OSError where it can not be asked for."""
     try:
-        return await retry(context.clock, lambda: context.client.get(path), f"reading {label}")
+        return await retry(context.clock, lambda: context.client.get(path, params), f"reading {label}")
     except NotFound as error:
         raise LookupError(f"{label} does not exist") from error
     except Forbidden as error:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 import httpx
@@ -19,6 +19,9 @@ ConfigMapReader = Callable[[str, str], Awaitable[bytes]]
 #: Reads the credentials that a spec names. Raises PermissionError where they are not for it, OSError where the API
 #: server can not be asked.
 AccessReader = Callable[[CredentialsRef], Awaitable[Access]]
+
+#: Lists objects of the target: API version, plural, namespace, labels. Raises as ObjectReader does.
+ObjectLister = Callable[[str, str, str, dict[str, str]], Awaitable[list[dict[str, Any]]]]
 
 #: Largest body that is downloaded.
 MAX_DOWNLOAD: Final = 2 * 1024**3
@@ -43,8 +46,8 @@ class SourceContext:
 
     ``http`` downloads files. ``read_config_map`` is None where there is no cluster. ``allow_files`` lets local
     files be read, relative to ``base_dir`` or else to the working directory: for the command line alone.
-    ``open_client`` makes the client of a load run. ``read_object`` and ``read_access`` are None where there is no
-    cluster.
+    ``open_client`` makes the client of a load run. ``read_object``, ``list_objects`` and ``read_access`` are None where
+    there is no cluster.
     """
 
     http: httpx.AsyncClient
@@ -54,4 +57,5 @@ class SourceContext:
     max_download: int = MAX_DOWNLOAD
     open_client: Callable[[int], aiohttp.ClientSession] = open_load_client
     read_object: ObjectReader | None = None
+    list_objects: ObjectLister | None = None
     read_access: AccessReader | None = None

@@ -1,6 +1,7 @@
 """When requests leave: on a schedule of their own (open), or each after the answer before it (closed)."""
 
 import asyncio
+import gc
 import math
 import time
 from array import array
@@ -12,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firedrill.sources.load.exchange import BodyReader, Exchange
-from firedrill.sources.load.http1 import Peer, Pool
+from firedrill.sources.load.pool import Peer, Pool
+from firedrill.sources.load.timing import exact_loop
 
 #: Requests that leave before answers are looked at again.
 _BURST: Final = 16
@@ -34,11 +36,11 @@ class Samples:
     first: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Stop:
-    """When a load ends: no request leaves after ``after`` seconds."""
+@dataclass
+class Halt:
+    """A wish to end a load, from another thread: no request leaves after it."""
 
-    after: float
+    asked: bool = False
 
 
 @dataclass
@@ -51,7 +53,8 @@ class LoopResult:
     busy: float = 0.0
 
 
-#: Whether an answer counts; called for each request that has ended, in the loop: it has to be quick.
+#: Whether an answer counts; called for each request that has ended, in the loop: it has to be quick. It may move
+#: ``first`` to the first piece of the answer that matters.
 Judge = Callable[[Exchange], bool]
 #: Takes what has ended since it was called last.
 Sink = Callable[[Samples], None]
@@ -85,9 +88,10 @@ class Traffic:
     judge: Judge
     sink: Sink
     reader: Callable[[], BodyReader] | None = None
+    halt: Halt = field(default_factory=Halt)
 
 
-class _Load:
+class Load:
     """What both loops share: the pool, the columns, the end."""
 
     def __init__(self, traffic: Traffic) -> None:
@@ -147,7 +151,7 @@ class _Load:
         self.after()
 
 
-class OpenLoad(_Load):
+class OpenLoad(Load):
     """Poisson arrivals at ``rate`` a second for ``seconds``, whatever becomes of the requests before.
 
     At most ``max_in_flight`` are open; beyond, the next one waits, and its wait counts.
@@ -155,7 +159,7 @@ class OpenLoad(_Load):
 
     def __init__(self, traffic: Traffic, rate: float, seconds: float, max_in_flight: int, seed: Sequence[int]) -> None:
         super().__init__(traffic)
-        self._times = _arrivals(rate, seconds, seed)
+        self._times = arrivals(rate, seconds, seed)
         self._next = next(self._times, math.inf)
         self._max = max_in_flight
         self._resumed = 0.0
@@ -171,11 +175,13 @@ class OpenLoad(_Load):
             self._waiting = False
             self._resumed = self._loop.time() - self._start
             self._tick()
-        elif self._next is math.inf and self._pool.in_flight == 0:
+        elif self._next == math.inf and self._pool.in_flight == 0:
             self._finished.set()
 
     def _tick(self) -> None:
         now = self._loop.time() - self._start
+        if self._traffic.halt.asked:
+            self._next = math.inf
         for _ in range(_BURST):
             if self._next > now:
                 break
@@ -185,14 +191,14 @@ class OpenLoad(_Load):
                 return
             intended, self._next = self._next, next(self._times, math.inf)
             self.launch(intended, max(intended, self._resumed))
-        if self._next is math.inf:
+        if self._next == math.inf:
             if self._pool.in_flight == 0:
                 self._finished.set()
             return
         self._loop.call_at(self._start + self._next, self._tick)
 
 
-class ClosedLoad(_Load):
+class ClosedLoad(Load):
     """``concurrency`` clients for ``seconds``, each of which asks again when it has an answer."""
 
     def __init__(self, traffic: Traffic, concurrency: int, seconds: float) -> None:
@@ -208,7 +214,7 @@ class ClosedLoad(_Load):
     def after(self) -> None:
         """Ask again, or stop."""
         now = self._loop.time() - self._start
-        if now < self._seconds:
+        if now < self._seconds and not self._traffic.halt.asked:
             # By way of the loop: where nobody listens, an error comes at once, and the stack would grow.
             self._loop.call_soon(self._again)
         elif self._pool.in_flight == 0:
@@ -219,7 +225,8 @@ class ClosedLoad(_Load):
         self.launch(now, now)
 
 
-def _arrivals(rate: float, seconds: float, seed: Sequence[int]) -> Iterator[float]:
+def arrivals(rate: float, seconds: float, seed: Sequence[int]) -> Iterator[float]:
+    """Times in seconds of Poisson arrivals at ``rate`` a second, ascending, up to ``seconds``."""
     generator = np.random.default_rng(list(seed))
     now = 0.0
     while True:
@@ -229,3 +236,22 @@ def _arrivals(rate: float, seconds: float, seed: Sequence[int]) -> Iterator[floa
             yield from times[times < seconds].tolist()
             return
         yield from times.tolist()
+
+
+def run_load(make: Callable[[], Load]) -> LoopResult:
+    """Run a load in this thread, on a loop of its own with exact timers; ``make`` is called with the loop running.
+
+    What is in memory already is kept out of the garbage collector meanwhile: looking through it takes milliseconds, and
+    they would be latency.
+    """
+
+    async def run() -> LoopResult:
+        return await make().run()
+
+    gc.collect()
+    gc.freeze()
+    try:
+        with asyncio.Runner(loop_factory=exact_loop) as runner:
+            return runner.run(run())
+    finally:
+        gc.unfreeze()
