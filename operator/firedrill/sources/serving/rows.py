@@ -33,7 +33,9 @@ def labelled_rows(table: SourceTable, dataset: LabelledData, slice_columns: tupl
     for wanted in (dataset.label_column, *slice_columns):
         if wanted not in names:
             raise InvalidTable(f"there is no column {wanted!r}; the columns are {_listed(names)}")
-    columns, features = _features(table, {dataset.label_column, *dataset.ignore_columns})
+    unsent = {dataset.label_column, *dataset.ignore_columns}
+    unsent |= {dataset.group_column} if dataset.group_column is not None else set()
+    columns, features = _features(table, unsent)
     labels = _labels(table.column(names.index(dataset.label_column)), dataset.label_column)
     groups = [[_group(v) for v in table.column(names.index(name)).to_pylist()] for name in slice_columns]
     rows = list(zip(*features, strict=True))
