@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+import errno
 import json
 import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import aiohttp
@@ -42,13 +44,19 @@ class Access:
 
     def ssl_context(self) -> ssl.SSLContext:
         """For TLS, verified by name. Raises ValueError where ca.crt is no certificate."""
-        context = ssl.create_default_context()
-        if self.ca:
-            try:
-                context.load_verify_locations(cadata=self.ca)
-            except ssl.SSLError as error:
-                raise ValueError("ca.crt of spec.endpoint.credentials is no certificate in PEM") from error
-        return context
+        return _context(self.ca)
+
+
+@lru_cache(maxsize=8)
+def _context(ca: str) -> ssl.SSLContext:
+    """Kept: to read all authorities of an image takes a twentieth of a second."""
+    context = ssl.create_default_context()
+    if ca:
+        try:
+            context.load_verify_locations(cadata=ca)
+        except ssl.SSLError as error:
+            raise ValueError("its ca.crt is no certificate in PEM") from error
+    return context
 
 
 class HttpAsker:
@@ -123,7 +131,7 @@ def _reply(response: aiohttp.ClientResponse, content: bytes) -> Reply:
 
 def _broken(error: Exception) -> str:
     """What broke a connection, in words: the libraries have none for some."""
-    if isinstance(error, ConnectionResetError):
+    if isinstance(error, OSError) and error.errno == errno.ECONNRESET:
         return "the connection was reset"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the connection was closed before an answer"
