@@ -72,7 +72,8 @@ class V2Grpc:
         if server.kind is not ReplyKind.ANSWERED or not server.body.ready:
             return Ready(ReadyState.NOT_READY, f"The server at {where} is not ready: {server.error or 'it says so'}")
         model = await self._call("ModelReady", self._model(), "Ready")
-        if model.status == 404:
+        # MLServer says of a model that it does not know UNKNOWN, and "not found" in words.
+        if model.status == 404 or "not found" in model.error.lower():
             return Ready(ReadyState.NOT_FOUND, f"There is no model {name} at {where}: {model.error}")
         if model.kind is not ReplyKind.ANSWERED or not model.body.ready:
             return Ready(ReadyState.NOT_READY, f"Model {name} at {where} is not ready: {model.error or 'it says so'}")
