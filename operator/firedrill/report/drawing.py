@@ -11,6 +11,8 @@ from firedrill.api.verdict import Measurement
 _LIMIT: Final = re.compile(r"^(<=|>=|<|>|==?)\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)")
 #: Columns with a drawing of their bins.
 COLUMNS_DRAWN: Final = 30
+#: Phases of a load with a drawing of their latency over time.
+PHASES_DRAWN: Final = 20
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,17 @@ class ColumnDrawing:
     bins: tuple[BinBars, ...]
 
 
+@dataclass(frozen=True)
+class TrendDrawing:
+    """Median and 99th percentile of latency over the time of a load, as points of lines in a field of 100 by 40."""
+
+    title: str
+    longest: float
+    seconds: float
+    p50: str
+    p99: str
+
+
 def gauge(measurement: Measurement) -> Gauge | None:
     """The drawing of a measurement; None without a value or without a limit that is a number."""
     match = _LIMIT.match(measurement.limit)
@@ -66,6 +79,34 @@ def column_drawings(report: Mapping[str, Any]) -> list[ColumnDrawing]:
         return []
     drawn = [_column(column) for column in columns if isinstance(column, Mapping) and column.get("bins")]
     return drawn[:COLUMNS_DRAWN]
+
+
+def trend_drawings(report: Mapping[str, Any]) -> list[TrendDrawing]:
+    """Latency over time of each phase of a benchmark; empty for any other report."""
+    phases = report.get("phases")
+    if not isinstance(phases, Sequence) or isinstance(phases, str):
+        return []
+    drawn = [_trend(phase) for phase in phases if isinstance(phase, Mapping) and phase.get("trend")]
+    return [drawing for drawing in drawn if drawing is not None][:PHASES_DRAWN]
+
+
+def _trend(phase: Mapping[str, Any]) -> TrendDrawing | None:
+    rows = phase["trend"]
+    longest = max((row[name] or 0.0 for row in rows for name in ("p50", "p99")), default=0.0)
+    if longest <= 0:
+        return None
+    width = max(len(rows) - 1, 1)
+    lines = {
+        name: " ".join(
+            f"{100 * i / width:.2f},{38 - 36 * row[name] / longest:.2f}"
+            for i, row in enumerate(rows)
+            if row[name] is not None
+        )
+        for name in ("p50", "p99")
+    }
+    rate = phase.get("rate")
+    title = f"{rate:.4g} requests a second" if rate is not None else f"{phase.get('concurrency')} clients"
+    return TrendDrawing(title, longest, float(phase.get("seconds") or 0.0), lines["p50"], lines["p99"])
 
 
 def timeline(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:

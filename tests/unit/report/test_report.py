@@ -16,7 +16,7 @@ from firedrill.api.task import Result
 from firedrill.api.verdict import ConditionStatus, Finding, Measurement, Verdict
 from firedrill.core.score import score
 from firedrill.engines.drift import check
-from firedrill.report.drawing import column_drawings, gauge
+from firedrill.report.drawing import column_drawings, gauge, trend_drawings
 from firedrill.report.entry import Entry, overall, shown_limit, shown_value
 from firedrill.report.html import render_html
 from firedrill.report.json import render_json
@@ -162,3 +162,17 @@ def test_drawings_ignore_reports_of_other_shapes() -> None:
     assert column_drawings({"columns": 5}) == []
     assert column_drawings({"columns": [5, {"name": "x"}]}) == []
     assert column_drawings({}) == []
+
+
+def test_latency_of_a_load_is_drawn_over_time() -> None:
+    rows = [{"at": i, "requests": 5, "failed": 0, "p50": 0.01, "p99": 0.01 * (i + 1)} for i in range(4)]
+    rows.append({"at": 4, "requests": 0, "failed": 0, "p50": None, "p99": None})
+    report = {"phases": [{"rate": 100.0, "seconds": 5.0, "trend": rows}, {"rate": 200.0, "seconds": 5.0, "trend": []}]}
+    [drawing] = trend_drawings(report)
+    assert (drawing.title, drawing.longest) == ("100 requests a second", 0.04)
+    assert drawing.p99.split()[0] == "0.00,29.00"
+    assert len(drawing.p99.split()) == 4
+    page = render_html([entry(report=report)], NOW)
+    assert "Latency over time" in page
+    assert drawing.p99 in page
+    assert trend_drawings({"phases": "x"}) == []
