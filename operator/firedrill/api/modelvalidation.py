@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 from firedrill.api.base import Duration, Model
 from firedrill.api.data import DataSource
 from firedrill.api.endpoint import ColumnName, ModelEndpoint
-from firedrill.api.run import RunSpec
+from firedrill.api.run import Regression, RunSpec
 
 
 class ModelTask(StrEnum):
@@ -174,6 +174,7 @@ class ModelValidationSpec(RunSpec):
     baseline: Baseline | None = Field(default=None, description="Another model, compared row by row.")
     robustness: Robustness | None = Field(default=None, description="Noise, blanks and broken requests.")
     load: ValidationLoad = Field(default_factory=ValidationLoad, description="How requests are sent.")
+    regression: Regression | None = Field(default=None, description="Comparison with the last runs.")
     thresholds: ValidationThresholds = Field(default_factory=ValidationThresholds, description="Limits.")
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from firedrill.api.base import Duration, Model, parse_duration
 from firedrill.api.credentials import CredentialsRef, Host
 from firedrill.api.data import DataSource
 from firedrill.api.endpoint import ModelEndpoint, Url
-from firedrill.api.run import Labels, Name, RunSpec
+from firedrill.api.run import Labels, Name, Regression, RunSpec
 
 _ONE_OF = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 Rate = Annotated[float, Field(gt=0, le=100_000)]
@@ -182,6 +182,7 @@ class PerformanceBenchmarkSpec(RunSpec):
     )
     seed: int = Field(default=1, ge=0, le=2**53, description="Seed of arrivals.")
     pods: ServingPods | None = Field(default=None, description="Watched during the load.")
+    regression: Regression | None = Field(default=None, description="Comparison with the last runs.")
     thresholds: BenchmarkThresholds = Field(default_factory=BenchmarkThresholds, description="Limits.")
 
     @property

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from firedrill.api.base import LenientModel, Time
+from firedrill.api.run import Figure
 from firedrill.api.targetcluster import TargetPolicy
 from firedrill.api.verdict import Finding, Measurement, Verdict
 
@@ -29,6 +30,7 @@ class Task(LenientModel):
     max_affected: int | None = Field(default=None, description="How many pods may be hit here; absent: no bound.")
     requested_by: str = Field(default="", description="Who asked for the run, as admission saw it; empty: not known.")
     remove: bool = Field(default=False, description="Take away what earlier runs of the resource have built.")
+    past: list[list[Figure]] = Field(default_factory=list, description="Figures of the last runs here, newest first.")
     spec: dict[str, Any] = Field(description="The spec of the resource, to be parsed by the model of its kind.")
 
 

@@ -16,7 +16,7 @@ from firedrill.api.meta import (
 )
 from firedrill.api.performancebenchmark import PerformanceBenchmarkSpec
 from firedrill.api.resource import RunResource, Target
-from firedrill.api.run import JobTemplate
+from firedrill.api.run import Figure, JobTemplate
 from firedrill.api.task import Task
 from firedrill.core import naming
 from firedrill.core.actions import EnsureRun
@@ -128,6 +128,15 @@ def guardian_job(plan: Plan) -> Object:
     return job
 
 
+def past_figures(resource: RunResource, cluster: str) -> list[list[Figure]]:
+    """What the last runs have measured in a target, newest first; none for a spec that compares nothing."""
+    wanted = getattr(resource.spec, "regression", None)
+    if wanted is None:
+        return []
+    runs = [[item for item in entry.figures if item.cluster == cluster] for entry in resource.status.history]
+    return [figures for figures in runs if figures][: wanted.runs]
+
+
 def task_configmap(plan: Plan, job_uid: str) -> Object:
     """The task, owned by the runner's Job."""
     meta, run, target = plan.resource.meta, plan.run, plan.target
@@ -149,6 +158,7 @@ def task_configmap(plan: Plan, job_uid: str) -> Object:
         max_affected=run.max_affected,
         requested_by=plan.resource.status.last_run.requested_by if plan.resource.status.last_run else "",
         remove=run.remove,
+        past=past_figures(plan.resource, target.name),
         spec=dict(plan.resource.raw_spec),
     )
     metadata = plan.metadata(naming.task_name(run.job), "task")

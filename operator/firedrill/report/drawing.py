@@ -47,13 +47,12 @@ class ColumnDrawing:
 
 @dataclass(frozen=True)
 class TrendDrawing:
-    """Median and 99th percentile of latency over the time of a load, as points of lines in a field of 100 by 40."""
+    """Two lines over time, as points in a field of 100 by 40; the first may be empty."""
 
     title: str
-    longest: float
-    seconds: float
-    p50: str
-    p99: str
+    detail: str
+    first: str
+    second: str
 
 
 def gauge(measurement: Measurement) -> Gauge | None:
@@ -82,7 +81,26 @@ def column_drawings(report: Mapping[str, Any]) -> list[ColumnDrawing]:
 
 
 def trend_drawings(report: Mapping[str, Any]) -> list[TrendDrawing]:
-    """Latency over time of each phase of a benchmark; empty for any other report."""
+    """Latency over time of each phase of a benchmark, and figures over the last runs where a report has them."""
+    return [*_runs(report.get("history")), *_phases(report)]
+
+
+def _runs(history: Any) -> list[TrendDrawing]:
+    """One line a figure, the run itself last."""
+    if not isinstance(history, Mapping):
+        return []
+    drawn = []
+    for name, values in history.items():
+        longest = max((abs(value) for value in values), default=0.0)
+        if len(values) < 2 or longest <= 0:
+            continue
+        points = [f"{100 * i / (len(values) - 1):.2f},{38 - 36 * abs(v) / longest:.2f}" for i, v in enumerate(values)]
+        detail = f"the last {len(values)} runs, from {values[0]:.3g} to {values[-1]:.3g}"
+        drawn.append(TrendDrawing(str(name), detail, "", " ".join(points)))
+    return drawn
+
+
+def _phases(report: Mapping[str, Any]) -> list[TrendDrawing]:
     phases = report.get("phases")
     if not isinstance(phases, Sequence) or isinstance(phases, str):
         return []
@@ -106,7 +124,8 @@ def _trend(phase: Mapping[str, Any]) -> TrendDrawing | None:
     }
     rate = phase.get("rate")
     title = f"{rate:.4g} requests a second" if rate is not None else f"{phase.get('concurrency')} clients"
-    return TrendDrawing(title, longest, float(phase.get("seconds") or 0.0), lines["p50"], lines["p99"])
+    detail = f"median and 99th percentile over {phase.get('seconds') or 0:.3g} s, up to {longest * 1000:.3g} ms"
+    return TrendDrawing(title, detail, lines["p50"], lines["p99"])
 
 
 def timeline(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:

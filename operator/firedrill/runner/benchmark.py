@@ -20,6 +20,7 @@ from firedrill.engines.benchmark import Phase, PodUsage, Tally, evaluate, next_r
 from firedrill.engines.benchmark.evaluate import held
 from firedrill.engines.benchmark.limits import lag_allowed
 from firedrill.engines.benchmark.ramp import Step
+from firedrill.engines.common.regression import compared
 from firedrill.runner.loading import Prepared, prepared, traffic
 from firedrill.runner.parts import Alone, Crew, PartDone, WorkerMissing
 from firedrill.runner.sourced import Clock, Ending, utc_now
@@ -62,7 +63,9 @@ async def run(task: Task, sources: SourceContext, clock: Clock = utc_now, crew: 
     except WorkerMissing as error:
         return ending.result(Verdict.INCONCLUSIVE, "WorkerMissing", str(error))
     report = evaluate(spec, phases, warmup, usage)
-    return ending.result(report.verdict, report.reason, report.message, report.measurements, report.to_json())
+    told = compared(report.verdict, report.reason, report.message, report.measurements, task.past, spec.regression)
+    evidence = report.to_json() | ({"history": told.past} if told.past else {})
+    return ending.result(told.verdict, told.reason, told.message, told.measurements, evidence)
 
 
 async def _merge(phases: Sequence[Phase], crew: Crew, until: datetime) -> None:

@@ -11,6 +11,7 @@ from firedrill.api.modelvalidation import ModelValidationSpec, ValidationLoad
 from firedrill.api.resource import parse_spec
 from firedrill.api.task import Result, Task
 from firedrill.api.verdict import Verdict
+from firedrill.engines.common.regression import compared
 from firedrill.engines.model import (
     Asked,
     Outcome,
@@ -67,7 +68,9 @@ async def run(task: Task, sources: SourceContext, clock: Clock = utc_now) -> Res
         tried=tried,
     )
     report = evaluate(log, spec.thresholds, spec.load, asked)
-    return ending.result(report.verdict, report.reason, report.message, report.measurements, report.to_json())
+    told = compared(report.verdict, report.reason, report.message, report.measurements, task.past, spec.regression)
+    evidence = report.to_json() | ({"history": told.past} if told.past else {})
+    return ending.result(told.verdict, told.reason, told.message, told.measurements, evidence)
 
 
 def _group_columns(spec: ModelValidationSpec) -> tuple[str, ...]:

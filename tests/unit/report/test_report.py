@@ -169,10 +169,16 @@ def test_latency_of_a_load_is_drawn_over_time() -> None:
     rows.append({"at": 4, "requests": 0, "failed": 0, "p50": None, "p99": None})
     report = {"phases": [{"rate": 100.0, "seconds": 5.0, "trend": rows}, {"rate": 200.0, "seconds": 5.0, "trend": []}]}
     [drawing] = trend_drawings(report)
-    assert (drawing.title, drawing.longest) == ("100 requests a second", 0.04)
-    assert drawing.p99.split()[0] == "0.00,29.00"
-    assert len(drawing.p99.split()) == 4
+    assert (drawing.title, "up to 40 ms" in drawing.detail) == ("100 requests a second", True)
+    assert drawing.second.split()[0] == "0.00,29.00"
+    assert len(drawing.second.split()) == 4
     page = render_html([entry(report=report)], NOW)
-    assert "Latency over time" in page
-    assert drawing.p99 in page
+    assert "Over time" in page
+    assert drawing.second in page
     assert trend_drawings({"phases": "x"}) == []
+
+
+def test_figures_of_the_last_runs_are_drawn() -> None:
+    [drawing] = trend_drawings({"history": {"latency_p99": [0.1, 0.2, 0.4], "alone": [1.0], "nothing": [0.0, 0.0]}})
+    assert (drawing.title, drawing.detail) == ("latency_p99", "the last 3 runs, from 0.1 to 0.4")
+    assert drawing.second == "0.00,29.00 50.00,20.00 100.00,2.00"
