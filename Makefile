@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 PYTHON = $$(tools/setup)
 PYTEST = "$(PYTHON)" -m pytest -p no:cacheprovider
 
-.PHONY: help setup demo demo-down test unit matrix simulator integration integration-stores e2e e2e-simulations e2e-faults e2e-scenarios e2e-engines e2e-data e2e-shape generate lint bench bench-faults bench-many bench-drift chaos-full build
+.PHONY: help setup demo demo-down test unit matrix simulator integration integration-stores integration-models e2e e2e-simulations e2e-faults e2e-scenarios e2e-engines e2e-data e2e-shape generate lint bench bench-faults bench-many bench-drift bench-load bad-models chaos-full build
 
 help:            ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -36,10 +36,13 @@ simulator:       ## Tests of the simulator (Go)
 	@"$(PYTHON)" tools/simulator_tests.py
 
 integration:     ## The operator against real API servers, without nodes
-	@$(PYTEST) tests/integration --ignore tests/integration/stores
+	@$(PYTEST) tests/integration --ignore tests/integration/stores --ignore tests/integration/models
 
 integration-stores: ## Probes and faults of data stores against a Postgres, Redis and Kafka of this machine
 	@$(PYTEST) tests/integration/stores
+
+integration-models: ## Validations and benchmarks of MLServer, KServe, MLflow and SageMaker's double; downloads packages
+	@$(PYTEST) tests/integration/models
 
 e2e:             ## Real pods: the samples and their failing twins
 	@$(PYTEST) tests/e2e/fix tests/e2e/kills tests/e2e/operator tests/e2e/runner
@@ -83,6 +86,12 @@ bench-faults:    ## How long faults take on 1, 10, 100 and 1,000 pods: in place,
 
 bench-many:      ## Twenty experiments at once over three targets
 	@"$(PYTHON)" tools/bench_many.py
+
+bench-load:      ## What one worker can send on one core, beside k6 where it is there, and what a stall looks like
+	@"$(PYTHON)" tools/bench_load.py
+
+bad-models:      ## What is said of each wrong spec, data set and server
+	@"$(PYTHON)" tools/bad_models.py
 
 bench:           ## Times by phase: cold and warm demo, drift engine
 	@"$(PYTHON)" tools/bench.py

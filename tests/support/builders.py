@@ -38,6 +38,22 @@ def drift(name: str = "drift", *targets: str, **spec: Any) -> Object:
     }
 
 
+def benchmark(name: str = "load", *targets: str, **spec: Any) -> Object:
+    """A PerformanceBenchmark."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "PerformanceBenchmark",
+        "metadata": {"name": name},
+        "spec": {
+            "clusters": {"names": list(targets or ("finance",))},
+            "timeout": "10m",
+            "target": {"http": {"url": "http://gateway.payments:8080/pay"}},
+            "load": {"openLoop": {"rate": 10, "duration": "10s"}},
+            **spec,
+        },
+    }
+
+
 def simulation(name: str = "bank", *targets: str, **spec: Any) -> Object:
     """A Simulation of two services."""
     graph = {

@@ -16,4 +16,6 @@ class CredentialsRef(Model):
     """A Secret in the runner namespace of the target, labelled firedrill.dev/hub-namespace with the namespace of the
     resource that names it. It is read where it is needed, and copied nowhere."""
 
-    name: Name = Field(description="Secret with the keys username, password and, for TLS, ca.crt; each may be absent.")
+    name: Name = Field(
+        description="Secret with the keys username, password or token and, for TLS, ca.crt; each may be absent."
+    )

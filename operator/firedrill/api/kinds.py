@@ -10,6 +10,7 @@ from firedrill.api.base import Model
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.driftcheck import DriftCheckSpec
 from firedrill.api.modelvalidation import ModelValidationSpec
+from firedrill.api.performancebenchmark import PerformanceBenchmarkSpec
 from firedrill.api.run import RunSpec, RunStatus
 from firedrill.api.simulation import SimulationSpec
 from firedrill.api.simulation_status import SimulationStatus
@@ -150,6 +151,16 @@ MODEL_VALIDATION: Final = RunKind(
     columns=_RUN_COLUMNS,
     rules=_RUN_RULES,
 )
+PERFORMANCE_BENCHMARK: Final = RunKind(
+    name="PerformanceBenchmark",
+    plural="performancebenchmarks",
+    short_names=("pb",),
+    description="Puts load on a service or a model and holds latency, errors and throughput against limits.",
+    spec=PerformanceBenchmarkSpec,
+    status=RunStatus,
+    columns=_RUN_COLUMNS,
+    rules=_RUN_RULES,
+)
 CHAOS_EXPERIMENT: Final = RunKind(
     name="ChaosExperiment",
     plural="chaosexperiments",
@@ -232,6 +243,9 @@ SIMULATION: Final = RunKind(
 )
 
 RUN_KINDS: Final[Mapping[str, RunKind]] = MappingProxyType(
-    {kind.name: kind for kind in (MODEL_VALIDATION, DRIFT_CHECK, CHAOS_EXPERIMENT, AUTO_FIX, SIMULATION)}
+    {
+        kind.name: kind
+        for kind in (MODEL_VALIDATION, PERFORMANCE_BENCHMARK, DRIFT_CHECK, CHAOS_EXPERIMENT, AUTO_FIX, SIMULATION)
+    }
 )
 ALL_KINDS: Final[tuple[Kind, ...]] = (TARGET_CLUSTER, *RUN_KINDS.values())

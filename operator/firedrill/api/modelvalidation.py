@@ -4,53 +4,115 @@ from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, model_validator
+from pydantic.alias_generators import to_camel
 
-from firedrill.api.base import Duration, Model, parse_duration
+from firedrill.api.base import Duration, Model
 from firedrill.api.data import DataSource
-from firedrill.api.run import RunSpec
+from firedrill.api.endpoint import ColumnName, ModelEndpoint
+from firedrill.api.run import Regression, RunSpec
 
 
-class TensorType(StrEnum):
-    """Types of a numeric tensor in the Open Inference Protocol."""
+class ModelTask(StrEnum):
+    """What kind of answer is right."""
 
-    FP64 = "FP64"
-    FP32 = "FP32"
-    FP16 = "FP16"
-    INT64 = "INT64"
-    INT32 = "INT32"
-    INT16 = "INT16"
-    INT8 = "INT8"
-    UINT8 = "UINT8"
-    BOOL = "BOOL"
+    CLASSIFICATION = "Classification"
+    REGRESSION = "Regression"
+    RANKING = "Ranking"
+    TEXT = "Text"
 
 
-class ModelEndpoint(Model):
-    """An inference server that speaks the Open Inference Protocol, version 2, over HTTP."""
+class TextMatch(StrEnum):
+    """When a text is right."""
 
-    url: str = Field(max_length=2048, pattern=r"^https?://[^\s]+$", description="Base address, without /v2.")
-    model: str = Field(min_length=1, max_length=253, description="Name of the model.")
-    version: str | None = Field(default=None, max_length=64, description="Version; else the server's default.")
-    timeout: Duration = Field(default=parse_duration("5s"), description="Limit for one request.")
-    input_name: str | None = Field(
-        default=None,
-        max_length=128,
-        description="Name of the input tensor; else from the model's metadata, or input-0.",
-    )
-    datatype: TensorType | None = Field(
-        default=None, description="Type of the input tensor; else from the model's metadata, or FP64."
-    )
-    output_name: str | None = Field(
-        default=None, max_length=128, description="Name of the output tensor that holds the prediction; else the first."
-    )
+    EXACT = "Exact"
+    CONTAINS = "Contains"
 
 
 class LabelledData(Model):
     """Rows with their true labels."""
 
     source: DataSource = Field(description="Where the rows come from.")
-    label_column: str = Field(min_length=1, max_length=253, description="Column with the true label.")
-    ignore_columns: list[Annotated[str, Field(max_length=253)]] = Field(
+    label_column: ColumnName = Field(
+        description="Column with the truth: a label, a number, a relevance (Ranking), or the golden answer (Text)."
+    )
+    ignore_columns: list[ColumnName] = Field(
         default_factory=list, max_length=1000, description="Not sent to the model."
+    )
+    group_column: ColumnName | None = Field(
+        default=None, description="Ranking: column with the query that a row belongs to; it is not sent."
+    )
+
+
+class Answers(Model):
+    """How the values of an answer are read."""
+
+    classes: list[Annotated[str, Field(max_length=128)]] = Field(
+        default_factory=list,
+        max_length=1000,
+        description="Labels in the order of the scores, the positive one last; else 0, 1, 2 and so on.",
+    )
+    threshold: float | None = Field(
+        default=None, description="A single number is the score of the positive class, which it is from here on."
+    )
+    match: TextMatch = Field(default=TextMatch.EXACT, description="Text: equal but for space and case, or contained.")
+
+
+class Slices(Model):
+    """Parts of the rows that must be right on their own."""
+
+    columns: list[ColumnName] = Field(
+        min_length=1, max_length=16, description="Each value of each column is a slice. They may be ignoreColumns."
+    )
+    min_rows: int = Field(default=30, ge=5, le=1_000_000, description="Slices with fewer rows are not judged.")
+    min_accuracy: float | None = Field(default=None, ge=0, le=1, description="Of every slice, simultaneously at 95%.")
+    max_mean_error: float | None = Field(default=None, ge=0, description="Regression: mean absolute error of each.")
+
+
+class DisparityMeasure(StrEnum):
+    """What groups are compared by."""
+
+    ACCURACY = "Accuracy"
+    POSITIVE_RATE = "PositiveRate"
+
+
+class Disparity(Model):
+    """Groups that must not be treated differently."""
+
+    column: ColumnName = Field(description="Column with the group; it may be among ignoreColumns.")
+    measure: DisparityMeasure = Field(default=DisparityMeasure.ACCURACY, description="Accuracy, or share of positives.")
+    max_difference: float = Field(ge=0, le=1, description="Between any two groups, simultaneously at 95%.")
+    min_rows: int = Field(default=30, ge=5, le=1_000_000, description="Groups with fewer rows are not judged.")
+
+
+class Baseline(Model):
+    """Another model that is asked the same, row by row: the one in production, or the one before."""
+
+    endpoint: ModelEndpoint = Field(description="The other model.")
+    max_loss: float = Field(
+        default=0.0,
+        ge=0,
+        description="How much worse the model may be than the baseline: in accuracy, or in mean absolute error.",
+    )
+
+
+class Robustness(Model):
+    """Rows that are not as they should be, and requests that are wrong. Sent after the load, not part of it."""
+
+    rows: int = Field(default=100, ge=10, le=10_000, description="Rows that are tried in each way.")
+    noise: float = Field(
+        default=0.05, ge=0, le=10, description="Deviation of the noise on numbers, in deviations of their column."
+    )
+    max_changed: float | None = Field(
+        default=None, ge=0, le=1, description="Share of labels that the noise may change."
+    )
+    min_handled: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Share of rows with a blank or a value far out of range that are answered, or refused with a 4xx.",
+    )
+    min_refused: float | None = Field(
+        default=None, ge=0, le=1, description="Share of requests that break the schema that are refused with a 4xx."
     )
 
 
@@ -75,13 +137,29 @@ class ValidationThresholds(Model):
         le=1,
         description="Passed when the whole 95% interval is at or above, failed when it is wholly below.",
     )
+    min_macro_f1: float | None = Field(default=None, ge=0, le=1, description="F1, averaged over labels.")
+    min_precision: float | None = Field(default=None, ge=0, le=1, description="Precision of the positive class.")
+    min_recall: float | None = Field(default=None, ge=0, le=1, description="Recall of the positive class.")
+    min_auc: float | None = Field(default=None, ge=0, le=1, description="Area under the ROC curve; needs scores.")
+    max_calibration_error: float | None = Field(
+        default=None, ge=0, le=1, description="Expected calibration error; needs scores that are probabilities."
+    )
+    max_mean_error: float | None = Field(default=None, ge=0, description="Regression: mean absolute error.")
+    max_rmse: float | None = Field(default=None, ge=0, description="Regression: root of the mean squared error.")
+    min_r2: float | None = Field(default=None, le=1, description="Regression: share of variance explained.")
+    min_ndcg: float | None = Field(default=None, ge=0, le=1, description="Ranking: mean NDCG over queries.")
+    min_mrr: float | None = Field(default=None, ge=0, le=1, description="Ranking: mean reciprocal rank over queries.")
     max_error_rate: float | None = Field(default=0.01, ge=0, le=1, description="Share of requests that failed.")
     max_p50: Duration | None = Field(
         default=None,
-        description="Limit of the median latency. Each latency limit needs 459 requests, fewer: Inconclusive.",
+        description="Limit of the median latency. Needs 7 requests, fewer: Inconclusive.",
     )
-    max_p95: Duration | None = Field(default=None, description="Limit of the 95th percentile of latency.")
-    max_p99: Duration | None = Field(default=None, description="Limit of the 99th percentile of latency.")
+    max_p95: Duration | None = Field(
+        default=None, description="Limit of the 95th percentile of latency. Needs 90 requests."
+    )
+    max_p99: Duration | None = Field(
+        default=None, description="Limit of the 99th percentile of latency. Needs 459 requests."
+    )
 
 
 class ModelValidationSpec(RunSpec):
@@ -89,15 +167,39 @@ class ModelValidationSpec(RunSpec):
 
     endpoint: ModelEndpoint = Field(description="The model under test, as seen from inside the target.")
     dataset: LabelledData = Field(description="Labelled rows.")
+    task: ModelTask = Field(default=ModelTask.CLASSIFICATION, description="What kind of answer is right.")
+    answers: Answers = Field(default_factory=Answers, description="How answers are read.")
+    slices: Slices | None = Field(default=None, description="Parts of the rows that are judged on their own.")
+    disparity: Disparity | None = Field(default=None, description="Groups that are compared with each other.")
+    baseline: Baseline | None = Field(default=None, description="Another model, compared row by row.")
+    robustness: Robustness | None = Field(default=None, description="Noise, blanks and broken requests.")
     load: ValidationLoad = Field(default_factory=ValidationLoad, description="How requests are sent.")
+    regression: Regression | None = Field(default=None, description="Comparison with the last runs.")
     thresholds: ValidationThresholds = Field(default_factory=ValidationThresholds, description="Limits.")
 
     @model_validator(mode="after")
-    def _load_fits_timeout(self) -> "ModelValidationSpec":
-        needed = (self.load.requests + self.load.warmup) / self.load.rate + self.endpoint.timeout.total_seconds()
+    def _agrees(self) -> "ModelValidationSpec":
+        loads = 2 if self.baseline is not None else 1
+        needed = loads * (self.load.requests + self.load.warmup) / self.load.rate
+        needed += self.endpoint.timeout.total_seconds()
         if needed > self.timeout.total_seconds():
             raise ValueError(
-                "timeout must be at least (load.requests + load.warmup) / load.rate + endpoint.timeout "
-                f"({needed:.3g} s)"
+                "timeout must be at least (load.requests + load.warmup) / load.rate + endpoint.timeout, with a "
+                f"baseline the load twice ({needed:.3g} s)"
             )
+        if (self.task is ModelTask.RANKING) != (self.dataset.group_column is not None):
+            raise ValueError("task Ranking needs dataset.groupColumn, and no other task has one")
+        for name, fields in _OF_TASK.items():
+            given = next((field for field in fields if getattr(self.thresholds, field) is not None), None)
+            if given is not None and self.task is not name:
+                raise ValueError(f"thresholds.{to_camel(given)} needs task: {name}")
+        if self.thresholds.min_accuracy is not None and self.task not in (ModelTask.CLASSIFICATION, ModelTask.TEXT):
+            raise ValueError(f"thresholds.minAccuracy does not fit task: {self.task}")
         return self
+
+
+_OF_TASK = {
+    ModelTask.CLASSIFICATION: ("min_macro_f1", "min_precision", "min_recall", "min_auc", "max_calibration_error"),
+    ModelTask.REGRESSION: ("max_mean_error", "max_rmse", "min_r2"),
+    ModelTask.RANKING: ("min_ndcg", "min_mrr"),
+}

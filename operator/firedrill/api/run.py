@@ -193,6 +193,29 @@ class ClusterResult(LenientModel):
     )
 
 
+class Figure(LenientModel):
+    """A figure that was held against a limit in one target."""
+
+    cluster: str = Field(max_length=253, description="Name of the TargetCluster.")
+    name: str = Field(max_length=253, description="What was measured.")
+    value: float = Field(description="Its value.")
+    better: str = Field(max_length=8, description="Higher or Lower, as its limit says.")
+
+
+#: Names of measurements that compare a figure with the last runs begin with this; they are no figures themselves.
+REGRESSION_PREFIX = "regression_"
+
+
+class Regression(Model):
+    """Comparison with the last runs, in each target apart."""
+
+    runs: int = Field(default=10, ge=5, le=20, description="Last runs that are looked at; see historyLimit.")
+    min_runs: int = Field(default=5, ge=3, le=20, description="With fewer of them nothing is judged.")
+    min_change: float = Field(
+        default=0.1, ge=0, le=100, description="Share of the mean of the last runs by which a figure must be worse."
+    )
+
+
 class HistoryEntry(LenientModel):
     """An ended run."""
 
@@ -201,6 +224,9 @@ class HistoryEntry(LenientModel):
     score: int | None = Field(default=None, description="Its score.")
     started_at: Time = Field(description="When it started.")
     finished_at: Time = Field(description="When it ended.")
+    figures: list[Figure] = Field(
+        default_factory=list, max_length=8, description="What it measured against limits, for later runs to compare."
+    )
 
 
 class RunStatus(LenientModel):

@@ -17,12 +17,16 @@ from firedrill.cli.documents import LOCAL, Document, Documents
 from firedrill.cli.errors import UsageError
 from firedrill.cli.output import tell
 from firedrill.report.entry import Entry
-from firedrill.runner import drift, model
+from firedrill.runner import benchmark, drift, model
 from firedrill.sources.context import ConfigMapReader, SourceContext
 
 Runner = Callable[[Task, SourceContext], Awaitable[Result]]
 
-RUNNERS: Final[dict[str, Runner]] = {"DriftCheck": drift.run, "ModelValidation": model.run}
+RUNNERS: Final[dict[str, Runner]] = {
+    "DriftCheck": drift.run,
+    "ModelValidation": model.run,
+    "PerformanceBenchmark": benchmark.run,
+}
 _WHY_NOT: Final = {
     "ChaosExperiment": "it injects a fault into the pods of a cluster",
     "AutoFix": "it repairs a Deployment of a cluster",

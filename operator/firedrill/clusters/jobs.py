@@ -15,8 +15,9 @@ from firedrill.api.meta import (
     LABEL_UID,
     TASK_KEY,
 )
+from firedrill.api.performancebenchmark import PerformanceBenchmarkSpec
 from firedrill.api.resource import RunResource, Target
-from firedrill.api.run import JobTemplate
+from firedrill.api.run import Figure, JobTemplate
 from firedrill.api.task import Task
 from firedrill.core import naming
 from firedrill.core.actions import EnsureRun
@@ -34,6 +35,7 @@ GUARDIAN_PRIORITY = "firedrill-guardian"
 RUNNER_ACCOUNTS = {
     "DriftCheck": "firedrill-reader",
     "ModelValidation": "firedrill-reader",
+    "PerformanceBenchmark": "firedrill-reader",
     "ChaosExperiment": "firedrill-chaos",
     "AutoFix": "firedrill-fixer",
     "Simulation": "firedrill-simulator",
@@ -90,13 +92,22 @@ def account_of(resource: RunResource) -> str:
     return f"{account}-{families.pop() if len(families) == 1 else MIXED}"
 
 
+def workers_of(resource: RunResource) -> int:
+    """Pods that a run is shared among."""
+    return resource.spec.workers if isinstance(resource.spec, PerformanceBenchmarkSpec) else 1
+
+
 def runner_job(plan: Plan) -> Object:
     """The Job that carries out a run. One that changes something is never retried."""
     mutates = plan.resource.kind.mutates
     template = plan.resource.spec.job_template if plan.resource.spec else JobTemplate()
-    return _job(
-        plan, plan.run.job, "runner", account_of(plan.resource), template, backoff_limit=0 if mutates else 2, pod={}
-    )
+    workers = workers_of(plan.resource)
+    # Workers measure together: one that comes again later would measure alone.
+    backoff = 0 if mutates or workers > 1 else 2
+    job = _job(plan, plan.run.job, "runner", account_of(plan.resource), template, backoff_limit=backoff, pod={})
+    if workers > 1:
+        job["spec"] |= {"completionMode": "Indexed", "completions": workers, "parallelism": workers}
+    return job
 
 
 def guardian_job(plan: Plan) -> Object:
@@ -141,6 +152,15 @@ def _away_from_targets(plan: Plan) -> list[Object]:
     ]
 
 
+def past_figures(resource: RunResource, cluster: str) -> list[list[Figure]]:
+    """What the last runs have measured in a target, newest first; none for a spec that compares nothing."""
+    wanted = getattr(resource.spec, "regression", None)
+    if wanted is None:
+        return []
+    runs = [[item for item in entry.figures if item.cluster == cluster] for entry in resource.status.history]
+    return [figures for figures in runs if figures][: wanted.runs]
+
+
 def task_configmap(plan: Plan, job_uid: str, checks: Mapping[str, Object]) -> Object:
     """The task, owned by the runner's Job; ``checks`` are specs of other resources that it names."""
     meta, run, target = plan.resource.meta, plan.run, plan.target
@@ -163,6 +183,7 @@ def task_configmap(plan: Plan, job_uid: str, checks: Mapping[str, Object]) -> Ob
         requested_by=plan.resource.status.last_run.requested_by if plan.resource.status.last_run else "",
         remove=run.remove,
         checks=dict(checks),
+        past=past_figures(plan.resource, target.name),
         spec=dict(plan.resource.raw_spec),
     )
     metadata = plan.metadata(naming.task_name(run.job), "task")

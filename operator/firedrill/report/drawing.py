@@ -11,6 +11,8 @@ from firedrill.api.verdict import Measurement
 _LIMIT: Final = re.compile(r"^(<=|>=|<|>|==?)\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)")
 #: Columns with a drawing of their bins.
 COLUMNS_DRAWN: Final = 30
+#: Phases of a load with a drawing of their latency over time.
+PHASES_DRAWN: Final = 20
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,16 @@ class ColumnDrawing:
     bins: tuple[BinBars, ...]
 
 
+@dataclass(frozen=True)
+class TrendDrawing:
+    """Two lines over time, as points in a field of 100 by 40; the first may be empty."""
+
+    title: str
+    detail: str
+    first: str
+    second: str
+
+
 def gauge(measurement: Measurement) -> Gauge | None:
     """The drawing of a measurement; None without a value or without a limit that is a number."""
     match = _LIMIT.match(measurement.limit)
@@ -66,6 +78,54 @@ def column_drawings(report: Mapping[str, Any]) -> list[ColumnDrawing]:
         return []
     drawn = [_column(column) for column in columns if isinstance(column, Mapping) and column.get("bins")]
     return drawn[:COLUMNS_DRAWN]
+
+
+def trend_drawings(report: Mapping[str, Any]) -> list[TrendDrawing]:
+    """Latency over time of each phase of a benchmark, and figures over the last runs where a report has them."""
+    return [*_runs(report.get("history")), *_phases(report)]
+
+
+def _runs(history: Any) -> list[TrendDrawing]:
+    """One line a figure, the run itself last."""
+    if not isinstance(history, Mapping):
+        return []
+    drawn = []
+    for name, values in history.items():
+        longest = max((abs(value) for value in values), default=0.0)
+        if len(values) < 2 or longest <= 0:
+            continue
+        points = [f"{100 * i / (len(values) - 1):.2f},{38 - 36 * abs(v) / longest:.2f}" for i, v in enumerate(values)]
+        detail = f"the last {len(values)} runs, from {values[0]:.3g} to {values[-1]:.3g}"
+        drawn.append(TrendDrawing(str(name), detail, "", " ".join(points)))
+    return drawn
+
+
+def _phases(report: Mapping[str, Any]) -> list[TrendDrawing]:
+    phases = report.get("phases")
+    if not isinstance(phases, Sequence) or isinstance(phases, str):
+        return []
+    drawn = [_trend(phase) for phase in phases if isinstance(phase, Mapping) and phase.get("trend")]
+    return [drawing for drawing in drawn if drawing is not None][:PHASES_DRAWN]
+
+
+def _trend(phase: Mapping[str, Any]) -> TrendDrawing | None:
+    rows = phase["trend"]
+    longest = max((row[name] or 0.0 for row in rows for name in ("p50", "p99")), default=0.0)
+    if longest <= 0:
+        return None
+    width = max(len(rows) - 1, 1)
+    lines = {
+        name: " ".join(
+            f"{100 * i / width:.2f},{38 - 36 * row[name] / longest:.2f}"
+            for i, row in enumerate(rows)
+            if row[name] is not None
+        )
+        for name in ("p50", "p99")
+    }
+    rate = phase.get("rate")
+    title = f"{rate:.4g} requests a second" if rate is not None else f"{phase.get('concurrency')} clients"
+    detail = f"median and 99th percentile over {phase.get('seconds') or 0:.3g} s, up to {longest * 1000:.3g} ms"
+    return TrendDrawing(title, detail, lines["p50"], lines["p99"])
 
 
 def timeline(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -8,7 +8,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from firedrill import __version__
-from firedrill.report.drawing import column_drawings, gauge, timeline
+from firedrill.report.drawing import column_drawings, gauge, timeline, trend_drawings
 from firedrill.report.entry import Entry, overall, shown_limit, shown_outcome, shown_value
 
 
@@ -36,6 +36,7 @@ def render_html(entries: Sequence[Entry], generated_at: datetime) -> str:
             "entry": entry,
             "result": entry.result,
             "columns": column_drawings(entry.result.report),
+            "trends": trend_drawings(entry.result.report),
             "timeline": timeline(entry.result.report),
             "raw": json.dumps(entry.result.to_wire(), indent=2, ensure_ascii=False),
         }

@@ -15,7 +15,7 @@ from firedrill.clusters.errors import Forbidden, NotFound
 from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.retry import retry
 
-_KEYS = ("username", "password", "ca.crt")
+_KEYS = ("username", "password", "token", "ca.crt")
 
 
 class CredentialsRefused(Exception):
@@ -30,6 +30,7 @@ class Login:
     password: str = field(default="", repr=False)
     ca: str = field(default="", repr=False)
     tls: bool = False
+    token: str = field(default="", repr=False)
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """For TLS, verified by name; None without."""
@@ -60,7 +61,7 @@ async def read_login(
             f"{LABEL_HUB_NAMESPACE}={task.namespace}"
         )
     found = {key: _text(label, key, body.get("data") or {}) for key in _KEYS}
-    return Login(username or found["username"], found["password"], found["ca.crt"], tls)
+    return Login(username or found["username"], found["password"], found["ca.crt"], tls, found["token"])
 
 
 def _text(label: str, key: str, data: dict[str, str]) -> str:

@@ -1,8 +1,15 @@
 """What carries out a task, by its kind. Imports are late: a run pays for its own engine alone."""
 
+import os
+from collections.abc import Mapping
+from typing import Final
+
 from firedrill.api.errors import InvalidInput
 from firedrill.api.task import Result
 from firedrill.runner.context import RunContext
+from firedrill.runner.parts import Alone, Crew, PodCrew
+
+_INDEX: Final = "JOB_COMPLETION_INDEX"
 
 
 async def dispatch(context: RunContext) -> Result | None:
@@ -28,6 +35,12 @@ async def dispatch(context: RunContext) -> Result | None:
 
             async with source_context(context) as sources:
                 return await model.run(task, sources)
+        case "PerformanceBenchmark":
+            from firedrill.runner import benchmark
+            from firedrill.runner.sourcing import source_context
+
+            async with source_context(context) as sources:
+                return await benchmark.run(task, sources, crew=crew_of(context))
         case "AutoFix":
             from firedrill.runner import fix
 
@@ -37,3 +50,11 @@ async def dispatch(context: RunContext) -> Result | None:
 
             return await simulation.run(context)
     raise InvalidInput(f"this runner knows no kind {task.kind}")
+
+
+def crew_of(context: RunContext, environment: Mapping[str, str] = os.environ) -> Crew:
+    """The workers of a run: pods of an Indexed Job know which they are."""
+    size = int(context.task.spec.get("workers") or 1)
+    if size <= 1:
+        return Alone()
+    return PodCrew(context.client, context.clock, context.task, int(environment.get(_INDEX, "0")), size)

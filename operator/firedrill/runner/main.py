@@ -19,6 +19,7 @@ from firedrill.clusters.credentials import api_from_environment
 from firedrill.runner import logs, results
 from firedrill.runner.context import RunContext, Stop, read_identity, read_task
 from firedrill.runner.dispatching import dispatch
+from firedrill.runner.parts import PartDone
 from firedrill.runner.ports import REQUESTS_PER_SECOND, SystemClock
 from firedrill.runner.record_store import RecordStore
 
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 NO_RESULT: Final = 1
 INVALID_INPUT: Final = 64
 _TRACEBACK_LINES: Final = 30
+#: Set by Kubernetes in the pods of an Indexed Job.
 
 
 def main(argv: Sequence[str]) -> int:
@@ -61,6 +63,8 @@ async def carry_out(context: RunContext) -> int:
     started_at = context.clock.now()
     try:
         result = await dispatch(context)
+    except PartDone:
+        return 0
     except asyncio.CancelledError:
         # Asked to end while doing something that changes nothing, or that the guardian undoes.
         log.warning("ended before there was a result: %s", context.stop.reason)

@@ -3,14 +3,25 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 import httpx
 
+from firedrill.api.credentials import CredentialsRef
+from firedrill.sources.serving.http import Access
+from firedrill.sources.serving.kserve import ObjectReader
+
 #: Reads the value of a key of a ConfigMap in the runner namespace, from data or binaryData. Raises LookupError when
 #: there is no such ConfigMap or key, and OSError (TimeoutError is one) when the API server can not be asked.
 ConfigMapReader = Callable[[str, str], Awaitable[bytes]]
+
+#: Reads the credentials that a spec names. Raises PermissionError where they are not for it, OSError where the API
+#: server can not be asked.
+AccessReader = Callable[[CredentialsRef], Awaitable[Access]]
+
+#: Lists objects of the target: API version, plural, namespace, labels. Raises as ObjectReader does.
+ObjectLister = Callable[[str, str, str, dict[str, str]], Awaitable[list[dict[str, Any]]]]
 
 #: Largest body that is downloaded.
 MAX_DOWNLOAD: Final = 2 * 1024**3
@@ -35,7 +46,8 @@ class SourceContext:
 
     ``http`` downloads files. ``read_config_map`` is None where there is no cluster. ``allow_files`` lets local
     files be read, relative to ``base_dir`` or else to the working directory: for the command line alone.
-    ``open_client`` makes the client of a load run.
+    ``open_client`` makes the client of a load run. ``read_object``, ``list_objects`` and ``read_access`` are None where
+    there is no cluster.
     """
 
     http: httpx.AsyncClient
@@ -44,3 +56,6 @@ class SourceContext:
     base_dir: Path = Path()
     max_download: int = MAX_DOWNLOAD
     open_client: Callable[[int], aiohttp.ClientSession] = open_load_client
+    read_object: ObjectReader | None = None
+    list_objects: ObjectLister | None = None
+    read_access: AccessReader | None = None

@@ -36,6 +36,7 @@ CASES = (
     Case("driftcheck", "Passed", "NoDrift", "finance"),
     Case("driftcheck-drifted", "Failed", "DriftDetected", "finance"),
     Case("modelvalidation", "Passed", "WithinLimits", "healthcare"),
+    Case("performancebenchmark", "Passed", "WithinLimits", "healthcare"),
     Case("modelvalidation-degraded", "Failed", "AccuracyBelowLimit", "healthcare"),
     Case("chaos-pod-kill", "Passed", "SteadyStateHeld", "finance", UNDONE, ("recoveryTime", "targetsHit")),
     Case("chaos-packet-loss", "Passed", "SteadyStateHeld", "finance", UNDONE, ("recoveryTime", "droppedPackets")),

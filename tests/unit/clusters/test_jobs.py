@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from firedrill.api import meta
-from firedrill.api.kinds import CHAOS_EXPERIMENT, DRIFT_CHECK, RUN_KINDS, RunKind
+from firedrill.api.kinds import CHAOS_EXPERIMENT, DRIFT_CHECK, PERFORMANCE_BENCHMARK, RUN_KINDS, RunKind
 from firedrill.api.task import Task
 from firedrill.clusters.jobs import GUARDIAN_ACCOUNT, RUNNER_ACCOUNTS, Plan, guardian_job, runner_job, task_configmap
 from firedrill.core.actions import EnsureRun
@@ -172,3 +172,16 @@ def test_a_job_outlives_the_longest_run_by_days() -> None:
     week = EnsureRun("finance", JOB, "run-1", T0, after(8 * 86400))
     spec = runner_job(Plan(resource(), target(), week, "image:1"))["spec"]
     assert spec["ttlSecondsAfterFinished"] >= 8 * 86400 + 2 * 86400
+
+
+def test_workers_of_a_benchmark_are_an_indexed_job_that_is_not_retried() -> None:
+    job = runner_job(plan(PERFORMANCE_BENCHMARK, workers=3))
+    assert {key: job["spec"][key] for key in ("completionMode", "completions", "parallelism", "backoffLimit")} == {
+        "completionMode": "Indexed",
+        "completions": 3,
+        "parallelism": 3,
+        "backoffLimit": 0,
+    }
+    alone = runner_job(plan(PERFORMANCE_BENCHMARK))
+    assert "completionMode" not in alone["spec"]
+    assert pod(alone)["serviceAccountName"] == "firedrill-reader"

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firedrill.api.modelvalidation import ValidationLoad, ValidationThresholds
-from firedrill.api.verdict import Verdict
+from firedrill.api.verdict import Measurement, Verdict
 from firedrill.engines.model import ModelReport, Outcome, Readiness, RequestLog, RequestRecord, evaluate
-from firedrill.engines.model.labels import predicted_label, same_label
+from firedrill.engines.model.labels import Reading, predicted_label, same_label
 
 
 def record(i: int, *, latency: float = 0.01, right: bool = True, warmup: bool = False, **more: Any) -> RequestRecord:
@@ -39,6 +39,10 @@ def judge(records: list[RequestRecord], log: dict[str, Any] | None = None, **lim
     return evaluate(RequestLog(**given), ValidationThresholds(**limits), ValidationLoad(requests=len(records) or 1))
 
 
+def measured(report: ModelReport, name: str) -> Measurement:
+    return next(item for item in report.measurements if item.name == name)
+
+
 GOOD = [record(i) for i in range(600)]
 
 
@@ -47,8 +51,9 @@ def test_all_within_limits_passes_with_every_number() -> None:
     assert (report.verdict, report.reason) == (Verdict.PASSED, "WithinLimits")
     for part in ("Accuracy 1", "of 600 rows", "limit >= 0.9", "error rate 0", "p99 10 ms", "limit <= 0.05 s"):
         assert part in report.message
-    assert [item.passed for item in report.measurements] == [True, True, None, None, True]
-    assert [item.weight for item in report.measurements] == [1, 1, 0, 0, 1]
+    outcomes = {item.name: (item.passed, item.weight) for item in report.measurements}
+    assert outcomes["accuracy"] == outcomes["error_rate"] == outcomes["latency_p99"] == (True, 1)
+    assert all(weight == 0 for name, (_, weight) in outcomes.items() if name in ("latency_p50", "macro_f1"))
 
 
 @pytest.mark.parametrize(
@@ -105,16 +110,18 @@ def test_p99_is_judged_by_its_bounds(slow: int, verdict: Verdict) -> None:
 def test_a_failed_request_is_slower_than_any_limit() -> None:
     report = judge([failed(i) if i < 30 else record(i) for i in range(600)], max_error_rate=0.5, max_p99="1h")
     assert report.reason == "LatencyAboveLimit"
-    assert report.measurements[-1].value is None
+    assert measured(report, "latency_p99").value is None
     json.dumps(report.to_json(), allow_nan=False)
 
 
-@pytest.mark.parametrize("limits", [{"max_p99": "1s"}, {"max_p50": "1s"}])
-def test_latency_needs_459_requests(limits: dict[str, str]) -> None:
-    report = judge(GOOD[:458], **limits)
+@pytest.mark.parametrize(
+    ("limits", "needed"), [({"max_p99": "1s"}, 459), ({"max_p95": "1s"}, 90), ({"max_p50": "1s"}, 7)]
+)
+def test_each_quantile_needs_its_number_of_requests(limits: dict[str, str], needed: int) -> None:
+    report = judge(GOOD[: needed - 1], **limits, max_error_rate=None)
     assert (report.verdict, report.reason) == (Verdict.INCONCLUSIVE, "TooFewRequests")
-    assert "458" in report.message
-    assert judge(GOOD[:459], **limits).verdict is Verdict.PASSED
+    assert f"{needed - 1} requests are too few" in report.message
+    assert judge(GOOD[:needed], **limits, max_error_rate=None).verdict is Verdict.PASSED
 
 
 def test_a_certain_failure_comes_before_too_few_requests() -> None:
@@ -133,7 +140,7 @@ def test_a_client_that_is_late_can_not_blame_the_server() -> None:
     late = [record(i, sent=i * 0.02 + 0.5, latency=0.9) for i in range(600)]
     report = judge(late, max_p99="100ms")
     assert (report.verdict, report.reason) == (Verdict.INCONCLUSIVE, "ClientSaturated")
-    assert report.measurements[-1].passed is None
+    assert measured(report, "latency_p99").passed is None
     slow = [record(i, latency=0.9) for i in range(600)]
     assert judge(slow, {"client_busy": 0.99}, max_p99="100ms").reason == "ClientSaturated"
     assert judge(slow, max_p99="100ms").reason == "LatencyAboveLimit"
@@ -144,7 +151,7 @@ def test_a_client_that_is_late_can_acquit_the_server() -> None:
     late = [record(i, sent=i * 0.02 + 0.5, latency=0.51) for i in range(600)]
     report = judge(late, max_p99="1s")
     assert (report.verdict, report.reason) == (Verdict.PASSED, "WithinLimits")
-    assert report.measurements[-1].value == pytest.approx(0.51)
+    assert measured(report, "latency_p99").value == pytest.approx(0.51)
 
 
 def test_a_load_that_was_not_there_answers_nothing() -> None:
@@ -232,8 +239,8 @@ def test_labels_are_the_same_however_they_are_written(predicted: Any, truth: Any
 
 
 def test_scores_of_classes_mean_the_largest() -> None:
-    assert predicted_label((0.1, 0.7, 0.2)) == 1
-    assert predicted_label(("a",)) == "a"
+    assert predicted_label((0.1, 0.7, 0.2), Reading()) == 1
+    assert predicted_label(("a",), Reading()) == "a"
 
 
 values = st.one_of(st.integers(-5, 5), st.floats(), st.booleans(), st.text(max_size=5))

@@ -25,7 +25,7 @@ async def validate(url: str, seconds: float = 60, **spec: Any) -> Result:
     now = datetime.now(UTC)
     body = {
         "clusters": {"names": ["x"]},
-        "endpoint": {"url": url, "model": "m"},
+        "endpoint": {"openInference": {"url": url, "model": "m"}},
         "dataset": {"source": {"inline": {"csv": CSV}}, "labelColumn": "label"},
         "load": QUICK,
         "thresholds": LIMITS,
@@ -69,7 +69,9 @@ async def test_the_address_may_end_in_v2(serve: Any, suffix: str) -> None:
 
 async def test_a_version_is_asked_for(serve: Any) -> None:
     served = await serve()
-    result = await validate(served.url, endpoint={"url": served.url, "model": "m", "version": "2"}, load=STEADY)
+    result = await validate(
+        served.url, endpoint={"openInference": {"url": served.url, "model": "m", "version": "2"}}, load=STEADY
+    )
     assert result.verdict is Verdict.PASSED
 
 
@@ -79,7 +81,7 @@ async def test_metadata_tells_name_and_type_unless_the_spec_does(serve: Any) -> 
     await validate(served.url)
     assert served.behaviour.seen[0]["inputs"][0]["name"] == "x"
     assert served.behaviour.seen[0]["inputs"][0]["datatype"] == "FP32"
-    endpoint = {"url": served.url, "model": "m", "inputName": "y", "datatype": "FP64"}
+    endpoint = {"openInference": {"url": served.url, "model": "m", "inputName": "y", "datatype": "FP64"}}
     await validate(served.url, endpoint=endpoint)
     assert served.behaviour.seen[-1]["inputs"][0]["name"] == "y"
     assert served.behaviour.seen[-1]["inputs"][0]["datatype"] == "FP64"
@@ -89,7 +91,7 @@ async def test_features_are_never_rounded_in_silence(serve: Any) -> None:
     served = await serve(metadata={"inputs": [{"name": "x", "datatype": "INT64", "shape": [2]}]})
     result = await validate(served.url)
     assert (result.verdict, result.reason) == (Verdict.ERROR, "InvalidData")
-    assert "endpoint.datatype" in result.message
+    assert "endpoint.openInference.datatype" in result.message
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"ready":true}', b'{"name":"m","ready":"True"}', b"OK"])
@@ -141,7 +143,7 @@ async def test_nobody_at_home_is_inconclusive(unused_port: int) -> None:
 async def test_slow_answers_time_out_and_fail(serve: Any) -> None:
     served = await serve(delay=5)
     # Long enough for the first questions, which are answered at once, on a machine that is busy with something else.
-    endpoint = {"url": served.url, "model": "m", "timeout": "1s"}
+    endpoint = {"openInference": {"url": served.url, "model": "m"}, "timeout": "1s"}
     result = await validate(served.url, endpoint=endpoint)
     assert result.reason == "ErrorRateAboveLimit", result.message
     assert "no answer within 1 s" in result.message
@@ -150,7 +152,7 @@ async def test_slow_answers_time_out_and_fail(serve: Any) -> None:
 async def test_the_deadline_is_kept(serve: Any) -> None:
     served = await serve()
     load = {"requests": 500, "warmup": 0, "rate": 20}
-    endpoint = {"url": served.url, "model": "m", "timeout": "1s"}
+    endpoint = {"openInference": {"url": served.url, "model": "m"}, "timeout": "1s"}
     result = await validate(served.url, seconds=4, load=load, endpoint=endpoint)
     assert result.reason == "DeadlineReached", result.message
     assert 0 < len(served.behaviour.seen) < 100
@@ -161,7 +163,7 @@ async def test_the_deadline_is_kept(serve: Any) -> None:
     [
         ({"labelColumn": "nope"}, "there is no column 'nope'"),
         ({"labelColumn": "label", "ignoreColumns": ["a", "b"]}, "no column is left"),
-        ({"source": {"inline": {"csv": "a,label\nx,1\n"}}, "labelColumn": "label"}, "column 'a' holds string"),
+        ({"source": {"inline": {"csv": "a,label\nx,1\n"}}, "labelColumn": "label"}, "column 'a' holds text"),
         ({"source": {"inline": {"csv": "a,b\n1\n"}}, "labelColumn": "b"}, "spec.dataset.source.inline.csv: not CSV"),
         ({"source": {"file": {"path": "x.csv"}}, "labelColumn": "b"}, "spec.dataset.source.file.path"),
     ],

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firedrill.engines.common.intervals import quantile, requests_to_certify, wilson
 from firedrill.engines.model import arrivals, row_order
-from firedrill.engines.model.stats import quantile, requests_to_certify, wilson
 
 
 @given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))

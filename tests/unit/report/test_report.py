@@ -16,7 +16,7 @@ from firedrill.api.task import Result
 from firedrill.api.verdict import ConditionStatus, Finding, Measurement, Verdict
 from firedrill.core.score import score
 from firedrill.engines.drift import check
-from firedrill.report.drawing import column_drawings, gauge
+from firedrill.report.drawing import column_drawings, gauge, trend_drawings
 from firedrill.report.entry import Entry, overall, shown_limit, shown_value
 from firedrill.report.html import render_html
 from firedrill.report.json import render_json
@@ -162,3 +162,23 @@ def test_drawings_ignore_reports_of_other_shapes() -> None:
     assert column_drawings({"columns": 5}) == []
     assert column_drawings({"columns": [5, {"name": "x"}]}) == []
     assert column_drawings({}) == []
+
+
+def test_latency_of_a_load_is_drawn_over_time() -> None:
+    rows = [{"at": i, "requests": 5, "failed": 0, "p50": 0.01, "p99": 0.01 * (i + 1)} for i in range(4)]
+    rows.append({"at": 4, "requests": 0, "failed": 0, "p50": None, "p99": None})
+    report = {"phases": [{"rate": 100.0, "seconds": 5.0, "trend": rows}, {"rate": 200.0, "seconds": 5.0, "trend": []}]}
+    [drawing] = trend_drawings(report)
+    assert (drawing.title, "up to 40 ms" in drawing.detail) == ("100 requests a second", True)
+    assert drawing.second.split()[0] == "0.00,29.00"
+    assert len(drawing.second.split()) == 4
+    page = render_html([entry(report=report)], NOW)
+    assert "Over time" in page
+    assert drawing.second in page
+    assert trend_drawings({"phases": "x"}) == []
+
+
+def test_figures_of_the_last_runs_are_drawn() -> None:
+    [drawing] = trend_drawings({"history": {"latency_p99": [0.1, 0.2, 0.4], "alone": [1.0], "nothing": [0.0, 0.0]}})
+    assert (drawing.title, drawing.detail) == ("latency_p99", "the last 3 runs, from 0.1 to 0.4")
+    assert drawing.second == "0.00,29.00 50.00,20.00 100.00,2.00"

@@ -3,17 +3,23 @@
 from dataclasses import replace
 
 from firedrill.api.modelvalidation import ValidationLoad, ValidationThresholds
+from firedrill.engines.model.asked import Asked
 from firedrill.engines.model.limits import Check, check_all, lag_allowed
 from firedrill.engines.model.measure import Measured, measure, measure_warmup
+from firedrill.engines.model.quality.checks import Quality, quality
 from firedrill.engines.model.records import RequestLog
 from firedrill.engines.model.report import ModelReport
 from firedrill.engines.model.verdict import Evidence, judge
 
 
-def evaluate(log: RequestLog, thresholds: ValidationThresholds, load: ValidationLoad) -> ModelReport:
+def evaluate(
+    log: RequestLog, thresholds: ValidationThresholds, load: ValidationLoad, asked: Asked | None = None
+) -> ModelReport:
     """Measure a log and hold it against limits. Never raises for what a server did or did not do."""
-    measured = measure(log, lag_allowed(thresholds))
-    checks = check_all(measured, thresholds) if measured is not None else ()
+    asked = asked or Asked()
+    measured = measure(log, lag_allowed(thresholds), asked.reading)
+    found = quality(log.records, thresholds, asked) if measured is not None else Quality((), {})
+    checks = (*check_all(measured, thresholds, asked.task), *found.checks) if measured is not None else ()
     if measured is not None and measured.client.saturated:
         checks = tuple(_undecided_latency(check) for check in checks)
     decision = judge(Evidence(log, measured, checks, load.requests))
@@ -27,6 +33,8 @@ def evaluate(log: RequestLog, thresholds: ValidationThresholds, load: Validation
         rows_skipped=log.rows_skipped,
         measured=measured,
         warmup=measure_warmup(log),
+        details=found.details,
+        facts=log.facts,
     )
 
 

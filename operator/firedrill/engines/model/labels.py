@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from firedrill.engines.model.records import Label
 
@@ -9,16 +10,61 @@ from firedrill.engines.model.records import Label
 PRECISION = 1e-6
 
 
-def predicted_label(values: Sequence[Label]) -> Label:
-    """The label that an answer means: its value; of several numbers (scores of classes) the index of the largest.
+@dataclass(frozen=True)
+class Reading:
+    """How the values of an answer are read. Of ``text`` space and case do not count; with ``contains`` the truth need
+    only be in the answer."""
+
+    classes: tuple[str, ...] = ()
+    threshold: float | None = None
+    text: bool = False
+    contains: bool = False
+
+    def positive_score(self, values: Sequence[Label]) -> float | None:
+        """Score of the positive class of two; None where the answer has none."""
+        if len(values) == 2:
+            return as_number(values[1])
+        return as_number(values[0]) if len(values) == 1 and self.threshold is not None else None
+
+    def confidence(self, values: Sequence[Label]) -> float | None:
+        """Probability that the answer gives to its own label; None where its values are no probabilities."""
+        scores = [as_number(value) for value in values]
+        if any(score is None or not 0 <= score <= 1 for score in scores):
+            return None
+        known = [score for score in scores if score is not None]
+        if len(known) == 1:
+            return None if self.threshold is None else max(known[0], 1 - known[0])
+        return max(known) if math.isclose(sum(known), 1, abs_tol=0.01) else None
+
+
+def predicted_label(values: Sequence[Label], reading: Reading) -> Label:
+    """The label that an answer means: its value; of several numbers (scores of classes) that of the largest.
 
     ``values`` must not be empty.
     """
     if len(values) == 1:
-        return values[0]
-    scores = [_as_number(value) for value in values]
+        score = as_number(values[0]) if reading.threshold is not None else None
+        if score is None or reading.threshold is None:
+            return values[0]
+        return _named(int(score >= reading.threshold), reading)
+    scores = [as_number(value) for value in values]
     best = [score if score is not None else -math.inf for score in scores]
-    return best.index(max(best))
+    return _named(best.index(max(best)), reading)
+
+
+def is_right(predicted: Label, truth: Label, reading: Reading) -> bool:
+    """Whether an answer is the truth, or holds it where that is enough."""
+    if reading.contains:
+        return _plain(truth) in _plain(predicted)
+    return same_label(predicted, truth) or (reading.text and _plain(predicted) == _plain(truth))
+
+
+def _named(index: int, reading: Reading) -> Label:
+    return reading.classes[index] if index < len(reading.classes) else index
+
+
+def _plain(text: Label) -> str:
+    return " ".join(str(text).split()).casefold()
 
 
 def same_label(predicted: Label, truth: Label) -> bool:
@@ -31,11 +77,12 @@ def same_label(predicted: Label, truth: Label) -> bool:
 
 def canonical(label: Label) -> float | str:
     """One form for all ways to write a label."""
-    number = _as_number(label)
+    number = as_number(label)
     return str(label).strip() if number is None else number
 
 
-def _as_number(label: Label) -> float | None:
+def as_number(label: Label) -> float | None:
+    """A label as a number; None where it is none."""
     if isinstance(label, str):
         text = label.strip()
         if text.lower() in ("true", "false"):

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from firedrill.api.modelvalidation import ValidationThresholds
+from firedrill.api.modelvalidation import ModelTask, ValidationThresholds
 from firedrill.api.verdict import Measurement
+from firedrill.engines.common.intervals import Interval, Quantile, least_requests, requests_to_certify
 from firedrill.engines.model.measure import LEVELS, Measured
-from firedrill.engines.model.stats import MIN_LATENCY_REQUESTS, Interval, Quantile, requests_to_certify
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,12 @@ def lag_allowed(thresholds: ValidationThresholds) -> float:
     return max(LAG_ALLOWED, min(limit.total_seconds() for limit in limits) / 10)
 
 
-def check_all(measured: Measured, thresholds: ValidationThresholds) -> tuple[Check, ...]:
+def check_all(measured: Measured, thresholds: ValidationThresholds, task: ModelTask) -> tuple[Check, ...]:
     """Every quantity, in the order that a person wants them; one without a limit does not count in the score."""
+    share_of_right = task in (ModelTask.CLASSIFICATION, ModelTask.TEXT)
     limits = {"p50": thresholds.max_p50, "p95": thresholds.max_p95, "p99": thresholds.max_p99}
     return (
-        _accuracy(measured, thresholds.min_accuracy),
+        *([_accuracy(measured, thresholds.min_accuracy)] if share_of_right else []),
         _error_rate(measured, thresholds.max_error_rate),
         *(_latency(name, measured, limit) for name, limit in limits.items()),
     )
@@ -51,26 +52,26 @@ def _accuracy(measured: Measured, limit: float | None) -> Check:
     interval = measured.accuracy
     if interval is None:
         phrase = "accuracy unknown (nothing was answered)"
-        return _check("accuracy", None, "ratio", f">= {limit:g}" if limit is not None else "", None, phrase)
-    passed = None if limit is None else _at_least(interval, limit)
-    phrase = f"accuracy {_with_interval(interval)} of {interval.size} rows"
-    return _check("accuracy", interval.value, "ratio", "" if limit is None else f">= {limit:g}", passed, phrase)
+        return make_check("accuracy", None, "ratio", f">= {limit:g}" if limit is not None else "", None, phrase)
+    passed = None if limit is None else at_least(interval, limit)
+    phrase = f"accuracy {with_interval(interval)} of {interval.size} rows"
+    return make_check("accuracy", interval.value, "ratio", "" if limit is None else f">= {limit:g}", passed, phrase)
 
 
 def _error_rate(measured: Measured, limit: float | None) -> Check:
     interval = measured.errors
-    passed = None if limit is None else _at_most(interval, limit)
+    passed = None if limit is None else at_most(interval, limit)
     if passed is False and measured.client.saturated:
         # A busy client makes timeouts of its own; what the server said remains evidence.
-        passed = False if _at_most(measured.server_errors, limit or 0.0) is False else None
-    phrase = f"error rate {_with_interval(interval)} of {interval.size} requests"
-    return _check("error_rate", interval.value, "ratio", "" if limit is None else f"<= {limit:g}", passed, phrase)
+        passed = False if at_most(measured.server_errors, limit or 0.0) is False else None
+    phrase = f"error rate {with_interval(interval)} of {interval.size} requests"
+    return make_check("error_rate", interval.value, "ratio", "" if limit is None else f"<= {limit:g}", passed, phrase)
 
 
 def _latency(name: str, measured: Measured, limit: timedelta | None) -> Check:
     value = measured.latency[name]
     seconds = None if limit is None else limit.total_seconds()
-    too_few = measured.requests < MIN_LATENCY_REQUESTS
+    too_few = measured.requests < least_requests(LEVELS[name])
     passed = None if seconds is None or too_few else _quantile_at_most(value, seconds)
     phrase = f"{name} {_seconds(value.value)} ({_bounds(value)}) of {value.size} requests"
     if seconds is not None and passed is None and not too_few:
@@ -78,7 +79,7 @@ def _latency(name: str, measured: Measured, limit: timedelta | None) -> Check:
         phrase += (
             f", {misses} slower than the limit: would pass from {requests_to_certify(LEVELS[name], misses)} requests"
         )
-    return _check(
+    return make_check(
         f"latency_{name}",
         value.value if math.isfinite(value.value) else None,
         "s",
@@ -89,9 +90,10 @@ def _latency(name: str, measured: Measured, limit: timedelta | None) -> Check:
     )
 
 
-def _check(
+def make_check(
     name: str, value: float | None, unit: str, limit: str, passed: bool | None, phrase: str, too_few: bool = False
 ) -> Check:
+    """A quantity as a check: ``limit`` is empty where there is none."""
     measurement = Measurement(
         name=name,
         value=value,
@@ -105,15 +107,15 @@ def _check(
     return Check(name, bool(limit), passed, said, measurement, too_few)
 
 
-def _at_least(interval: Interval, limit: float) -> bool | None:
-    """An interval can not reach above 1, nor lie above a limit of 1: there every answer must be right."""
+def at_least(interval: Interval, limit: float) -> bool | None:
+    """Whether a share reaches a limit. No interval lies wholly above 1: there every answer must be right."""
     if limit >= 1:
         return interval.value >= 1
     return True if interval.low >= limit else False if interval.high < limit else None
 
 
-def _at_most(interval: Interval, limit: float) -> bool | None:
-    """A limit of 0 asks that none is seen; no sample can show that there are none at all."""
+def at_most(interval: Interval, limit: float) -> bool | None:
+    """Whether a value stays within a limit. 0 asks that none is seen: no sample can show that there are none."""
     if limit <= 0:
         return interval.value <= 0
     return True if interval.high <= limit else False if interval.low > limit else None
@@ -125,7 +127,8 @@ def _quantile_at_most(value: Quantile, limit: float) -> bool | None:
     return False if value.low is not None and value.low > limit else None
 
 
-def _with_interval(interval: Interval) -> str:
+def with_interval(interval: Interval) -> str:
+    """A value with its interval, for people."""
     return f"{interval.value:.4g} (95% {interval.low:.4g} to {interval.high:.4g})"
 
 

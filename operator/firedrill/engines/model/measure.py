@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from firedrill.engines.model.labels import canonical, predicted_label, same_label
+from firedrill.engines.common.intervals import Interval, Quantile, quantile, wilson
+from firedrill.engines.model.labels import Reading, canonical, is_right, predicted_label, same_label
 from firedrill.engines.model.records import Outcome, RequestLog, RequestRecord
-from firedrill.engines.model.stats import Interval, Quantile, quantile, wilson
 
 LEVELS: Final = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 #: The client is saturated when a larger share of requests than this was not sent on schedule.
@@ -90,7 +90,7 @@ class Warmup:
     p99: float | None
 
 
-def measure(log: RequestLog, lag_allowed: float) -> Measured | None:
+def measure(log: RequestLog, lag_allowed: float, reading: Reading) -> Measured | None:
     """Measure the requests after warm-up; None when there are none.
 
     ``lag_allowed`` is the delay in seconds up to which the client counts as on schedule.
@@ -108,14 +108,14 @@ def measure(log: RequestLog, lag_allowed: float) -> Measured | None:
     return Measured(
         requests=len(records),
         answered=len(answered),
-        accuracy=_accuracy(answered),
+        accuracy=_accuracy(answered, reading),
         errors=wilson(len(records) - len(answered), len(records)),
         server_errors=wilson(said, len(records)),
         latency={name: quantile(latencies, level) for name, level in LEVELS.items()},
         latencies=latencies,
         error_groups=_error_groups(records),
-        confusions=_confusions(answered),
-        labels_disjoint=_labels_disjoint(answered),
+        confusions=_confusions(answered, reading),
+        labels_disjoint=_labels_disjoint(answered, reading),
         client=_client(records, log.client_busy, lag_allowed),
     )
 
@@ -132,10 +132,10 @@ def measure_warmup(log: RequestLog) -> Warmup:
     )
 
 
-def _accuracy(answered: Sequence[RequestRecord]) -> Interval | None:
+def _accuracy(answered: Sequence[RequestRecord], reading: Reading) -> Interval | None:
     by_row: dict[int, list[bool]] = defaultdict(list)
     for record in answered:
-        by_row[record.row].append(same_label(predicted_label(record.predicted), record.truth))
+        by_row[record.row].append(is_right(predicted_label(record.predicted, reading), record.truth, reading))
     if not by_row:
         return None
     return wilson(math.fsum(sum(hits) / len(hits) for hits in by_row.values()), len(by_row))
@@ -152,19 +152,19 @@ def _error_groups(records: Sequence[RequestRecord]) -> tuple[ErrorGroup, ...]:
     return tuple(ErrorGroup(*key, count, examples[key]) for key, count in counts.most_common(EXAMPLES_SHOWN))
 
 
-def _confusions(answered: Sequence[RequestRecord]) -> tuple[Confusion, ...]:
+def _confusions(answered: Sequence[RequestRecord], reading: Reading) -> tuple[Confusion, ...]:
     wrong: Counter[tuple[str, str]] = Counter()
     for record in answered:
-        label = predicted_label(record.predicted)
-        if not same_label(label, record.truth):
+        label = predicted_label(record.predicted, reading)
+        if not is_right(label, record.truth, reading):
             wrong[(str(record.truth)[:64], str(label)[:64])] += 1
     return tuple(Confusion(truth, said, count) for (truth, said), count in wrong.most_common(EXAMPLES_SHOWN))
 
 
-def _labels_disjoint(answered: Sequence[RequestRecord]) -> bool:
+def _labels_disjoint(answered: Sequence[RequestRecord], reading: Reading) -> bool:
     """Whether no answer is any of the true labels: the wrong column, or numbers for names."""
     truths = {canonical(record.truth) for record in answered}
-    said = {canonical(predicted_label(record.predicted)) for record in answered}
+    said = {canonical(predicted_label(record.predicted, reading)) for record in answered}
     near = any(same_label(a, b) for a in said for b in truths) if len(said) * len(truths) <= 10_000 else True
     return bool(answered) and not near
 

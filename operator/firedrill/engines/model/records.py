@@ -1,6 +1,7 @@
 """What a load run has recorded, one record a request."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 Label = str | int | float | bool
@@ -84,3 +85,5 @@ class RequestLog:
     rows_skipped: int = 0
     stopped_early: bool = False
     client_busy: float = 0.0
+    #: Name, version and platform of the model, as the server tells them.
+    facts: Mapping[str, str] = field(default_factory=dict)

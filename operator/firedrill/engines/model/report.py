@@ -1,7 +1,8 @@
 """What a model validation found, with its JSON form."""
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from firedrill.api.verdict import Measurement, Verdict
@@ -22,6 +23,9 @@ class ModelReport:
     rows_skipped: int
     measured: Measured | None
     warmup: Warmup
+    details: Mapping[str, Any] = field(default_factory=dict)
+    #: Name, version and platform, as the server tells them.
+    facts: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The full evidence; times in seconds, numbers that are not finite as null."""
@@ -30,8 +34,10 @@ class ModelReport:
             "reason": self.reason,
             "message": self.message,
             "readiness": self.readiness.value,
+            "model": dict(self.facts),
             "rows": {"usable": self.rows, "skipped": self.rows_skipped},
             "warmup": asdict(self.warmup),
+            **self.details,
         }
         if self.measured is not None:
             measured = self.measured

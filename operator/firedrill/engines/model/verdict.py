@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from firedrill.api.verdict import Verdict
+from firedrill.engines.common.intervals import least_requests
 from firedrill.engines.model.limits import Check
-from firedrill.engines.model.measure import Measured
+from firedrill.engines.model.measure import LEVELS, Measured
 from firedrill.engines.model.records import Readiness, RequestLog
-from firedrill.engines.model.stats import MIN_LATENCY_REQUESTS
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,25 @@ class Decision:
     message: str
 
 
+QUALITY_REASONS: Final = {
+    "macro_f1": "F1BelowLimit",
+    "precision": "PrecisionBelowLimit",
+    "recall": "RecallBelowLimit",
+    "auc": "AucBelowLimit",
+    "calibration_error": "NotCalibrated",
+    "mean_error": "MeanErrorAboveLimit",
+    "rmse": "RmseAboveLimit",
+    "r2": "R2BelowLimit",
+    "ndcg": "NdcgBelowLimit",
+    "mrr": "MrrBelowLimit",
+    "slice_accuracy": "SliceBelowLimit",
+    "slice_mean_error": "SliceAboveLimit",
+    "disparity": "GroupsApart",
+    "gain_over_baseline": "WorseThanBaseline",
+    "changed_by_noise": "NotRobust",
+    "handled": "NotRobust",
+    "refused": "SchemaNotGuarded",
+}
 Policy = Callable[[Evidence], Decision | None]
 
 
@@ -92,6 +111,14 @@ def accuracy_below(evidence: Evidence) -> Decision | None:
     return Decision(Verdict.FAILED, "AccuracyBelowLimit", _sentence(check) + hint)
 
 
+def quality_below(evidence: Evidence) -> Decision | None:
+    """Another limit on what the answers are certainly does not hold."""
+    failed = [check for check in evidence.checks if check.passed is False and check.name in QUALITY_REASONS]
+    if not failed:
+        return None
+    return Decision(Verdict.FAILED, QUALITY_REASONS[failed[0].name], "; ".join(_sentence(check) for check in failed))
+
+
 def client_saturated(evidence: Evidence) -> Decision | None:
     """The client did not keep its schedule: the load was not there, or a latency may be the client's own."""
     if evidence.measured is None or not evidence.measured.client.saturated:
@@ -130,10 +157,8 @@ def too_few_requests(evidence: Evidence) -> Decision | None:
     few = [check for check in evidence.latency_checks if check.too_few]
     if not few or evidence.measured is None:
         return None
-    message = (
-        f"{evidence.measured.requests} requests are too few for a latency quantile, "
-        f"at least {MIN_LATENCY_REQUESTS} are needed; {_summary(evidence)}"
-    )
+    names = ", ".join(f"{check.name} needs {least_requests(LEVELS[check.name[8:]])}" for check in few)
+    message = f"{evidence.measured.requests} requests are too few: {names}; {_summary(evidence)}"
     return Decision(Verdict.INCONCLUSIVE, "TooFewRequests", message)
 
 
@@ -166,6 +191,7 @@ CHAIN: Final[tuple[Policy, ...]] = (
     all_rejected,
     error_rate_above,
     accuracy_below,
+    quality_below,
     client_saturated,
     latency_above,
     stopped_early,

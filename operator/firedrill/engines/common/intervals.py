@@ -11,8 +11,6 @@ from scipy import stats
 Z95: Final = 1.959963984540054
 #: One-sided confidence of each bound of a latency quantile, as MLPerf's LoadGen has it.
 QUANTILE_CONFIDENCE: Final = 0.99
-#: The 99th percentile can be certified from this many requests on: 0.99 ** 459 < 0.01.
-MIN_LATENCY_REQUESTS: Final = 459
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,17 @@ def wilson(successes: float, size: int) -> Interval:
     low = max((center - spread) / scale, 0.0) if share > 0 else 0.0
     high = min((center + spread) / scale, 1.0) if share < 1 else 1.0
     return Interval(share, low, high, size)
+
+
+def exact(successes: float, size: int, level: float) -> Interval:
+    """Clopper's and Pearson's interval of a share, which holds at every level.
+
+    For many intervals at once: far out in the tail Wilson's does not. Of 100 shares of 0.9 over 100 rows each, one was
+    called below 0.9 in 12 of 100 trials, where 2.5 were meant.
+    """
+    low = float(stats.beta.ppf((1 - level) / 2, successes, size - successes + 1)) if successes > 0 else 0.0
+    high = float(stats.beta.ppf((1 + level) / 2, successes + 1, size - successes)) if successes < size else 1.0
+    return Interval(successes / size, low, high, size)
 
 
 @dataclass(frozen=True)
@@ -82,3 +91,8 @@ def requests_to_certify(level: float, misses: int) -> int:
 def _certifies(size: int, level: float, misses: int) -> bool:
     # The largest value within the limit has rank size - misses, which must be an upper bound.
     return bool(stats.binom.cdf(size - misses - 1, size, level) >= QUANTILE_CONFIDENCE)
+
+
+def least_requests(level: float) -> int:
+    """Requests from which on a quantile can be certified at all: 7, 90, 459 for the 50th, 95th and 99th percentile."""
+    return math.ceil(math.log(1 - QUANTILE_CONFIDENCE) / math.log(level))

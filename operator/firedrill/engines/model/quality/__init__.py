@@ -1,0 +1,1 @@
+"""How right the answers are: metrics with intervals, for each kind of task."""

@@ -1,0 +1,186 @@
+"""Metrics, slices, groups, another model and disturbed rows, each held against its limit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from firedrill.api.modelvalidation import DisparityMeasure, ModelTask, ValidationThresholds
+from firedrill.engines.common.intervals import Interval, wilson
+from firedrill.engines.model.asked import Asked
+from firedrill.engines.model.labels import canonical, is_right
+from firedrill.engines.model.limits import Check, at_least, at_most, make_check, with_interval
+from firedrill.engines.model.quality.classification import classification
+from firedrill.engines.model.quality.groups import Sliced, largest_difference, sliced
+from firedrill.engines.model.quality.metric import Answered, Metric, answered_rows
+from firedrill.engines.model.quality.numbers import absolute_errors, ranking, regression
+from firedrill.engines.model.quality.paired import Comparison, compare
+from firedrill.engines.model.records import Readiness, RequestRecord
+
+#: Slices that the report lists; the worst come first.
+_LISTED = 50
+_LOWER_IS_BETTER = frozenset({"calibration_error", "mean_error", "rmse"})
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Checks in the order that a person wants them, and what the report tells beside."""
+
+    checks: tuple[Check, ...]
+    details: Mapping[str, Any]
+
+
+def quality(records: Sequence[RequestRecord], thresholds: ValidationThresholds, asked: Asked) -> Quality:
+    """All that is asked of the answers beside their accuracy."""
+    rows = answered_rows(records, asked.reading)
+    scores = _scores(rows, asked)
+    details: dict[str, Any] = {}
+    metrics = [_metric(metric, thresholds) for metric in _metrics(rows, asked)]
+    # What is neither known nor asked for is no news.
+    checks = [check for check in metrics if check.limited or check.measurement.value is not None]
+    if asked.slices is not None and scores is not None:
+        checks.append(_slices(scores, asked, details))
+    if asked.disparity is not None:
+        checks.append(_disparity(rows, asked, details))
+    if asked.baseline is not None:
+        checks.append(_baseline(scores, asked, details))
+    if asked.robustness is not None:
+        checks += _robustness(asked, details)
+    return Quality(tuple(checks), details)
+
+
+def _metrics(rows: Sequence[Answered], asked: Asked) -> tuple[Metric, ...]:
+    match asked.task:
+        case ModelTask.CLASSIFICATION:
+            return classification(rows, asked.reading)
+        case ModelTask.REGRESSION:
+            return regression(rows)
+        case ModelTask.RANKING:
+            assert asked.query_column is not None, "the model admits no ranking without a group column"
+            return ranking(rows, dict(enumerate(asked.groups[asked.query_column])))
+        case ModelTask.TEXT:
+            return ()
+
+
+def _scores(rows: Sequence[Answered], asked: Asked) -> dict[int, float] | None:
+    """By row: 1 for right and 0 for wrong, or the absolute error. None where neither can be told."""
+    if asked.task in (ModelTask.CLASSIFICATION, ModelTask.TEXT):
+        return {row.row: float(is_right(row.label, row.truth, asked.reading)) for row in rows}
+    errors = absolute_errors(rows) if asked.task is ModelTask.REGRESSION and rows else None
+    return None if errors is None else {row.row: float(error) for row, error in zip(rows, errors, strict=True)}
+
+
+def _metric(metric: Metric, thresholds: ValidationThresholds) -> Check:
+    lower = metric.name in _LOWER_IS_BETTER
+    limit: float | None = getattr(thresholds, f"{'max' if lower else 'min'}_{metric.name}")
+    text = "" if limit is None else f"{'<=' if lower else '>='} {limit:g}"
+    found = metric.interval
+    if found is None:
+        return make_check(metric.name, None, metric.unit, text, None, f"{metric.name} unknown: {metric.problem}")
+    passed = None if limit is None else _within(found, limit, lower=lower)
+    phrase = f"{metric.name} {with_interval(found)} of {found.size} {metric.of}"
+    return make_check(metric.name, found.value, metric.unit, text, passed, phrase)
+
+
+def _within(found: Interval, limit: float, *, lower: bool) -> bool | None:
+    """Values other than shares have no end that an interval could not reach beyond."""
+    return at_most(found, limit) if lower else at_least(found, limit)
+
+
+def _slices(scores: Mapping[int, float], asked: Asked, details: dict[str, Any]) -> Check:
+    wanted = asked.slices
+    assert wanted is not None
+    shares = asked.task is not ModelTask.REGRESSION
+    limit = wanted.min_accuracy if shares else wanted.max_mean_error
+    groups = {column: asked.groups[column] for column in wanted.columns}
+    found = sliced(scores, groups, wanted.min_rows, shares=shares)
+    details["slices"] = {
+        "judged": [{"name": item.name, **asdict(item.interval)} for item in found.slices[:_LISTED]],
+        "small": list(found.small[:_LISTED]),
+    }
+    name, unit = ("slice_accuracy", "ratio") if shares else ("slice_mean_error", "")
+    text = "" if limit is None else f"{'>=' if shares else '<='} {limit:g}"
+    if not found.slices:
+        return make_check(name, None, unit, text, None, f"no slice has {wanted.min_rows} rows")
+    outcomes = [None if limit is None else _within(item.interval, limit, lower=not shares) for item in found.slices]
+    passed = None if limit is None else False if False in outcomes else None if None in outcomes else True
+    worst = found.slices[0]
+    phrase = f"worst slice {worst.name} {with_interval(worst.interval)} of {worst.interval.size} rows, {_many(found)}"
+    return make_check(name, worst.interval.value, unit, text, passed, phrase)
+
+
+def _many(found: Sliced) -> str:
+    small = f", {len(found.small)} too small" if found.small else ""
+    return f"simultaneously over {len(found.slices)} slices{small}"
+
+
+def _disparity(rows: Sequence[Answered], asked: Asked, details: dict[str, Any]) -> Check:
+    wanted = asked.disparity
+    assert wanted is not None
+    text = f"<= {wanted.max_difference:g}"
+    if wanted.measure is DisparityMeasure.POSITIVE_RATE:
+        positive = canonical(asked.reading.classes[-1]) if asked.reading.classes else 1.0
+        scores = {row.row: float(canonical(row.label) == positive) for row in rows}
+    else:
+        scores = {row.row: float(is_right(row.label, row.truth, asked.reading)) for row in rows}
+    found = largest_difference(scores, asked.groups[wanted.column], wanted.min_rows)
+    if found is None:
+        phrase = f"fewer than two groups of {wanted.column!r} have {wanted.min_rows} rows"
+        return make_check("disparity", None, "ratio", text, None, phrase)
+    details["disparity"] = asdict(found)
+    what = "positive rate" if wanted.measure is DisparityMeasure.POSITIVE_RATE else "accuracy"
+    phrase = f"{what} of {found.first!r} is above that of {found.second!r} by {with_interval(found.interval)}"
+    passed = at_most(found.interval, wanted.max_difference)
+    return make_check("disparity", found.interval.value, "ratio", text, passed, phrase)
+
+
+def _baseline(scores: Mapping[int, float] | None, asked: Asked, details: dict[str, Any]) -> Check:
+    wanted, log = asked.baseline, asked.baseline_log
+    assert wanted is not None
+    text = f">= {-wanted.max_loss:g}"
+    shares = asked.task is not ModelTask.REGRESSION
+    unit = "ratio" if shares else ""
+    if log is None or log.readiness is not Readiness.READY:
+        why = log.readiness_message if log is not None else "it was not asked"
+        return make_check("gain_over_baseline", None, unit, text, None, f"the baseline could not be asked: {why}")
+    theirs = _scores(answered_rows(log.records, asked.reading), asked)
+    found = compare(scores, theirs, shares=shares) if scores is not None and theirs is not None else None
+    if found is None:
+        return make_check("gain_over_baseline", None, unit, text, None, "no rows were answered by both models")
+    details["baseline"] = asdict(found)
+    passed = _not_worse(found, wanted.max_loss)
+    phrase = (
+        f"gain over the baseline {with_interval(found.interval)} of {found.interval.size} rows, {found.only_model} "
+        f"better and {found.only_baseline} worse, {found.test} p = {found.p_value:.3g}"
+    )
+    return make_check("gain_over_baseline", found.interval.value, unit, text, passed, phrase)
+
+
+def _not_worse(found: Comparison, loss: float) -> bool | None:
+    if found.interval.low >= -loss:
+        return True
+    return False if found.interval.high < -loss else None
+
+
+def _robustness(asked: Asked, details: dict[str, Any]) -> list[Check]:
+    wanted = asked.robustness
+    assert wanted is not None
+    details["robustness"] = [asdict(item) for item in asked.tried]
+    by_kind = {item.kind: item for item in asked.tried}
+    checks = []
+    for kind, limit, lower in (
+        ("changed_by_noise", wanted.max_changed, True),
+        ("handled", wanted.min_handled, False),
+        ("refused", wanted.min_refused, False),
+    ):
+        text = "" if limit is None else f"{'<=' if lower else '>='} {limit:g}"
+        item = by_kind.get(kind)
+        if item is None or not item.tried:
+            why = item.example if item is not None and item.example else "nothing could be tried"
+            checks.append(make_check(kind, None, "ratio", text, None, f"{kind} unknown: {why}"))
+            continue
+        share = wilson(item.tried - item.good if lower else item.good, item.tried)
+        passed = None if limit is None else _within(share, limit, lower=lower)
+        example = f"; {item.example}" if item.example else ""
+        phrase = f"{kind} {with_interval(share)} of {item.tried} requests{example}"
+        checks.append(make_check(kind, share.value, "ratio", text, passed, phrase))
+    return checks

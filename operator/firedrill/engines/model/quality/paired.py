@@ -1,0 +1,47 @@
+"""Two models asked the same rows: what is said of one row by both is compared, which tells more than two accuracies."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from firedrill.engines.common.intervals import Interval
+from firedrill.engines.model.quality.metric import RESAMPLES, SEED, mean_interval
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The model minus the baseline, so that above 0 it is better. ``p_value`` is of no difference at all."""
+
+    interval: Interval
+    p_value: float
+    only_model: int
+    only_baseline: int
+    test: str
+
+
+def compare(model: Mapping[int, float], baseline: Mapping[int, float], *, shares: bool) -> Comparison | None:
+    """Compare scores of rows that both answered; None where there are none.
+
+    Shares (0 or 1): McNemar's exact test, and a paired bootstrap of the difference. Errors: a paired t-test.
+    """
+    rows = sorted(model.keys() & baseline.keys())
+    if len(rows) < 2:
+        return None
+    ours, theirs = np.array([model[row] for row in rows]), np.array([baseline[row] for row in rows])
+    if not shares:
+        gain = theirs - ours
+        p_value = float(stats.ttest_rel(theirs, ours).pvalue) if gain.std() > 0 else float(gain.mean() == 0)
+        return Comparison(mean_interval(gain), p_value, int((gain > 0).sum()), int((gain < 0).sum()), "paired t")
+    ours_alone, theirs_alone = int((ours > theirs).sum()), int((theirs > ours).sum())
+    apart = ours_alone + theirs_alone
+    p_value = float(stats.binomtest(ours_alone, apart).pvalue) if apart else 1.0
+    # Half a row more on each side: without it, models that never differed would be certain to be the same.
+    cells = np.array([ours_alone + 0.5, theirs_alone + 0.5, len(rows) - apart])
+    draws = np.random.default_rng(SEED).multinomial(len(rows), cells / cells.sum(), RESAMPLES)
+    low, high = np.quantile((draws[:, 0] - draws[:, 1]) / len(rows), (0.025, 0.975))
+    value = (ours_alone - theirs_alone) / len(rows)
+    return Comparison(
+        Interval(value, float(low), float(high), len(rows)), p_value, ours_alone, theirs_alone, "McNemar exact"
+    )
