@@ -69,7 +69,8 @@ Duration = Annotated[
 ]
 
 
-def _parse_time(value: object) -> datetime:
+def parse_time(value: object) -> datetime:
+    """A time from RFC 3339 or ISO 8601; without a zone it is UTC. Raises ValueError for anything else."""
     moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).replace("Z", "+00:00"))
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -86,7 +87,7 @@ def format_micro_time(moment: datetime) -> str:
 
 Time = Annotated[
     datetime,
-    BeforeValidator(_parse_time),
+    BeforeValidator(parse_time),
     PlainSerializer(format_time, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]

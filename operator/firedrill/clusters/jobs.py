@@ -1,10 +1,11 @@
 """The objects of a run in a target: Jobs of runner and guardian, and the task that both read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.data import claims_of
 from firedrill.api.meta import (
     ANNOTATION_RESOURCE,
     LABEL_KIND,
@@ -37,6 +38,8 @@ RUNNER_ACCOUNTS = {
     "AutoFix": "firedrill-fixer",
     "Simulation": "firedrill-simulator",
 }
+#: Where the claims that a spec reads from are mounted in the runner's pod, each by its name.
+VOLUMES: Final = "/volumes"
 #: Ends the account's name of an experiment with faults of several families.
 MIXED: Final = "mixed"
 
@@ -93,9 +96,21 @@ def runner_job(plan: Plan) -> Object:
     """The Job that carries out a run. One that changes something is never retried."""
     mutates = plan.resource.kind.mutates
     template = plan.resource.spec.job_template if plan.resource.spec else JobTemplate()
-    return _job(
+    job = _job(
         plan, plan.run.job, "runner", account_of(plan.resource), template, backoff_limit=0 if mutates else 2, pod={}
     )
+    _mount_claims(job["spec"]["template"]["spec"], sorted(claims_of(plan.resource.spec)))
+    return job
+
+
+def _mount_claims(pod: Object, claims: Sequence[str]) -> None:
+    """Let the pod read claims, and no more than read; the runner asks whether the resource may, before it does."""
+    for number, claim in enumerate(claims):
+        name = f"data-{number}"
+        source = {"claimName": claim, "readOnly": True}
+        pod["volumes"].append({"name": name, "persistentVolumeClaim": source})
+        mount = {"name": name, "mountPath": f"{VOLUMES}/{claim}", "readOnly": True}
+        pod["containers"][0]["volumeMounts"].append(mount)
 
 
 def guardian_job(plan: Plan) -> Object:

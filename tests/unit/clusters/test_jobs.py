@@ -162,3 +162,17 @@ def test_a_job_outlives_the_longest_run_by_days() -> None:
     week = EnsureRun("finance", JOB, "run-1", T0, after(8 * 86400))
     spec = runner_job(Plan(resource(), target(), week, "image:1"))["spec"]
     assert spec["ttlSecondsAfterFinished"] >= 8 * 86400 + 2 * 86400
+
+
+def test_claims_that_a_spec_reads_from_are_mounted_read_only() -> None:
+    def volume(claim: str) -> Object:
+        return {"volume": {"claim": claim, "path": "x.csv"}}
+
+    labels = {"source": volume("labels"), "on": "id"}
+    of = plan(DRIFT_CHECK, reference={**volume("features"), "labels": labels}, current=volume("features"))
+    spec = pod(runner_job(of))
+    claims = [each["persistentVolumeClaim"] for each in spec["volumes"] if "persistentVolumeClaim" in each]
+    assert claims == [{"claimName": name, "readOnly": True} for name in ("features", "labels")]
+    mounts = {each["mountPath"]: each for each in spec["containers"][0]["volumeMounts"]}
+    assert mounts["/volumes/features"]["readOnly"] is True
+    assert pod(runner_job(plan(DRIFT_CHECK)))["volumes"] == pod(runner_job(plan()))["volumes"]
