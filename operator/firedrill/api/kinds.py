@@ -8,6 +8,7 @@ from typing import Final
 from firedrill.api.autofix import AutoFixSpec
 from firedrill.api.base import Model
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.datapipelinetest import DataPipelineTestSpec
 from firedrill.api.driftcheck import DriftCheckSpec
 from firedrill.api.modelvalidation import ModelValidationSpec
 from firedrill.api.run import RunSpec, RunStatus
@@ -150,6 +151,16 @@ MODEL_VALIDATION: Final = RunKind(
     columns=_RUN_COLUMNS,
     rules=_RUN_RULES,
 )
+DATA_PIPELINE_TEST: Final = RunKind(
+    name="DataPipelineTest",
+    plural="datapipelinetests",
+    short_names=("dpt",),
+    description="Holds a data set, or what a pipeline makes, against what is asked of it.",
+    spec=DataPipelineTestSpec,
+    status=RunStatus,
+    columns=_RUN_COLUMNS,
+    rules=_RUN_RULES,
+)
 CHAOS_EXPERIMENT: Final = RunKind(
     name="ChaosExperiment",
     plural="chaosexperiments",
@@ -232,6 +243,9 @@ SIMULATION: Final = RunKind(
 )
 
 RUN_KINDS: Final[Mapping[str, RunKind]] = MappingProxyType(
-    {kind.name: kind for kind in (MODEL_VALIDATION, DRIFT_CHECK, CHAOS_EXPERIMENT, AUTO_FIX, SIMULATION)}
+    {
+        kind.name: kind
+        for kind in (MODEL_VALIDATION, DRIFT_CHECK, DATA_PIPELINE_TEST, CHAOS_EXPERIMENT, AUTO_FIX, SIMULATION)
+    }
 )
 ALL_KINDS: Final[tuple[Kind, ...]] = (TARGET_CLUSTER, *RUN_KINDS.values())

@@ -18,13 +18,17 @@ from firedrill.cli.documents import LOCAL, Document, Documents
 from firedrill.cli.errors import UsageError
 from firedrill.cli.output import tell
 from firedrill.report.entry import Entry
-from firedrill.runner import drift, model
+from firedrill.runner import datapipeline, drift, model
 from firedrill.sources.context import SourceContext
 from firedrill.sources.login import LOGIN_KEYS, CredentialsRefused, Login
 
 Runner = Callable[[Task, SourceContext], Awaitable[Result]]
 
-RUNNERS: Final[dict[str, Runner]] = {"DriftCheck": drift.run, "ModelValidation": model.run}
+RUNNERS: Final[dict[str, Runner]] = {
+    "DataPipelineTest": datapipeline.run,
+    "DriftCheck": drift.run,
+    "ModelValidation": model.run,
+}
 _WHY_NOT: Final = {
     "ChaosExperiment": "it injects a fault into the pods of a cluster",
     "AutoFix": "it repairs a Deployment of a cluster",

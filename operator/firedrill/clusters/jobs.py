@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.data import claims_of
+from firedrill.api.datapipelinetest import DataPipelineTestSpec
 from firedrill.api.meta import (
     ANNOTATION_RESOURCE,
     LABEL_KIND,
@@ -32,6 +33,7 @@ GUARDIAN_PRIORITY = "firedrill-guardian"
 
 #: Each family of changes has an identity of its own; what only reads has one that can do nothing else.
 RUNNER_ACCOUNTS = {
+    "DataPipelineTest": "firedrill-reader",
     "DriftCheck": "firedrill-reader",
     "ModelValidation": "firedrill-reader",
     "ChaosExperiment": "firedrill-chaos",
@@ -84,20 +86,30 @@ def owner_reference(name: str, uid: str) -> Object:
 
 
 def account_of(resource: RunResource) -> str:
-    """The service account of a run's pod; chaos has one a fault family, and one for faults of several."""
+    """The service account of a run's pod; chaos has one a fault family, and one for faults of several, and what starts
+    a pipeline in the cluster one of its own."""
     account = RUNNER_ACCOUNTS[resource.kind.name]
+    if _starts_jobs(resource):
+        return "firedrill-pipeline"
     if not isinstance(resource.spec, ChaosExperimentSpec):
         return account
     families = {fault.family for fault in resource.spec.faults}
     return f"{account}-{families.pop() if len(families) == 1 else MIXED}"
 
 
+def _starts_jobs(resource: RunResource) -> bool:
+    pipeline = resource.spec.pipeline if isinstance(resource.spec, DataPipelineTestSpec) else None
+    return pipeline is not None and pipeline.cron_job is not None
+
+
 def runner_job(plan: Plan) -> Object:
-    """The Job that carries out a run. One that changes something is never retried."""
-    mutates = plan.resource.kind.mutates
+    """The Job that carries out a run. One that changes something, or has something changed, is never retried."""
+    spec = plan.resource.spec
+    starts = isinstance(spec, DataPipelineTestSpec) and spec.pipeline is not None
+    once = plan.resource.kind.mutates or starts
     template = plan.resource.spec.job_template if plan.resource.spec else JobTemplate()
     job = _job(
-        plan, plan.run.job, "runner", account_of(plan.resource), template, backoff_limit=0 if mutates else 2, pod={}
+        plan, plan.run.job, "runner", account_of(plan.resource), template, backoff_limit=0 if once else 2, pod={}
     )
     _mount_claims(job["spec"]["template"]["spec"], sorted(claims_of(plan.resource.spec)))
     return job

@@ -7,6 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -112,6 +113,13 @@ async def dispatch(context: RunContext) -> Result | None:
 
             async with source_context(context) as sources:
                 return await drift.run(task, sources)
+        case "DataPipelineTest":
+            from firedrill.runner import datapipeline
+            from firedrill.runner.pipelinejob import run_cron_job
+            from firedrill.runner.sourcing import source_context
+
+            async with source_context(context) as sources:
+                return await datapipeline.run(task, sources, context.clock.now, partial(run_cron_job, context))
         case "ModelValidation":
             from firedrill.runner import model
             from firedrill.runner.sourcing import source_context

@@ -7,9 +7,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from firedrill.api.times import NotTimes, to_unix
 from firedrill.sources.errors import InvalidTable
 from firedrill.sources.table import SourceTable
-from firedrill.sources.times import to_unix
 
 _SHOWN: Final = 5
 
@@ -74,7 +74,10 @@ class WindowedTable:
     def __init__(self, table: SourceTable, column: str, start: datetime | None, end: datetime | None) -> None:
         """Raises InvalidTable where there is no such column, or where it holds anything but times."""
         self._table = table
-        times = to_unix(table.column(position(table, column)), column)
+        try:
+            times = to_unix(table.column(position(table, column)), column)
+        except NotTimes as error:
+            raise InvalidTable(str(error)) from error
         kept = pc.is_valid(times)
         if start is not None:
             kept = pc.and_(kept, pc.greater_equal(times, start.timestamp()))

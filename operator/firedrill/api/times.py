@@ -1,21 +1,26 @@
-"""Columns of times of any form as Unix seconds."""
+"""Columns of times of any form as Unix seconds. Sources and engines read times alike; Arrow is imported when asked."""
 
 from typing import Any, Final
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from firedrill.api.base import parse_time
-from firedrill.sources.errors import InvalidTable
 
 #: A number above is milliseconds: in seconds it would be past the year 5000, in milliseconds before 1973 below.
 _MILLISECONDS: Final = 1e11
+
+
+class NotTimes(ValueError):
+    """A column holds something else; the message names column, row and value."""
+
+
 _UNITS: Final = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
 def to_unix(column: Any, name: str) -> Any:
     """Seconds since 1970 as float64, null where the time is: from timestamps and dates (of no zone: UTC), numbers (Unix
-    seconds, or milliseconds) and texts in ISO 8601. Raises InvalidTable naming column, row and value."""
+    seconds, or milliseconds) and texts in ISO 8601. Raises NotTimes naming column, row and value."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     kind = column.type
     if pa.types.is_dictionary(kind):
         return to_unix(column.cast(kind.value_type), name)
@@ -30,10 +35,12 @@ def to_unix(column: Any, name: str) -> Any:
         return pc.if_else(pc.greater(pc.abs(seconds), _MILLISECONDS), pc.divide(seconds, 1000.0), seconds)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return _from_text(column, name)
-    raise InvalidTable(f"column {name!r} holds no times but {kind}")
+    raise NotTimes(f"column {name!r} holds no times but {kind}")
 
 
 def _from_text(column: Any, name: str) -> Any:
+    import pyarrow as pa
+
     texts = column.cast(pa.string())
     for zone in ("UTC", None):
         try:
@@ -46,5 +53,5 @@ def _from_text(column: Any, name: str) -> Any:
         try:
             found.append(None if text is None else parse_time(text).timestamp())
         except (ValueError, OverflowError) as error:
-            raise InvalidTable(f"column {name!r}, row {row}: {text[:40]!r} is not a time") from error
+            raise NotTimes(f"column {name!r}, row {row}: {text[:40]!r} is not a time") from error
     return pa.chunked_array([pa.array(found, pa.float64())])
