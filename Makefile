@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 PYTHON = $$(tools/setup)
 PYTEST = "$(PYTHON)" -m pytest -p no:cacheprovider
 
-.PHONY: help setup demo demo-down test unit matrix simulator integration integration-stores e2e e2e-simulations e2e-faults e2e-scenarios e2e-engines e2e-data e2e-shape generate lint bench bench-faults bench-many bench-drift chaos-full build
+.PHONY: help setup demo demo-down test unit matrix simulator integration integration-stores e2e e2e-simulations e2e-faults e2e-scenarios e2e-engines e2e-data e2e-shape generate lint bench bench-faults bench-many bench-drift bench-pipeline chaos-full build
 
 help:            ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -83,6 +83,9 @@ bench-faults:    ## How long faults take on 1, 10, 100 and 1,000 pods: in place,
 
 bench-many:      ## Twenty experiments at once over three targets
 	@"$(PYTHON)" tools/bench_many.py
+
+bench-pipeline:  ## The checks of DataPipelineTest beside pandera and DuckDB, a million rows
+	@"$(PYTHON)" tools/bench_pipeline.py
 
 bench:           ## Times by phase: cold and warm demo, drift engine
 	@"$(PYTHON)" tools/bench.py

@@ -21,9 +21,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
-from rich.table import Table
-
 PEERS: Final = ("pandera[pandas]", "duckdb", "pyarrow")
 _COUNTRIES: Final = ("CH", "DE", "FR", "GB", "US", "IT", "ES", "NL")
 _STATUS: Final = ("new", "open", "done", "gone")
@@ -208,6 +205,10 @@ def main() -> int:
         return 0
     interpreters = {"ours": sys.executable}
     interpreters |= dict.fromkeys(("pandera", "duckdb"), args.peers or _peers())
+    # Here alone: the peers' environment has none of it.
+    from rich.console import Console
+    from rich.table import Table
+
     shown = Table("tool", "checks", "best, s", "median, s", "peak, MB", "failing rows found")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rows.parquet"

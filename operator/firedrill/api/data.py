@@ -5,7 +5,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from firedrill.api.base import Duration, Model, parse_duration
+from firedrill.api.base import Duration, Model, exactly_one, parse_duration
 from firedrill.api.datastores import KafkaSource, PrometheusSource, S3Source, SqlSource, VolumeSource
 from firedrill.api.run import Name
 from firedrill.api.tableformat import TableFormat
@@ -98,16 +98,7 @@ class DataSource(TableSource):
     """Exactly one place that a table comes from, and which part of it is taken."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "minProperties": 1,
-            "maxProperties": 4,
-            "x-kubernetes-validations": [
-                {
-                    "rule": f"[{', '.join(f'has(self.{name})' for name in _PLACES.values())}].exists_one(set, set)",
-                    "message": _ONE_PLACE,
-                }
-            ],
-        }
+        json_schema_extra={"minProperties": 1, "maxProperties": 4, **exactly_one(_PLACES.values())}
     )
 
     window: TimeWindow | None = Field(default=None, description="Only rows of this time.")

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from firedrill.api import datachecks as asked
-from firedrill.api.base import Duration, Model, parse_duration
+from firedrill.api.base import Duration, Model, exactly_one, parse_duration
 from firedrill.api.credentials import CredentialsRef, Host, Port
 from firedrill.api.data import DataSource
 from firedrill.api.datachecks import TableName
@@ -66,7 +66,13 @@ class Pipeline(Model):
 class DataCheck(Model):
     """Exactly one thing that is asked of the data."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 3})
+    model_config = ConfigDict(
+        json_schema_extra=lambda schema: schema.update(
+            minProperties=1,
+            maxProperties=3,
+            **exactly_one(name for name in schema["properties"] if name not in ("name", "weight")),
+        )
+    )
 
     name: str | None = Field(default=None, min_length=1, max_length=100, description="Shown instead of what is asked.")
     weight: float = Field(default=1.0, ge=0, le=1000, description="Share in the score.")

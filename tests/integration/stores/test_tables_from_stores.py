@@ -9,20 +9,23 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from firedrill.api.credentials import CredentialsRef
 from firedrill.api.data import DataSource
+from firedrill.api.datapipelinetest import TopicPipeline
 from firedrill.sources.context import SourceContext
 from firedrill.sources.errors import SourceError, SourceReason
 from firedrill.sources.login import CredentialsRefused, Login
 from firedrill.sources.read import read_table
+from firedrill.sources.roundtrip import send_and_await
 from firedrill.sources.table import SourceTable
 from support.stores import PASSWORD, Store
 
 Object = dict[str, Any]
 NOW = datetime(2025, 1, 15, 10, tzinfo=UTC)
+TOPICS = {"orders": 3, "empty": 1, "broken": 1, "in": 2, "out": 2}
 SETUP = """
 CREATE TABLE payments (id bigint, at timestamptz, naive timestamp, amount numeric(12,2), free numeric, note text,
     tags text[], doc jsonb, who uuid, host inet, day date, ok boolean, rate double precision);
@@ -158,7 +161,7 @@ async def _filled(kafka: Store) -> None:
     where = f"{kafka.host}:{kafka.port}"
     admin = AIOKafkaAdminClient(bootstrap_servers=where)
     await admin.start()
-    await admin.create_topics([NewTopic("orders", 3, 1), NewTopic("empty", 1, 1), NewTopic("broken", 1, 1)])
+    await admin.create_topics([NewTopic(name, count, 1) for name, count in TOPICS.items()])
     await admin.close()
     async with AIOKafkaProducer(bootstrap_servers=where) as producer:
         for number in range(30):
@@ -232,3 +235,55 @@ async def test_a_broker_that_is_silent_is_given_up_in_time() -> None:
             assert caught.value.reason is SourceReason.UNREACHABLE
     finally:
         server.close()
+
+
+async def _pipeline(where: str, *, lose: int, delay: float) -> None:
+    """Copies messages from one topic to another, as a service would, but for some of them."""
+    consumer = AIOKafkaConsumer("in", bootstrap_servers=where, group_id=None, auto_offset_reset="latest")
+    await consumer.start()
+    producer = AIOKafkaProducer(bootstrap_servers=where)
+    await producer.start()
+    try:
+        async for message in consumer:
+            if json.loads(message.value)["id"] >= lose:
+                await asyncio.sleep(delay)
+                await producer.send("out", message.value)
+    finally:
+        await consumer.stop()
+        await producer.stop()
+
+
+@pytest.mark.parametrize(("lose", "missing"), [(0, 0), (3, 3)])
+async def test_messages_through_a_pipeline_are_timed_and_those_that_are_lost_are_missed(
+    orders: Store, lose: int, missing: int
+) -> None:
+    where = f"{orders.host}:{orders.port}"
+    piping = asyncio.ensure_future(_pipeline(where, lose=lose, delay=0.005))
+    try:
+        await asyncio.sleep(3)
+        pipeline = TopicPipeline(
+            host=orders.host, port=orders.port, messages="m", input="in", output="out", key="id", timeout="8s"
+        )
+        rows = [{"id": number, "at": NOW} for number in range(50)]
+        found = await send_and_await(pipeline, Login(), rows, "spec.pipeline.topic")
+    finally:
+        piping.cancel()
+        await asyncio.gather(piping, return_exceptions=True)
+    assert (len(found.latencies), found.missing) == (50 - missing, missing)
+    assert all(each > 0.004 for each in found.latencies)
+
+
+@pytest.mark.parametrize(
+    ("fields", "rows", "said"),
+    [
+        ({"output": "nowhere"}, [{"id": 1}], "topic.output: there is no topic 'nowhere'"),
+        ({}, [{"id": 1}, {"n": 2}], "topic.key: row 2 of table 'm' has no 'id'"),
+        ({}, [{"id": 1}, {"id": 1}], "topic.key: values of 'id' repeat in table 'm'"),
+        ({"port": 9}, [{"id": 1}], "Kafka at 127.0.0.1:9"),
+    ],
+)
+async def test_a_pipeline_of_topics_that_can_not_be_meant(orders: Store, fields: Object, rows: Any, said: str) -> None:
+    made = {"host": orders.host, "port": orders.port, "messages": "m", "input": "in", "output": "out", "key": "id"}
+    with pytest.raises(SourceError) as caught:
+        await send_and_await(TopicPipeline.model_validate(made | fields), Login(), rows, "spec.pipeline.topic")
+    assert said in str(caught.value)

@@ -105,14 +105,16 @@ def ordered(checks: Sequence[CheckReport]) -> tuple[CheckReport, ...]:
 def phrase(check: CheckReport) -> str:
     """The finding of a check that decides, in one phrase with value and limit."""
     worst = check.worst
-    value = (
-        "" if worst.value is None or not math.isfinite(worst.value) else f" {_shown(worst.value)} {worst.unit}".rstrip()
-    )
-    return f"{_named(check, worst)}{value} (limit {worst.limit}; {worst.detail})"
+    return f"{_named(check, worst)}{_value(worst)} (limit {worst.limit}; {worst.detail})"
 
 
-def _shown(value: float) -> str:
-    return f"{value:.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.4g}"
+def _value(finding: Finding) -> str:
+    if finding.value is None or not math.isfinite(finding.value):
+        return ""
+    if finding.unit == "ratio":
+        return f" {100 * finding.value:.4g} %"
+    shown = f"{finding.value:.0f}" if float(finding.value).is_integer() else f"{finding.value:.4g}"
+    return f" {shown} {finding.unit}".rstrip()
 
 
 def _named(check: CheckReport, finding: Finding) -> str:
