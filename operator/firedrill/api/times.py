@@ -9,7 +9,7 @@ _MILLISECONDS: Final = 1e11
 
 
 class NotTimes(ValueError):
-    """A column holds something else; the message names column, row and value."""
+    """A column holds something else; the message names column and row."""
 
 
 _UNITS: Final = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
@@ -17,7 +17,7 @@ _UNITS: Final = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 def to_unix(column: Any, name: str) -> Any:
     """Seconds since 1970 as float64, null where the time is: from timestamps and dates (of no zone: UTC), numbers (Unix
-    seconds, or milliseconds) and texts in ISO 8601. Raises NotTimes naming column, row and value."""
+    seconds, or milliseconds) and texts in ISO 8601. Raises NotTimes naming column and row."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -53,5 +53,6 @@ def _from_text(column: Any, name: str) -> Any:
         try:
             found.append(None if text is None else parse_time(text).timestamp())
         except (ValueError, OverflowError) as error:
-            raise NotTimes(f"column {name!r}, row {row}: {text[:40]!r} is not a time") from error
+            # The value may be somebody's: it is not told.
+            raise NotTimes(f"column {name!r}, row {row}: not a time") from error
     return pa.chunked_array([pa.array(found, pa.float64())])

@@ -29,6 +29,7 @@ ROWS: list[tuple[Object, Object, bool | None, str]] = [
     ({"a": [date(2025, 1, 1)]}, {"range": {"columns": ["a"], "max": 10}}, False, "1 of 1 rows"),
     ({"a": pa.nulls(3)}, {"range": {"columns": ["a"], "max": 10}}, None, "no row of 3"),
     ({"a": [1, 2, 2, 2]}, {"unique": {"columns": ["a"]}}, False, "2 of 4 rows"),
+    ({"a": [0.0, -0.0]}, {"unique": {"columns": ["a"]}}, False, "1 of 2 rows"),
     ({"a": [1, 2, None, None]}, {"unique": {"columns": ["a"]}}, True, "0 of 2 rows"),
     ({"a": ["x", "x", ""], "b": [1, 2, 1]}, {"unique": {"columns": ["a", "b"]}}, True, "0 of 2 rows"),
     ({"a": ["x", "x", "y"], "b": [1, 1, 1]}, {"unique": {"columns": ["a", "b"]}}, False, "1 of 3 rows"),
@@ -345,14 +346,19 @@ def test_messages_of_hl7(text: str, check: Object, why: str) -> None:
 WRONG: list[tuple[Object, Object, bool | None, str]] = [
     ({"b": [1]}, {"nulls": {"columns": ["a"]}}, False, "the data has no column 'a'; 1 rows"),
     ({"a": [1]}, {"references": {"columns": ["a"], "table": "other"}}, None, "table 'other' has no column 'a'"),
-    ({"a": ["x"]}, {"freshness": {"column": "a", "maxAge": "1h"}}, False, "column 'a', row 1: 'x' is not a time"),
+    ({"a": ["x"]}, {"freshness": {"column": "a", "maxAge": "1h"}}, False, "column 'a', row 1: not a time"),
     ({"a": [True]}, {"freshness": {"column": "a", "maxAge": "1h"}}, False, "column 'a' holds no times but bool"),
     ({"a": [None]}, {"freshness": {"column": "a", "maxAge": "1h"}}, None, "no time in 1 rows"),
     ({"line": [1]}, {"fhir": {}}, False, "column 'line' holds int64, not text; read the data with format lines"),
     ({"message": [{"a": 1}]}, {"hl7": {}}, False, "not text; read the data with format hl7"),
     ({"line": [None, ""]}, {"fhir": {}}, None, "no row of 2 has a value to look at"),
     ({"a": [[1]]}, {"range": {"columns": ["a"], "max": 1}}, False, "1 of 1 rows"),
-    ({"d": ["a"], "at": ["x"]}, {"deviceSeries": {"device": "d", "time": "at"}}, False, "'x' is not a time"),
+    (
+        {"d": ["a"], "at": ["x"]},
+        {"deviceSeries": {"device": "d", "time": "at"}},
+        False,
+        "column 'at', row 1: not a time",
+    ),
     ({"d": [None], "at": [1]}, {"deviceSeries": {"device": "d", "time": "at"}}, False, "1 of 1 rows lack either"),
 ]
 

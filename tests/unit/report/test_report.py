@@ -162,3 +162,13 @@ def test_drawings_ignore_reports_of_other_shapes() -> None:
     assert column_drawings({"columns": 5}) == []
     assert column_drawings({"columns": [5, {"name": "x"}]}) == []
     assert column_drawings({}) == []
+
+
+def test_rows_that_fail_are_shown_by_check() -> None:
+    samples = [{"row": 7, "table": "source", "values": {NASTY: NASTY, "note": None}}]
+    checks = [{"name": NASTY, "kind": "nulls", "samples": samples}, {"name": "", "kind": "unique", "samples": []}]
+    page = render_html([entry(report={"checks": checks})], NOW)
+    assert "Rows that fail" in page
+    assert "7 of source" in page
+    assert "<script>" not in page
+    assert "Rows that fail" not in render_html([entry(report={"checks": "odd"})], NOW)

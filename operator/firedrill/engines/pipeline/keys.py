@@ -118,7 +118,8 @@ def _alike(parts: Sequence[Any]) -> Any:
 def _codes(column: Any) -> tuple[Codes, int]:
     """A number for each value, and how many numbers there are at most."""
     if pa.types.is_floating(column.type):
-        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+        # -0.0 and 0.0 are one value; adding zero makes them so.
+        column = pc.add(pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column), pa.scalar(0, column.type))
     if pa.types.is_nested(column.type):
         column = pa.chunked_array([pa.array([repr(each) for each in column.to_pylist()], pa.string())])
     encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
