@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 PYTHON = $$(tools/setup)
 PYTEST = "$(PYTHON)" -m pytest -p no:cacheprovider
 
-.PHONY: help setup demo demo-down test unit matrix simulator integration integration-stores integration-models e2e e2e-simulations e2e-faults e2e-scenarios e2e-engines e2e-data e2e-shape generate lint bench bench-faults bench-many bench-drift bench-load bad-models chaos-full build
+.PHONY: help setup demo demo-down test unit matrix simulator integration integration-stores integration-models e2e e2e-simulations e2e-faults e2e-scenarios e2e-engines e2e-data e2e-shape generate lint bench bench-faults bench-many bench-drift bench-load bench-pipeline bad-models chaos-full build
 
 help:            ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -92,6 +92,9 @@ bench-load:      ## What one worker can send on one core, beside k6 where it is 
 
 bad-models:      ## What is said of each wrong spec, data set and server
 	@"$(PYTHON)" tools/bad_models.py
+
+bench-pipeline:  ## The checks of DataPipelineTest beside pandera and DuckDB, a million rows
+	@"$(PYTHON)" tools/bench_pipeline.py
 
 bench:           ## Times by phase: cold and warm demo, drift engine
 	@"$(PYTHON)" tools/bench.py

@@ -32,6 +32,7 @@ STAGES: tuple[tuple[tuple[str, str], ...], ...] = (
         ("modelvalidation", "Passed"),
         ("driftcheck", "Passed"),
         ("driftcheck-drifted", "Failed"),
+        ("datapipelinetest", "Passed"),
         ("chaos-pod-kill", "Passed"),
         ("autofix", "Passed"),
     ),
@@ -173,6 +174,7 @@ class Demo:
     def start_workloads(self) -> None:
         """What the samples look at: a payment path, a model server, a telemetry gateway whose rollout breaks."""
         self._data("finance", "payments-data", "payments-reference.csv", "payments-current.csv", "payments-drifted.csv")
+        self._data("finance", "ledger-data", "ledger-entries.csv", "ledger-accounts.csv")
         self._data("healthcare", "triage-heldout", "triage-test.csv")
         for name in TARGETS:
             self.kubectl(f"firedrill-{name}", "apply", "-f", str(WORKLOADS / f"{name}.yaml"))

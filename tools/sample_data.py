@@ -1,4 +1,4 @@
-"""Writes the data of the DriftCheck samples: synthetic card payments, from fixed seeds."""
+"""Writes the data of the samples: synthetic card payments and postings of a ledger, from fixed seeds."""
 
 import csv
 import sys
@@ -25,6 +25,25 @@ def payments(path: Path, *, seed: int, rows: int, scale: float, countries: tuple
         writer.writerows(zip(amount, hour, risk, country, channel, strict=True))
 
 
+def ledger(entries: Path, accounts: Path, *, seed: int, transactions: int) -> None:
+    """Write accounts, and transactions of two postings each that add up to zero."""
+    rng = np.random.default_rng(seed)
+    names = [f"CH{number}" for number in range(1000, 1012)]
+    with accounts.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("account", "owner"))
+        writer.writerows((name, f"owner-{number}") for number, name in enumerate(names))
+    with entries.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("entry", "transaction", "account", "amount", "currency"))
+        for number in range(transactions):
+            payer, payee = rng.choice(names, 2, replace=False)
+            cents, currency = int(rng.integers(100, 500_000)), rng.choice(("CHF", "EUR"))
+            amount = f"{cents // 100}.{cents % 100:02d}"
+            for side, (account, value) in enumerate(((payer, f"-{amount}"), (payee, amount))):
+                writer.writerow((2 * number + side + 1, f"T{number:04d}", account, value, currency))
+
+
 def main() -> int:
     """Write all files; returns 0."""
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -32,6 +51,7 @@ def main() -> int:
     payments(FOLDER / "payments-reference.csv", seed=1, rows=1500, scale=1.0, countries=usual)
     payments(FOLDER / "payments-current.csv", seed=2, rows=600, scale=1.0, countries=usual)
     payments(FOLDER / "payments-drifted.csv", seed=3, rows=600, scale=1.7, countries=(0.15, 0.2, 0.15, 0.15, 0.35))
+    ledger(FOLDER / "ledger-entries.csv", FOLDER / "ledger-accounts.csv", seed=4, transactions=60)
     return 0
 
 

@@ -15,7 +15,7 @@ from firedrill.api.meta import GROUP
 from firedrill.api.record import RecordState
 from firedrill.api.verdict import Verdict
 from firedrill.clusters import paths
-from support.builders import chaos, drift, target, without
+from support.builders import chaos, drift, pipeline_test, target, without
 from support.eventually import eventually, never
 from support.faultproxy import Action, Answer, Drop, LoseAnswer
 from support.kube import HttpError, Object, collection
@@ -96,6 +96,14 @@ REFUSED: list[tuple[str, Object, str]] = [
     ("a policy that is not known", drift(concurrencyPolicy="Allow"), "spec.concurrencyPolicy"),
     ("two places for data", drift(current={"inline": {"csv": "a"}, "file": {"path": "/x"}}), "spec.current"),
     ("no place for data", drift(current={}), "spec.current"),
+    ("a window of nothing", drift(current={"window": {"column": "at", "last": "1h"}}), "spec.current"),
+    ("a check that asks nothing", pipeline_test(checks=[{"name": "x"}]), "spec.checks[0]"),
+    (
+        "a check that asks two things",
+        pipeline_test(checks=[{"nulls": {"columns": ["id"]}, "volume": {"min": 1}}]),
+        "spec.checks[0]",
+    ),
+    ("a check of no column", pipeline_test(checks=[{"nulls": {"columns": []}}]), "spec.checks[0].nulls.columns"),
     ("a field with a typo", drift(scedule="0 * * * *"), "spec.scedule"),
     ("a command", drift(command="rm -rf /"), "spec.command"),
     ("a target without a name for its Secret", target("t", secretRef={}), "spec.secretRef.name"),
@@ -104,6 +112,17 @@ REFUSED: list[tuple[str, Object, str]] = [
 ACCEPTED: list[tuple[str, Object]] = [
     ("a ChaosExperiment", chaos()),
     ("a DriftCheck", drift()),
+    (
+        "a window, and labels that come later",
+        drift(
+            current={
+                "s3": {"bucket": "features", "prefix": "payments/"},
+                "window": {"column": "at", "last": "1h", "offset": "168h"},
+                "labels": {"source": {"inline": {"csv": "id,fraud\n"}}, "on": "id"},
+            }
+        ),
+    ),
+    ("a DataPipelineTest", pipeline_test(checks=[{"name": "rows", "weight": 2, "volume": {"min": 1}}])),
     ("all of a schedule", drift(schedule="0 */6 * * *", timeZone="Europe/Zurich", startingDeadlineSeconds=60)),
     ("clusters by labels", drift(clusters={"matchLabels": {"industry": "finance"}})),
     ("a packet loss", chaos(fault={"packetLoss": {"port": 8080, "percent": 100}})),

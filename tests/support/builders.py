@@ -54,6 +54,21 @@ def benchmark(name: str = "load", *targets: str, **spec: Any) -> Object:
     }
 
 
+def pipeline_test(name: str = "rows", *targets: str, **spec: Any) -> Object:
+    """A DataPipelineTest of a few rows."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "DataPipelineTest",
+        "metadata": {"name": name},
+        "spec": {
+            "clusters": {"names": list(targets or ("finance",))},
+            "data": {"inline": {"csv": "id\n1\n"}},
+            "checks": [{"nulls": {"columns": ["id"]}}],
+            **spec,
+        },
+    }
+
+
 def simulation(name: str = "bank", *targets: str, **spec: Any) -> Object:
     """A Simulation of two services."""
     graph = {

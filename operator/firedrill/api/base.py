@@ -1,6 +1,7 @@
 """The base of every model: camelCase on the wire, strict on input, immutable once parsed."""
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -28,6 +29,13 @@ class LenientModel(Model):
     def to_wire(self) -> dict[str, Any]:
         """JSON-ready dictionary in the field names of the API, without what is at its default."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+def exactly_one(names: Iterable[str]) -> dict[str, Any]:
+    """What a schema says of an object of which exactly one of these members must be set, whatever stands beside it."""
+    listed = list(names)
+    rule = f"[{', '.join(f'has(self.{name})' for name in listed)}].exists_one(set, set)"
+    return {"x-kubernetes-validations": [{"rule": rule, "message": f"set exactly one of {', '.join(listed)}"}]}
 
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -69,7 +77,8 @@ Duration = Annotated[
 ]
 
 
-def _parse_time(value: object) -> datetime:
+def parse_time(value: object) -> datetime:
+    """A time from RFC 3339 or ISO 8601; without a zone it is UTC. Raises ValueError for anything else."""
     moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).replace("Z", "+00:00"))
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -86,7 +95,7 @@ def format_micro_time(moment: datetime) -> str:
 
 Time = Annotated[
     datetime,
-    BeforeValidator(_parse_time),
+    BeforeValidator(parse_time),
     PlainSerializer(format_time, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]

@@ -1,21 +1,15 @@
 """Where a table of data comes from."""
 
-from enum import StrEnum
+from collections.abc import Mapping
+from typing import Final
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from firedrill.api.base import Duration, Model, parse_duration
+from firedrill.api.base import Duration, Model, exactly_one, parse_duration
+from firedrill.api.datastores import KafkaSource, PrometheusSource, S3Source, SqlSource, VolumeSource
 from firedrill.api.run import Name
-
-_ONE_OF = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
-
-
-class TableFormat(StrEnum):
-    """File formats that are read."""
-
-    CSV = "csv"
-    PARQUET = "parquet"
-    JSONL = "jsonl"
+from firedrill.api.tableformat import TableFormat
+from firedrill.api.window import ColumnName, TimeWindow
 
 
 class InlineSource(Model):
@@ -25,7 +19,7 @@ class InlineSource(Model):
 
 
 class ConfigMapSource(Model):
-    """A key of a ConfigMap in the runner namespace of the target; binaryData for Parquet."""
+    """A key of a ConfigMap in the runner namespace of the target; binaryData for Parquet and Arrow."""
 
     name: Name = Field(description="Name of the ConfigMap.")
     key: str = Field(min_length=1, max_length=253, description="Key in data or binaryData.")
@@ -47,19 +41,96 @@ class FileSource(Model):
     format: TableFormat | None = Field(default=None, description="Else taken from the file's name.")
 
 
-class DataSource(Model):
+_PLACES: Final = {
+    "inline": "inline",
+    "config_map": "configMap",
+    "http": "http",
+    "file": "file",
+    "volume": "volume",
+    "s3": "s3",
+    "sql": "sql",
+    "kafka": "kafka",
+    "prometheus": "prometheus",
+}
+_ONE_PLACE: Final = f"set exactly one of {', '.join(_PLACES.values())}"
+
+
+class TableSource(Model):
     """Exactly one place that a table comes from."""
 
-    model_config = _ONE_OF
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
     inline: InlineSource | None = Field(default=None, description="Written into the resource.")
     config_map: ConfigMapSource | None = Field(default=None, description="A ConfigMap in the runner namespace.")
     http: HttpSource | None = Field(default=None, description="Fetched by HTTP.")
     file: FileSource | None = Field(default=None, description="A local file; for firedrill run --offline alone.")
+    volume: VolumeSource | None = Field(default=None, description="A PersistentVolumeClaim in the runner namespace.")
+    s3: S3Source | None = Field(default=None, description="An S3-compatible store.")
+    sql: SqlSource | None = Field(default=None, description="A Postgres.")
+    kafka: KafkaSource | None = Field(default=None, description="A topic of a Kafka.")
+    prometheus: PrometheusSource | None = Field(default=None, description="A Prometheus, over a window.")
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> "DataSource":
-        given = [name for name in ("inline", "config_map", "http", "file") if getattr(self, name) is not None]
+    def _exactly_one(self) -> "TableSource":
+        given = [name for name in _PLACES if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"set exactly one of inline, configMap, http, file; {len(given)} are set")
+            raise ValueError(f"{_ONE_PLACE}; {len(given)} are set")
         return self
+
+
+class LateLabels(Model):
+    """Labels that become known later, such as whether a payment was a fraud, joined to the rows by an identifier."""
+
+    source: TableSource = Field(description="A table with the identifier and the labels.")
+    on: ColumnName = Field(
+        description="The identifier, a column of both tables. Rows without a label yet have nulls; of an identifier "
+        "that has several, the last row counts."
+    )
+
+    @model_validator(mode="after")
+    def _has_no_time(self) -> "LateLabels":
+        if self.source.prometheus is not None:
+            raise ValueError("labels can not come from prometheus")
+        return self
+
+
+class DataSource(TableSource):
+    """Exactly one place that a table comes from, and which part of it is taken."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"minProperties": 1, "maxProperties": 4, **exactly_one(_PLACES.values())}
+    )
+
+    window: TimeWindow | None = Field(default=None, description="Only rows of this time.")
+    labels: LateLabels | None = Field(default=None, description="Columns that are joined to the rows.")
+    feature_names: list[ColumnName] = Field(
+        default_factory=list,
+        max_length=1000,
+        description="Names of the features of an inference log, in order, where it has none: else feature_0 and so on.",
+    )
+
+    @model_validator(mode="after")
+    def _has_a_time(self) -> "DataSource":
+        if self.prometheus is not None:
+            if self.window is None or (self.window.last is None and self.window.from_ is None):
+                raise ValueError("prometheus needs a window with last or from")
+            if self.window.column is not None:
+                raise ValueError("window.column must not be set for prometheus: its samples have a time of their own")
+        elif self.window is not None and self.window.column is None and self.kafka is None:
+            raise ValueError("window.column must be set: the column with the time of a row")
+        if self.kafka is not None and self.kafka.last_messages is not None and self.window is not None:
+            raise ValueError("set kafka.lastMessages or window, not both")
+        return self
+
+
+def claims_of(value: object) -> frozenset[str]:
+    """Names of all PersistentVolumeClaims that a spec reads from, wherever in it they are named."""
+    if isinstance(value, VolumeSource):
+        return frozenset({value.claim})
+    if isinstance(value, BaseModel):
+        return frozenset().union(*(claims_of(getattr(value, name)) for name in type(value).model_fields))
+    if isinstance(value, Mapping):
+        return frozenset().union(*(claims_of(each) for each in value.values()))
+    if isinstance(value, list | tuple):
+        return frozenset().union(*(claims_of(each) for each in value))
+    return frozenset()

@@ -1,14 +1,11 @@
 """DriftCheck: does current data still look like the reference?"""
 
-from typing import Annotated
-
 from pydantic import Field
 
 from firedrill.api.base import Model
 from firedrill.api.data import DataSource
 from firedrill.api.run import RunSpec
-
-ColumnName = Annotated[str, Field(min_length=1, max_length=253)]
+from firedrill.api.window import ColumnName
 
 
 class DriftThresholds(Model):

@@ -8,6 +8,7 @@ from typing import Final
 from firedrill.api.autofix import AutoFixSpec
 from firedrill.api.base import Model
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.datapipelinetest import DataPipelineTestSpec
 from firedrill.api.driftcheck import DriftCheckSpec
 from firedrill.api.modelvalidation import ModelValidationSpec
 from firedrill.api.performancebenchmark import PerformanceBenchmarkSpec
@@ -161,6 +162,16 @@ PERFORMANCE_BENCHMARK: Final = RunKind(
     columns=_RUN_COLUMNS,
     rules=_RUN_RULES,
 )
+DATA_PIPELINE_TEST: Final = RunKind(
+    name="DataPipelineTest",
+    plural="datapipelinetests",
+    short_names=("dpt",),
+    description="Holds a data set, or what a pipeline makes, against what is asked of it.",
+    spec=DataPipelineTestSpec,
+    status=RunStatus,
+    columns=_RUN_COLUMNS,
+    rules=_RUN_RULES,
+)
 CHAOS_EXPERIMENT: Final = RunKind(
     name="ChaosExperiment",
     plural="chaosexperiments",
@@ -245,7 +256,15 @@ SIMULATION: Final = RunKind(
 RUN_KINDS: Final[Mapping[str, RunKind]] = MappingProxyType(
     {
         kind.name: kind
-        for kind in (MODEL_VALIDATION, PERFORMANCE_BENCHMARK, DRIFT_CHECK, CHAOS_EXPERIMENT, AUTO_FIX, SIMULATION)
+        for kind in (
+            MODEL_VALIDATION,
+            PERFORMANCE_BENCHMARK,
+            DRIFT_CHECK,
+            DATA_PIPELINE_TEST,
+            CHAOS_EXPERIMENT,
+            AUTO_FIX,
+            SIMULATION,
+        )
     }
 )
 ALL_KINDS: Final[tuple[Kind, ...]] = (TARGET_CLUSTER, *RUN_KINDS.values())

@@ -5,7 +5,7 @@ import binascii
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -47,10 +47,11 @@ class Document:
 
 @dataclass(frozen=True)
 class Documents:
-    """All that was read: resources, ConfigMaps that lie beside them, and problems, one line each."""
+    """All that was read: resources, ConfigMaps and Secrets that lie beside them, and problems, one line each."""
 
     items: tuple[Document, ...]
     config_maps: Mapping[str, Mapping[str, bytes]]
+    secrets: Mapping[str, Mapping[str, bytes]] = field(repr=False)
     problems: tuple[str, ...]
 
 
@@ -58,6 +59,7 @@ def load(paths: Sequence[str], offline: bool) -> Documents:
     """Read files (``-`` is standard input). With ``offline``, ``spec.clusters`` may be left out."""
     items: list[Document] = []
     config_maps: dict[str, Mapping[str, bytes]] = {}
+    secrets: dict[str, Mapping[str, bytes]] = {}
     problems: list[str] = []
     for path in paths:
         shown = "standard input" if path == "-" else path
@@ -78,15 +80,17 @@ def load(paths: Sequence[str], offline: bool) -> Documents:
         for number, document in enumerate(raw, 1):
             where = f"{shown}: line {document.line}" + (f" (document {number})" if len(raw) > 1 else "")
             try:
-                if _is_config_map(document.body):
-                    config_maps[_name(document.body)] = _values(document.body)
+                if _is_core(document.body, "ConfigMap"):
+                    config_maps[_name(document.body)] = _values(document.body, "data", "binaryData")
+                elif _is_core(document.body, "Secret"):
+                    secrets[_name(document.body)] = _values(document.body, "stringData", "data")
                 else:
                     items.append(_document(path, document.line, document.body, offline))
             except InvalidInput as error:
                 problems.append(f"{where}: {error}")
     twice = {item.title for i, item in enumerate(items) if item.title in {other.title for other in items[:i]}}
     problems.extend(f"{title} is given twice" for title in sorted(twice))
-    return Documents(tuple(items), config_maps, tuple(problems))
+    return Documents(tuple(items), config_maps, secrets, tuple(problems))
 
 
 def _document(path: str, line: int, body: Any, offline: bool) -> Document:
@@ -135,22 +139,23 @@ def _name(body: Mapping[str, Any]) -> str:
     return name
 
 
-def _is_config_map(body: Any) -> bool:
-    return isinstance(body, dict) and body.get("kind") == "ConfigMap" and body.get("apiVersion") == "v1"
+def _is_core(body: Any, kind: str) -> bool:
+    return isinstance(body, dict) and body.get("kind") == kind and body.get("apiVersion") == "v1"
 
 
-def _values(body: Mapping[str, Any]) -> dict[str, bytes]:
+def _values(body: Mapping[str, Any], plain: str, encoded: str) -> dict[str, bytes]:
+    """The values of a ConfigMap or a Secret: those of one field as they are, those of the other from base64."""
     values: dict[str, bytes] = {}
-    data, binary = body.get("data") or {}, body.get("binaryData") or {}
+    data, binary = body.get(plain) or {}, body.get(encoded) or {}
     if not isinstance(data, dict) or not isinstance(binary, dict):
-        raise InvalidInput("data and binaryData of a ConfigMap must be objects")
+        raise InvalidInput(f"{plain} and {encoded} of a {body['kind']} must be objects")
     for key, value in data.items():
         if not isinstance(value, str):
-            raise InvalidInput(f"data.{key}: must be text")
+            raise InvalidInput(f"{plain}.{key}: must be text")
         values[str(key)] = value.encode()
     for key, value in binary.items():
         try:
             values[str(key)] = base64.b64decode(value, validate=True)
         except (binascii.Error, TypeError, ValueError) as error:
-            raise InvalidInput(f"binaryData.{key}: not base64") from error
+            raise InvalidInput(f"{encoded}.{key}: not base64") from error
     return values

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from firedrill.api.data import TableFormat
 from firedrill.api.driftcheck import DriftColumns, DriftThresholds
 from firedrill.api.errors import InvalidInput, describe
+from firedrill.api.tableformat import TableFormat
 from firedrill.api.task import Result
 from firedrill.cli.documents import LOCAL
 from firedrill.cli.errors import UsageError

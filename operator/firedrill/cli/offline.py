@@ -1,13 +1,14 @@
 """Documents run in this process, with no cluster at all."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import httpx
 
+from firedrill.api.credentials import CredentialsRef
 from firedrill.api.kinds import RunKind
 from firedrill.api.run import RunSpec
 from firedrill.api.targetcluster import TargetPolicy
@@ -17,12 +18,14 @@ from firedrill.cli.documents import LOCAL, Document, Documents
 from firedrill.cli.errors import UsageError
 from firedrill.cli.output import tell
 from firedrill.report.entry import Entry
-from firedrill.runner import benchmark, drift, model
-from firedrill.sources.context import ConfigMapReader, SourceContext
+from firedrill.runner import benchmark, datapipeline, drift, model
+from firedrill.sources.context import SourceContext
+from firedrill.sources.login import LOGIN_KEYS, CredentialsRefused, Login
 
 Runner = Callable[[Task, SourceContext], Awaitable[Result]]
 
 RUNNERS: Final[dict[str, Runner]] = {
+    "DataPipelineTest": datapipeline.run,
     "DriftCheck": drift.run,
     "ModelValidation": model.run,
     "PerformanceBenchmark": benchmark.run,
@@ -48,16 +51,24 @@ def run_offline(documents: Documents) -> list[Entry]:
     ]
     if problems:
         raise UsageError("\n".join(problems))
-    return asyncio.run(_run_all(documents.items, _reader(documents)))
+    return asyncio.run(_run_all(documents))
 
 
-async def _run_all(items: Sequence[Document], read_config_map: ConfigMapReader | None) -> list[Entry]:
+async def _run_all(documents: Documents) -> list[Entry]:
     entries = []
+    beside = _Beside(documents)
     async with httpx.AsyncClient() as http:
-        for item in items:
+        for item in documents.items:
             tell(f"{item.title}: running")
             base = Path() if item.path == "-" else Path(item.path).parent
-            context = SourceContext(http, read_config_map, allow_files=True, base_dir=base)
+            context = SourceContext(
+                http,
+                # ConfigMaps can be read when the files bring them along; else there is nobody to ask.
+                read_config_map=beside.config_map if documents.config_maps else None,
+                allow_files=True,
+                base_dir=base,
+                read_login=beside.login,
+            )
             result = await _run_one(item, context)
             tell(f"{item.title}: {result.verdict.value} ({result.reason})")
             entries.append(Entry(item.kind.name, item.namespace, item.name, result))
@@ -104,12 +115,22 @@ def _task(item: Document, spec: RunSpec, started: datetime) -> Task:
     )
 
 
-def _reader(documents: Documents) -> ConfigMapReader | None:
-    """ConfigMaps can be read when the files bring them along; else there is nobody to ask."""
-    if not documents.config_maps:
-        return None
+class _Beside:
+    """What lies beside the resources in their files."""
 
-    async def read(name: str, key: str) -> bytes:
-        return documents.config_maps[name][key]
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
 
-    return read
+    async def config_map(self, name: str, key: str) -> bytes:
+        """The value of a key; raises LookupError where there is none."""
+        return self._documents.config_maps[name][key]
+
+    async def login(self, ref: CredentialsRef | None, *, tls: bool = False, username: str = "") -> Login:
+        """What a Secret of the files holds; raises CredentialsRefused where there is none."""
+        if ref is None:
+            return Login(username, tls=tls)
+        found = self._documents.secrets.get(ref.name)
+        if found is None:
+            raise CredentialsRefused(f"Secret {ref.name!r} is in none of the files")
+        texts = {key: found.get(key, b"").decode(errors="replace").rstrip("\n") for key in LOGIN_KEYS}
+        return Login(username or texts["username"], texts["password"], texts["ca.crt"], tls)

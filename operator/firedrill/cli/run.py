@@ -9,9 +9,9 @@ from firedrill.cli.offline import run_offline
 from firedrill.cli.output import add_output, emit
 
 DESCRIPTION = """\
-Runs the resources of YAML files and writes their results. With --offline DriftCheck, ModelValidation and
-PerformanceBenchmark (as one worker) run in this process, with no cluster: spec.clusters may be left out, local
-files may be sources (paths are relative to the YAML file), and ConfigMaps are read from the same files."""
+Runs the resources of YAML files and writes their results. With --offline DataPipelineTest, DriftCheck, ModelValidation
+and PerformanceBenchmark (as one worker) run in this process, with no cluster: spec.clusters may be left out, local
+files may be sources (paths are relative to the YAML file), and ConfigMaps and Secrets are read from the same files."""
 EPILOG = """\
 exit codes: 0 all Passed, 1 one Failed, 2 one Inconclusive, 3 one Error (Failed counts first, then Error),
 64 invalid input"""

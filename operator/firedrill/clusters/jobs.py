@@ -1,10 +1,12 @@
 """The objects of a run in a target: Jobs of runner and guardian, and the task that both read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.data import claims_of
+from firedrill.api.datapipelinetest import DataPipelineTestSpec
 from firedrill.api.faults.node import NodeNotReady
 from firedrill.api.meta import (
     ANNOTATION_RESOURCE,
@@ -33,6 +35,7 @@ GUARDIAN_PRIORITY = "firedrill-guardian"
 
 #: Each family of changes has an identity of its own; what only reads has one that can do nothing else.
 RUNNER_ACCOUNTS = {
+    "DataPipelineTest": "firedrill-reader",
     "DriftCheck": "firedrill-reader",
     "ModelValidation": "firedrill-reader",
     "PerformanceBenchmark": "firedrill-reader",
@@ -40,6 +43,8 @@ RUNNER_ACCOUNTS = {
     "AutoFix": "firedrill-fixer",
     "Simulation": "firedrill-simulator",
 }
+#: Where the claims that a spec reads from are mounted in the runner's pod, each by its name.
+VOLUMES: Final = "/volumes"
 #: Ends the account's name of an experiment with faults of several families.
 MIXED: Final = "mixed"
 
@@ -84,8 +89,11 @@ def owner_reference(name: str, uid: str) -> Object:
 
 
 def account_of(resource: RunResource) -> str:
-    """The service account of a run's pod; chaos has one a fault family, and one for faults of several."""
+    """The service account of a run's pod; chaos has one a fault family, and one for faults of several, and what starts
+    a pipeline in the cluster one of its own."""
     account = RUNNER_ACCOUNTS[resource.kind.name]
+    if _starts_jobs(resource):
+        return "firedrill-pipeline"
     if not isinstance(resource.spec, ChaosExperimentSpec):
         return account
     families = {fault.family for fault in resource.spec.faults}
@@ -97,17 +105,35 @@ def workers_of(resource: RunResource) -> int:
     return resource.spec.workers if isinstance(resource.spec, PerformanceBenchmarkSpec) else 1
 
 
+def _starts_jobs(resource: RunResource) -> bool:
+    pipeline = resource.spec.pipeline if isinstance(resource.spec, DataPipelineTestSpec) else None
+    return pipeline is not None and pipeline.cron_job is not None
+
+
 def runner_job(plan: Plan) -> Object:
-    """The Job that carries out a run. One that changes something is never retried."""
-    mutates = plan.resource.kind.mutates
+    """The Job that carries out a run. One that changes something, or has something changed, is never retried."""
+    spec = plan.resource.spec
+    starts = isinstance(spec, DataPipelineTestSpec) and spec.pipeline is not None
+    once = plan.resource.kind.mutates or starts
     template = plan.resource.spec.job_template if plan.resource.spec else JobTemplate()
     workers = workers_of(plan.resource)
     # Workers measure together: one that comes again later would measure alone.
-    backoff = 0 if mutates or workers > 1 else 2
+    backoff = 0 if once or workers > 1 else 2
     job = _job(plan, plan.run.job, "runner", account_of(plan.resource), template, backoff_limit=backoff, pod={})
     if workers > 1:
         job["spec"] |= {"completionMode": "Indexed", "completions": workers, "parallelism": workers}
+    _mount_claims(job["spec"]["template"]["spec"], sorted(claims_of(plan.resource.spec)))
     return job
+
+
+def _mount_claims(pod: Object, claims: Sequence[str]) -> None:
+    """Let the pod read claims, and no more than read; the runner asks whether the resource may, before it does."""
+    for number, claim in enumerate(claims):
+        name = f"data-{number}"
+        source = {"claimName": claim, "readOnly": True}
+        pod["volumes"].append({"name": name, "persistentVolumeClaim": source})
+        mount = {"name": name, "mountPath": f"{VOLUMES}/{claim}", "readOnly": True}
+        pod["containers"][0]["volumeMounts"].append(mount)
 
 
 def guardian_job(plan: Plan) -> Object:

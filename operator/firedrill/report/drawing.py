@@ -136,6 +136,15 @@ def timeline(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [entry for entry in entries if isinstance(entry, Mapping) and "time" in entry]
 
 
+def failing_rows(report: Mapping[str, Any]) -> list[tuple[str, list[Mapping[str, Any]]]]:
+    """Checks of a report with rows that fail, each by its name; empty when it has none."""
+    checks = report.get("checks")
+    if not isinstance(checks, Sequence) or isinstance(checks, str):
+        return []
+    found = [check for check in checks if isinstance(check, Mapping) and check.get("samples")]
+    return [(str(check.get("name") or check.get("kind", "")), list(check["samples"])) for check in found]
+
+
 def _column(column: Mapping[str, Any]) -> ColumnDrawing:
     bins = column["bins"]
     longest = max(max(item["reference"], item["current"]) for item in bins) or 1.0

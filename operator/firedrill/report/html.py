@@ -8,7 +8,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from firedrill import __version__
-from firedrill.report.drawing import column_drawings, gauge, timeline, trend_drawings
+from firedrill.report.drawing import column_drawings, failing_rows, gauge, timeline, trend_drawings
 from firedrill.report.entry import Entry, overall, shown_limit, shown_outcome, shown_value
 
 
@@ -38,6 +38,7 @@ def render_html(entries: Sequence[Entry], generated_at: datetime) -> str:
             "columns": column_drawings(entry.result.report),
             "trends": trend_drawings(entry.result.report),
             "timeline": timeline(entry.result.report),
+            "failing": failing_rows(entry.result.report),
             "raw": json.dumps(entry.result.to_wire(), indent=2, ensure_ascii=False),
         }
         for entry in entries

@@ -4,8 +4,6 @@ What is read is held in memory alone, and no text of ours ever holds it: not a r
 """
 
 import base64
-import ssl
-from dataclasses import dataclass, field
 
 from firedrill.api.credentials import CredentialsRef
 from firedrill.api.meta import LABEL_HUB_NAMESPACE
@@ -14,27 +12,7 @@ from firedrill.clusters import paths
 from firedrill.clusters.errors import Forbidden, NotFound
 from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.retry import retry
-
-_KEYS = ("username", "password", "token", "ca.crt")
-
-
-class CredentialsRefused(Exception):
-    """The Secret is not there, may not be read, or is not meant for the resource."""
-
-
-@dataclass(frozen=True)
-class Login:
-    """Who connects, and whom to trust; empty where nothing is given."""
-
-    username: str = ""
-    password: str = field(default="", repr=False)
-    ca: str = field(default="", repr=False)
-    tls: bool = False
-    token: str = field(default="", repr=False)
-
-    def ssl_context(self) -> ssl.SSLContext | None:
-        """For TLS, verified by name; None without."""
-        return ssl.create_default_context(cadata=self.ca or None) if self.tls else None
+from firedrill.sources.login import LOGIN_KEYS, CredentialsRefused, Login
 
 
 async def read_login(
@@ -60,7 +38,7 @@ async def read_login(
             f"{label} is not meant for resources of namespace {task.namespace}: it has no label "
             f"{LABEL_HUB_NAMESPACE}={task.namespace}"
         )
-    found = {key: _text(label, key, body.get("data") or {}) for key in _KEYS}
+    found = {key: _text(label, key, body.get("data") or {}) for key in LOGIN_KEYS}
     return Login(username or found["username"], found["password"], found["ca.crt"], tls, found["token"])
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from firedrill.api.errors import InvalidInput
@@ -41,6 +42,13 @@ async def dispatch(context: RunContext) -> Result | None:
 
             async with source_context(context) as sources:
                 return await benchmark.run(task, sources, crew=crew_of(context))
+        case "DataPipelineTest":
+            from firedrill.runner import datapipeline
+            from firedrill.runner.pipelinejob import run_cron_job
+            from firedrill.runner.sourcing import source_context
+
+            async with source_context(context) as sources:
+                return await datapipeline.run(task, sources, context.clock.now, partial(run_cron_job, context))
         case "AutoFix":
             from firedrill.runner import fix
 

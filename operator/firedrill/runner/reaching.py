@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 from firedrill.api.credentials import CredentialsRef
 from firedrill.api.endpoint import ModelEndpoint
 from firedrill.sources.context import SourceContext
 from firedrill.sources.errors import InvalidTable, SourceError, SourceReason
+from firedrill.sources.login import CredentialsRefused
 from firedrill.sources.serving.http import Access
 from firedrill.sources.serving.open import open_model
 from firedrill.sources.serving.port import Ready, ServedModel
@@ -17,16 +17,13 @@ async def access_to(ref: CredentialsRef | None, server_name: str | None, sources
     """Credentials that a spec names. Raises SourceError where they can not be had."""
     if ref is None:
         return Access(server_name=server_name)
-    if sources.read_access is None:
-        message = "credentials can only be read in a cluster"
-        raise SourceError(SourceReason.NOT_ALLOWED, f"{field}.credentials", message)
     try:
-        found = await sources.read_access(ref)
-    except PermissionError as error:
+        login = await sources.read_login(ref)
+    except CredentialsRefused as error:
         raise SourceError(SourceReason.NOT_ALLOWED, f"{field}.credentials", str(error)) from error
     except OSError as error:
         raise SourceError(SourceReason.UNREACHABLE, f"{field}.credentials", str(error)) from error
-    return replace(found, server_name=server_name)
+    return Access(login.token, login.username, login.password, login.ca, server_name)
 
 
 @asynccontextmanager

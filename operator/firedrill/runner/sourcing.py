@@ -1,21 +1,24 @@
-"""The sources of a run inside a target: HTTP, and ConfigMaps of the runner namespace."""
+"""The sources of a run inside a target: the network, and ConfigMaps, Secrets and volumes of the runner namespace."""
 
 import base64
 import binascii
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from firedrill.api.credentials import CredentialsRef
+from firedrill.api.meta import LABEL_HUB_NAMESPACE
 from firedrill.clusters import paths
 from firedrill.clusters.errors import ClusterError, Forbidden, NotFound
+from firedrill.clusters.jobs import VOLUMES
 from firedrill.runner.context import RunContext
-from firedrill.runner.credentials import CredentialsRefused, read_login
+from firedrill.runner.credentials import read_login
 from firedrill.runner.retry import retry
 from firedrill.sources.context import SourceContext
-from firedrill.sources.serving.http import Access
+from firedrill.sources.login import Login
 
 
 @asynccontextmanager
@@ -36,14 +39,15 @@ async def source_context(context: RunContext) -> AsyncIterator[SourceContext]:
         body = await read_at(context, path, f"{plural} of {api_version} in {namespace}", selector)
         return list(body.get("items") or [])
 
-    async def read_access(ref: CredentialsRef) -> Access:
+    async def login(ref: CredentialsRef | None, *, tls: bool = False, username: str = "") -> Login:
         try:
-            login = await read_login(context.client, context.clock, context.task, ref)
-        except CredentialsRefused as error:
-            raise PermissionError(str(error)) from error
+            return await read_login(context.client, context.clock, context.task, ref, tls=tls, username=username)
         except ClusterError as error:
-            raise OSError(str(error)) from error
-        return Access(login.token, login.username, login.password, login.ca)
+            raise OSError(f"Secret {ref.name if ref else ''} can not be read: {error}") from error
+
+    async def find_volume(claim: str) -> Path:
+        await check_claim(context, claim)
+        return Path(VOLUMES) / claim
 
     async with httpx.AsyncClient(trust_env=False, follow_redirects=True) as http:
         yield SourceContext(
@@ -51,7 +55,32 @@ async def source_context(context: RunContext) -> AsyncIterator[SourceContext]:
             read_config_map=read_config_map,
             read_object=read_object,
             list_objects=list_objects,
-            read_access=read_access,
+            read_login=login,
+            find_volume=find_volume,
+            now=context.task.started_at,
+        )
+
+
+async def check_claim(context: RunContext, claim: str) -> None:
+    """That the resource may use a claim of the runner namespace, which says so by its label.
+
+    Raises LookupError where there is none, PermissionError where it is for others, OSError where it can not be asked.
+    """
+    task = context.task
+    label = f"PersistentVolumeClaim {task.runner_namespace}/{claim}"
+    path = paths.path("v1", "persistentvolumeclaims", task.runner_namespace, claim)
+    try:
+        body = await retry(context.clock, lambda: context.client.get(path), f"reading {label}")
+    except NotFound as error:
+        raise LookupError(f"{label} does not exist") from error
+    except Forbidden as error:
+        raise PermissionError(f"{label} may not be read: {error.message}") from error
+    except ClusterError as error:
+        raise OSError(f"{label} can not be read: {error}") from error
+    if (body["metadata"].get("labels") or {}).get(LABEL_HUB_NAMESPACE, "") != task.namespace:
+        raise PermissionError(
+            f"{label} is not meant for resources of namespace {task.namespace}: it has no label "
+            f"{LABEL_HUB_NAMESPACE}={task.namespace}"
         )
 
 

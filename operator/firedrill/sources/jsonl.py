@@ -21,11 +21,12 @@ def parse_jsonl(data: bytes) -> "pa.Table":
             return pajson.read_json(pa.BufferReader(data), pajson.ReadOptions(block_size=max(len(data), 1)))
         except pa.ArrowException:
             # Odd, but perhaps data all the same: the slow way reads more, and knows the line of what is wrong.
-            return _table(_objects(data))
-    return _table(_objects(data))
+            return table_of([row for _, row in objects(data)])
+    return table_of([row for _, row in objects(data)])
 
 
-def _objects(data: bytes) -> list[dict[str, Any]]:
+def objects(data: bytes) -> list[tuple[int, dict[str, Any]]]:
+    """The objects of JSON lines, or of one array, each with its line. Raises InvalidTable naming what is neither."""
     text = data.decode("utf-8-sig", errors="replace")
     if text.lstrip().startswith("["):
         rows = _load(text, 1)
@@ -35,7 +36,7 @@ def _objects(data: bytes) -> list[dict[str, Any]]:
     for number, row in numbered:
         if not isinstance(row, dict):
             raise InvalidTable(f"line {number}: not a JSON object but {type(row).__name__}")
-    return [row for _, row in numbered]
+    return numbered
 
 
 def _load(text: str, line: int) -> Any:
@@ -47,7 +48,8 @@ def _load(text: str, line: int) -> Any:
         raise InvalidTable(f"line {where}: not JSON: {what}") from error
 
 
-def _table(rows: list[dict[str, Any]]) -> "pa.Table":
+def table_of(rows: list[dict[str, Any]]) -> "pa.Table":
+    """A table of rows whose fields change type or come and go."""
     names = dict.fromkeys(name for row in rows for name in row)
     return pa.table({name: _array([row.get(name) for row in rows]) for name in names})
 

@@ -1,4 +1,4 @@
-"""Tables from bytes or files: CSV, Parquet and JSON lines."""
+"""Tables from bytes or files, in any of the formats."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -6,9 +6,9 @@ from typing import Any, Final
 import pyarrow as pa
 from pyarrow import csv
 
-from firedrill.api.data import TableFormat
+from firedrill.api.tableformat import TableFormat
 from firedrill.sources.errors import InvalidTable
-from firedrill.sources.jsonl import parse_jsonl
+from firedrill.sources.messages import parse_lines
 from firedrill.sources.table import MemoryTable, ParquetTable, SourceTable
 
 _SUFFIXES: Final = {
@@ -20,10 +20,15 @@ _SUFFIXES: Final = {
     ".jsonl": TableFormat.JSONL,
     ".ndjson": TableFormat.JSONL,
     ".json": TableFormat.JSONL,
+    ".arrow": TableFormat.ARROW,
+    ".feather": TableFormat.ARROW,
+    ".ipc": TableFormat.ARROW,
+    ".hl7": TableFormat.HL7,
 }
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 _GZIP: Final = b"\x1f\x8b"
+_ARROW: Final = b"ARROW1"
 _BLOCK: Final = 4 * 1024 * 1024
 _HEAD: Final = 64 * 1024
 
@@ -35,6 +40,8 @@ def format_of(path: Path, head: bytes) -> TableFormat:
         return known
     if head.startswith(b"PAR1"):
         return TableFormat.PARQUET
+    if head.startswith(_ARROW):
+        return TableFormat.ARROW
     return TableFormat.JSONL if head.lstrip()[:1] in (b"{", b"[") else TableFormat.CSV
 
 
@@ -42,8 +49,10 @@ def parse_bytes(data: bytes, kind: TableFormat) -> SourceTable:
     """A table from bytes in memory. Raises InvalidTable that says where it is not one."""
     if kind is TableFormat.PARQUET:
         return ParquetTable(pa.BufferReader(data))
-    if kind is TableFormat.JSONL:
-        return MemoryTable(parse_jsonl(data))
+    if kind is TableFormat.ARROW:
+        return MemoryTable(_read_arrow(pa.BufferReader(data), data[:_HEAD]))
+    if kind.of_lines:
+        return MemoryTable(_read_lines(data, kind))
     return MemoryTable(_read_csv(lambda: pa.BufferReader(data), data[:_HEAD]))
 
 
@@ -61,14 +70,35 @@ def parse_file(path: Path, kind: TableFormat | None) -> SourceTable:
     if kind is TableFormat.PARQUET:
         # Not mapped: the pages of a mapped file count as memory of the process.
         return ParquetTable(pa.OSFile(str(path)))
-    if kind is TableFormat.JSONL:
-        return MemoryTable(parse_jsonl(path.read_bytes()))
+    if kind is TableFormat.ARROW:
+        return MemoryTable(_read_arrow(pa.OSFile(str(path)), head))
+    if kind.of_lines:
+        return MemoryTable(_read_lines(path.read_bytes(), kind))
     return MemoryTable(_read_csv(lambda: pa.OSFile(str(path)), head))
 
 
 def _parse_stream(path: Path, kind: TableFormat | None) -> SourceTable:
     data = path.read_bytes()
     return parse_bytes(data, kind or format_of(path, data[:_HEAD]))
+
+
+def _read_lines(data: bytes, kind: TableFormat) -> "pa.Table":
+    if data.startswith(_GZIP):
+        raise InvalidTable("not text but compressed; compressed files are not read")
+    return parse_lines(data, kind)
+
+
+def _read_arrow(source: Any, head: bytes) -> "pa.Table":
+    """A file or a stream of Arrow."""
+    try:
+        with source:
+            reader = pa.ipc.open_file(source) if head.startswith(_ARROW) else pa.ipc.open_stream(source)
+            table = reader.read_all()
+            # Offsets of a damaged file may point anywhere.
+            table.validate(full=True)
+            return table
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InvalidTable(f"not an Arrow file: {_first_line(error)}") from error
 
 
 def _read_csv(open_source: Any, head: bytes) -> "pa.Table":

@@ -1,36 +1,104 @@
 """A table from wherever a DataSource says."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
-from firedrill.api.data import ConfigMapSource, DataSource, FileSource, TableFormat
+from firedrill.api.credentials import CredentialsRef
+from firedrill.api.data import ConfigMapSource, DataSource, FileSource, TableSource
+from firedrill.api.datastores import VolumeSource
+from firedrill.api.tableformat import TableFormat
+from firedrill.api.window import TimeWindow
 from firedrill.sources.context import SourceContext
+from firedrill.sources.derived import JoinedTable, RenamedTable, StackedTable, WindowedTable
 from firedrill.sources.errors import InvalidTable, SourceError, SourceReason
 from firedrill.sources.http import download
+from firedrill.sources.login import CredentialsRefused, Login
 from firedrill.sources.parse import parse_bytes, parse_file
 from firedrill.sources.table import SourceTable
 
 
 async def read_table(source: DataSource, context: SourceContext, field: str) -> SourceTable:
-    """Read the table of a source. ``field`` is the path of the source in its resource, for messages.
+    """Read the table of a source: what its window leaves, with its labels. ``field`` is the path of the source in its
+    resource, for messages.
 
-    Raises SourceError, never anything else, when it can not be had.
+    Raises SourceError, never anything else, when it can not be had. Columns of a Parquet file are read when they are
+    asked for, and InvalidTable is raised then where one is damaged.
     """
+    table = await _read_place(source, source.window, context, field)
+    if source.feature_names:
+        table = RenamedTable(table, _with_features(table, source.feature_names))
+    if source.window is not None and source.window.column is not None and source.sql is None:
+        column, (start, end) = source.window.column, source.window.span(context.now)
+        table = await _made(lambda: WindowedTable(table, column, start, end), f"{field}.window.column")
+    if source.labels is not None:
+        labels, on = await _read_place(source.labels.source, None, context, f"{field}.labels.source"), source.labels.on
+        table = await _made(lambda: JoinedTable(table, labels, on), f"{field}.labels.on")
+    return table
+
+
+async def _read_place(
+    source: TableSource, window: TimeWindow | None, context: SourceContext, field: str
+) -> SourceTable:
+    """The table of a place. A store that can is asked for the window alone. Clients are imported when needed."""
+    start, end = window.span(context.now) if window else (None, None)
     if source.inline is not None:
         return await _parse(source.inline.csv.encode(), TableFormat.CSV, f"{field}.inline.csv")
     if source.config_map is not None:
         return await _read_config_map(source.config_map, context, f"{field}.configMap")
     if source.http is not None:
         return await download(context.http, source.http, f"{field}.http", context.max_download)
+    if source.volume is not None:
+        return await _read_volume(source.volume, context, f"{field}.volume")
+    if source.s3 is not None:
+        from firedrill.sources.s3 import read_s3
+
+        login = await _login(source.s3.secret_ref, context, f"{field}.s3")
+        return await read_s3(source.s3, login, f"{field}.s3", context.max_download)
+    if source.sql is not None:
+        from firedrill.sources.sql import read_sql
+
+        sql = source.sql
+        login = await _login(sql.secret_ref, context, f"{field}.sql", tls=sql.tls, username=sql.username or "")
+        span = (window.column, start, end) if window and window.column else None
+        return await read_sql(sql, login, span, f"{field}.sql")
+    if source.kafka is not None:
+        from firedrill.sources.topic import read_topic
+
+        login = await _login(source.kafka.secret_ref, context, f"{field}.kafka", tls=source.kafka.tls)
+        # A column of the message counts before the message's own time.
+        bounds = (None, None) if window and window.column else (start, end)
+        return await read_topic(source.kafka, login, bounds, f"{field}.kafka", context.max_download)
+    if source.prometheus is not None:
+        from firedrill.sources.samples import read_samples
+
+        assert start is not None, "the model admits no prometheus without the begin of a window"
+        field = f"{field}.prometheus"
+        return await read_samples(context.http, source.prometheus, start, end or context.now, field)
     assert source.file is not None, "the model admits no source without a member"
     return await _read_file(source.file, context, f"{field}.file")
 
 
-async def _parse(data: bytes, kind: TableFormat, field: str) -> SourceTable:
+async def _made(make: Callable[[], SourceTable], field: str) -> SourceTable:
     try:
-        return await asyncio.to_thread(parse_bytes, data, kind)
+        return await asyncio.to_thread(make)
     except InvalidTable as error:
         raise SourceError(SourceReason.INVALID_DATA, field, str(error)) from error
+
+
+async def _login(
+    ref: CredentialsRef | None, context: SourceContext, field: str, *, tls: bool = False, username: str = ""
+) -> Login:
+    try:
+        return await context.read_login(ref, tls=tls, username=username)
+    except CredentialsRefused as error:
+        raise SourceError(SourceReason.NOT_ALLOWED, f"{field}.secretRef", str(error)) from error
+    except OSError as error:
+        raise SourceError(SourceReason.UNREACHABLE, f"{field}.secretRef", str(error)) from error
+
+
+async def _parse(data: bytes, kind: TableFormat, field: str) -> SourceTable:
+    return await _made(lambda: parse_bytes(data, kind), field)
 
 
 async def _read_config_map(source: ConfigMapSource, context: SourceContext, field: str) -> SourceTable:
@@ -47,21 +115,66 @@ async def _read_config_map(source: ConfigMapSource, context: SourceContext, fiel
     return await _parse(data, source.format, f"{field}.key")
 
 
+async def _read_volume(source: VolumeSource, context: SourceContext, field: str) -> SourceTable:
+    if context.find_volume is None:
+        raise SourceError(SourceReason.NOT_ALLOWED, field, "a volume can only be read in a cluster; use file")
+    try:
+        root = await context.find_volume(source.claim)
+    except LookupError as error:
+        message = f"there is no PersistentVolumeClaim {source.claim!r}"
+        raise SourceError(SourceReason.NOT_FOUND, f"{field}.claim", message) from error
+    except PermissionError as error:
+        raise SourceError(SourceReason.NOT_ALLOWED, f"{field}.claim", str(error)) from error
+    except OSError as error:
+        raise SourceError(SourceReason.UNREACHABLE, f"{field}.claim", str(error)) from error
+    path = root / source.path
+    if not path.resolve().is_relative_to(root.resolve()):
+        message = f"{source.path!r} is a link that leads out of the volume"
+        raise SourceError(SourceReason.NOT_ALLOWED, f"{field}.path", message)
+    return await _read_path(path, source.path, source.format, f"{field}.path")
+
+
 async def _read_file(source: FileSource, context: SourceContext, field: str) -> SourceTable:
     name = f"{field}.path"
     if not context.allow_files:
         message = "local files can only be read by 'firedrill run --offline'"
         raise SourceError(SourceReason.NOT_ALLOWED, name, message)
-    path = _located(Path(source.path), context.base_dir)
+    return await _read_path(_located(Path(source.path), context.base_dir), source.path, source.format, name)
+
+
+async def _read_path(path: Path, shown: str, kind: TableFormat | None, field: str) -> SourceTable:
     try:
-        return await asyncio.to_thread(parse_file, path, source.format)
+        return await asyncio.to_thread(_parse_path, path, kind)
     except FileNotFoundError as error:
-        raise SourceError(SourceReason.NOT_FOUND, name, f"there is no file {source.path!r}") from error
+        raise SourceError(SourceReason.NOT_FOUND, field, f"there is no file {shown!r}") from error
     except OSError as error:
-        message = f"{source.path!r} can not be read: {error.strerror or error}"
-        raise SourceError(SourceReason.UNREACHABLE, name, message) from error
+        message = f"{shown!r} can not be read: {error.strerror or error}"
+        raise SourceError(SourceReason.UNREACHABLE, field, message) from error
     except InvalidTable as error:
-        raise SourceError(SourceReason.INVALID_DATA, name, f"{source.path!r}: {error}") from error
+        raise SourceError(SourceReason.INVALID_DATA, field, f"{shown!r}: {error}") from error
+
+
+def _parse_path(path: Path, kind: TableFormat | None) -> SourceTable:
+    """A file, or the files of a folder as one table; marks of other tools, such as _SUCCESS, are no data."""
+    if not path.is_dir():
+        return parse_file(path, kind)
+    files = sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith(("_", ".")))
+    if not files:
+        raise InvalidTable("there is no file in this folder")
+    parts = []
+    for each in files:
+        try:
+            parts.append((each.name, parse_file(each, kind)))
+        except InvalidTable as error:
+            raise InvalidTable(f"{each.name}: {error}") from error
+    return parts[0][1] if len(parts) == 1 else StackedTable(parts)
+
+
+def _with_features(table: SourceTable, names: list[str]) -> list[str]:
+    return [
+        names[int(name[8:])] if name[:8] == "feature_" and name[8:].isdigit() and int(name[8:]) < len(names) else name
+        for name in table.names
+    ]
 
 
 def _located(path: Path, base: Path) -> Path:

@@ -185,3 +185,17 @@ def test_workers_of_a_benchmark_are_an_indexed_job_that_is_not_retried() -> None
     alone = runner_job(plan(PERFORMANCE_BENCHMARK))
     assert "completionMode" not in alone["spec"]
     assert pod(alone)["serviceAccountName"] == "firedrill-reader"
+
+
+def test_claims_that_a_spec_reads_from_are_mounted_read_only() -> None:
+    def volume(claim: str) -> Object:
+        return {"volume": {"claim": claim, "path": "x.csv"}}
+
+    labels = {"source": volume("labels"), "on": "id"}
+    of = plan(DRIFT_CHECK, reference={**volume("features"), "labels": labels}, current=volume("features"))
+    spec = pod(runner_job(of))
+    claims = [each["persistentVolumeClaim"] for each in spec["volumes"] if "persistentVolumeClaim" in each]
+    assert claims == [{"claimName": name, "readOnly": True} for name in ("features", "labels")]
+    mounts = {each["mountPath"]: each for each in spec["containers"][0]["volumeMounts"]}
+    assert mounts["/volumes/features"]["readOnly"] is True
+    assert pod(runner_job(plan(DRIFT_CHECK)))["volumes"] == pod(runner_job(plan()))["volumes"]

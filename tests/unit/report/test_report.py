@@ -182,3 +182,13 @@ def test_figures_of_the_last_runs_are_drawn() -> None:
     [drawing] = trend_drawings({"history": {"latency_p99": [0.1, 0.2, 0.4], "alone": [1.0], "nothing": [0.0, 0.0]}})
     assert (drawing.title, drawing.detail) == ("latency_p99", "the last 3 runs, from 0.1 to 0.4")
     assert drawing.second == "0.00,29.00 50.00,20.00 100.00,2.00"
+
+
+def test_rows_that_fail_are_shown_by_check() -> None:
+    samples = [{"row": 7, "table": "source", "values": {NASTY: NASTY, "note": None}}]
+    checks = [{"name": NASTY, "kind": "nulls", "samples": samples}, {"name": "", "kind": "unique", "samples": []}]
+    page = render_html([entry(report={"checks": checks})], NOW)
+    assert "Rows that fail" in page
+    assert "7 of source" in page
+    assert "<script>" not in page
+    assert "Rows that fail" not in render_html([entry(report={"checks": "odd"})], NOW)

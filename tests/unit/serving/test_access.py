@@ -16,6 +16,7 @@ from firedrill.api.task import Result, Task
 from firedrill.api.verdict import Verdict
 from firedrill.runner.model import run
 from firedrill.sources.context import SourceContext
+from firedrill.sources.login import CredentialsRefused, Login
 from firedrill.sources.serving.http import Access
 from firedrill.sources.serving.kserve import resolve
 from firedrill.sources.serving.port import Ready, ReadyState
@@ -42,7 +43,7 @@ async def validate(endpoint: dict[str, Any], access: Any, **more: Any) -> Result
         spec=spec,
     )  # fmt: skip
     async with httpx.AsyncClient() as client:
-        return await run(task, SourceContext(client, read_access=access))
+        return await run(task, SourceContext(client, read_login=access))
 
 
 def guarded(seen: set[bytes]) -> Any:
@@ -69,9 +70,9 @@ async def test_credentials_are_sent_over_tls_that_is_verified(tmp_path: Path, ac
     tls.load_cert_chain(tmp_path / "tls.pem")
     seen: set[bytes] = set()
 
-    async def read(ref: CredentialsRef) -> Access:
+    async def read(ref: CredentialsRef) -> Login:
         assert ref.name == "s"
-        return Access(access.token, access.username, access.password, certificate.decode())
+        return Login(access.username, access.password, certificate.decode(), token=access.token)
 
     async with listening(guarded(seen), tls) as port:
         endpoint = {"url": f"https://127.0.0.1:{port}/"}
@@ -84,10 +85,11 @@ async def test_credentials_are_sent_over_tls_that_is_verified(tmp_path: Path, ac
 
 
 @pytest.mark.parametrize(
-    ("raised", "reason"), [(PermissionError("not for you"), "SourceNotAllowed"), (OSError("away"), "SourceUnreachable")]
+    ("raised", "reason"),
+    [(CredentialsRefused("not for you"), "SourceNotAllowed"), (OSError("away"), "SourceUnreachable")],
 )
-async def test_credentials_that_can_not_be_had(raised: OSError, reason: str) -> None:
-    async def read(ref: CredentialsRef) -> Access:
+async def test_credentials_that_can_not_be_had(raised: Exception, reason: str) -> None:
+    async def read(ref: CredentialsRef) -> Login:
         raise raised
 
     result = await validate({"url": "http://a/"}, read)
@@ -96,8 +98,8 @@ async def test_credentials_that_can_not_be_had(raised: OSError, reason: str) -> 
 
 
 async def test_a_certificate_that_is_none_is_told() -> None:
-    async def read(ref: CredentialsRef) -> Access:
-        return Access(ca="no certificate")
+    async def read(ref: CredentialsRef) -> Login:
+        return Login(ca="no certificate")
 
     result = await validate({"url": "http://a/"}, read)
     assert "spec.endpoint.credentials: its ca.crt is no certificate" in result.message

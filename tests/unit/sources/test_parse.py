@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firedrill.api.data import TableFormat
+from firedrill.api.tableformat import TableFormat
 from firedrill.sources.errors import InvalidTable
 from firedrill.sources.parse import format_of, parse_bytes, parse_file
 from firedrill.sources.table import SourceTable

@@ -8,9 +8,10 @@ from firedrill.api.credentials import CredentialsRef
 from firedrill.clusters import paths
 from firedrill.clusters.errors import NotFound
 from firedrill.engines.chaos.faults.fields import SERVICE
-from firedrill.runner.credentials import CredentialsRefused, Login, read_login
+from firedrill.runner.credentials import read_login
 from firedrill.runner.data.stores import Broker, Cache, Database, StoreError
 from firedrill.runner.undoing import Access, UndoContext
+from firedrill.sources.login import CredentialsRefused, Login
 
 
 async def why_not_there(context: UndoContext, change: StoreChange) -> str:

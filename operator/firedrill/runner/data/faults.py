@@ -30,13 +30,13 @@ from firedrill.api.faults.data import (
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView
 from firedrill.runner.context import RunContext
-from firedrill.runner.credentials import CredentialsRefused
 from firedrill.runner.data.addressing import broker_of, cache_of, database_of, login_of, why_not_there
 from firedrill.runner.data.stores import Database, Held, StoreError, StoreUnreachable, Table
 from firedrill.runner.data.verifiers import unmatched_verifier
 from firedrill.runner.faults.asked import soon, too_late
 from firedrill.runner.faults.driver import Look, NotInjected
 from firedrill.runner.retry import retry
+from firedrill.sources.login import CredentialsRefused
 
 #: The server ends what is left by itself so long after the fault should have ended.
 _SLACK: Final = timedelta(seconds=5)

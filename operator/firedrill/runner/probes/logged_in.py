@@ -5,7 +5,8 @@ from typing import Generic, TypeVar
 from firedrill.api.probe_services import GrpcProbe, KafkaProbe, RedisProbe, SqlProbe
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.runner.context import RunContext
-from firedrill.runner.credentials import CredentialsRefused, Login, read_login
+from firedrill.runner.credentials import read_login
+from firedrill.sources.login import CredentialsRefused, Login
 
 P = TypeVar("P", GrpcProbe, KafkaProbe, RedisProbe, SqlProbe)
 

@@ -1,0 +1,27 @@
+"""Who connects to a store."""
+
+import ssl
+from dataclasses import dataclass, field
+from typing import Final
+
+#: Keys of a Secret with a login; each may be absent.
+LOGIN_KEYS: Final = ("username", "password", "token", "ca.crt")
+
+
+class CredentialsRefused(Exception):
+    """The Secret is not there, may not be read, or is not meant for the resource."""
+
+
+@dataclass(frozen=True)
+class Login:
+    """Who connects, and whom to trust; empty where nothing is given."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    ca: str = field(default="", repr=False)
+    tls: bool = False
+    token: str = field(default="", repr=False)
+
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """For TLS, verified by name; None without."""
+        return ssl.create_default_context(cadata=self.ca or None) if self.tls else None

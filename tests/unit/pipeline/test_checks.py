@@ -1,0 +1,371 @@
+"""Each check: what passes, what fails with which rows, and what can not be said."""
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pipeline_builders import NOW, findings, only, report, subject
+
+from firedrill.api.verdict import Verdict
+from firedrill.engines.pipeline import Latencies, PipelineRun
+
+Object = dict[str, Any]
+NAN = float("nan")
+
+#: The data, the check, its outcome, and how many rows of how many.
+ROWS: list[tuple[Object, Object, bool | None, str]] = [
+    ({"a": [1, None, 3]}, {"nulls": {"columns": ["a"]}}, False, "1 of 3 rows"),
+    ({"a": [1.0, NAN, 3]}, {"nulls": {"columns": ["a"], "maxShare": 0.4}}, True, "1 of 3 rows"),
+    ({"a": ["x", "", " \t"]}, {"nulls": {"columns": ["a"]}}, False, "2 of 3 rows"),
+    ({"a": pa.nulls(2)}, {"nulls": {"columns": ["a"]}}, False, "2 of 2 rows"),
+    ({"a": [0, 5, 10, None]}, {"range": {"columns": ["a"], "min": 0, "max": 10}}, True, "0 of 3 rows"),
+    ({"a": [-1, 5, 11]}, {"range": {"columns": ["a"], "min": 0, "max": 10}}, False, "2 of 3 rows"),
+    ({"a": [1.5, NAN, float("inf")]}, {"range": {"columns": ["a"], "max": 2}}, False, "1 of 2 rows"),
+    ({"a": [Decimal("1.10"), Decimal("2")]}, {"range": {"columns": ["a"], "max": 1.5}}, False, "1 of 2 rows"),
+    ({"a": ["1", "2e3", "x", " "]}, {"range": {"columns": ["a"], "max": 10}}, False, "2 of 3 rows"),
+    ({"a": ["1", "2"]}, {"range": {"columns": ["a"], "max": 10}}, True, "0 of 2 rows"),
+    ({"a": [date(2025, 1, 1)]}, {"range": {"columns": ["a"], "max": 10}}, False, "1 of 1 rows"),
+    ({"a": pa.nulls(3)}, {"range": {"columns": ["a"], "max": 10}}, None, "no row of 3"),
+    ({"a": [1, 2, 2, 2]}, {"unique": {"columns": ["a"]}}, False, "2 of 4 rows"),
+    ({"a": [0.0, -0.0]}, {"unique": {"columns": ["a"]}}, False, "1 of 2 rows"),
+    ({"a": [1, 2, None, None]}, {"unique": {"columns": ["a"]}}, True, "0 of 2 rows"),
+    ({"a": ["x", "x", ""], "b": [1, 2, 1]}, {"unique": {"columns": ["a", "b"]}}, True, "0 of 2 rows"),
+    ({"a": ["x", "x", "y"], "b": [1, 1, 1]}, {"unique": {"columns": ["a", "b"]}}, False, "1 of 3 rows"),
+    ({"a": ["CH", "DE", "XX"]}, {"allowed": {"column": "a", "values": ["CH", "DE"]}}, False, "1 of 3 rows"),
+    ({"a": [1, 2.0, None]}, {"allowed": {"column": "a", "values": ["1", "2"]}}, True, "0 of 2 rows"),
+    ({"a": [True, False]}, {"allowed": {"column": "a", "values": ["true"]}}, False, "1 of 2 rows"),
+    ({"a": ["AB1", "xAB1"]}, {"pattern": {"column": "a", "regex": "[A-Z]+\\d"}}, False, "1 of 2 rows"),
+    ({"a": ["a|b", "c"]}, {"pattern": {"column": "a", "regex": "a|c"}}, False, "1 of 2 rows"),
+    ({"a": ["é", "abc", None]}, {"pattern": {"column": "a", "maxLength": 2}}, False, "1 of 2 rows"),
+    ({"a": [12, 345]}, {"pattern": {"column": "a", "regex": "\\d\\d"}}, False, "1 of 2 rows"),
+]
+
+
+@pytest.mark.parametrize(("columns", "check", "passed", "detail"), ROWS)
+def test_rows_that_fail_are_counted(columns: Object, check: Object, passed: bool | None, detail: str) -> None:
+    found = only(subject(columns), check)
+    assert (found.passed, found.detail.startswith(detail)) == (passed, True), found
+
+
+@pytest.mark.parametrize(
+    ("columns", "check", "passed", "said"),
+    [
+        ({"a": [1]}, {"columns": [{"name": "a", "type": "integer"}]}, True, "all as expected"),
+        ({"a": [1.5]}, {"columns": [{"name": "a", "type": "integer"}]}, False, "a is double, not integer"),
+        ({"a": [1]}, {"columns": [{"name": "a", "type": "number"}]}, True, "all as expected"),
+        ({"a": [1]}, {"columns": [{"name": "b"}]}, False, "b is missing"),
+        ({"a": [1]}, {"columns": [{"name": "b", "required": False}]}, True, "all as expected"),
+        ({"a": [1]}, {"columns": [{"name": "a"}], "extraAllowed": False}, True, "all as expected"),
+        ({"a": [1], "z": [1]}, {"columns": [{"name": "a"}], "extraAllowed": False}, False, "z was not expected"),
+        ({"a": pa.nulls(1)}, {"columns": [{"name": "a", "type": "time"}]}, True, "all as expected"),
+        ({"a": [date(2025, 1, 1)]}, {"columns": [{"name": "a", "type": "time"}]}, True, "all as expected"),
+        ({"a": pa.array([], pa.int8())}, {"columns": [{"name": "a", "type": "text"}]}, False, "a is int8, not text"),
+    ],
+)
+def test_the_schema_is_decided_without_rows(columns: Object, check: Object, passed: bool, said: str) -> None:
+    found = only(subject(columns), {"schema": check})
+    assert (found.passed, said in found.detail) == (passed, True), found
+
+
+def test_a_column_that_is_there_twice_is_told() -> None:
+    table = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
+    found = only(subject(table), {"schema": {"columns": [{"name": "a"}]}})
+    assert (found.passed, "a is there 2 times" in found.detail) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("columns", "other", "check", "passed", "detail"),
+    [
+        ({"c": [1, 2, None]}, {"id": [2, 1]}, {"columns": ["c"], "table": "other", "to": ["id"]}, True, "0 of 2"),
+        ({"c": [1, 9]}, {"c": [1]}, {"columns": ["c"], "table": "other"}, False, "1 of 2"),
+        ({"c": ["1", "9"]}, {"c": [1.0, NAN]}, {"columns": ["c"], "table": "other"}, False, "1 of 2"),
+        (
+            {"c": [1, 1], "d": ["x", "y"]},
+            {"c": [1], "d": ["x"]},
+            {"columns": ["c", "d"], "table": "other"},
+            False,
+            "1 of",
+        ),
+        ({"c": [1]}, {"c": pa.array([], pa.int64())}, {"columns": ["c"], "table": "other"}, False, "1 of 1"),
+    ],
+)
+def test_references(columns: Object, other: Object, check: Object, passed: bool, detail: str) -> None:
+    found = only(subject(columns, other=other), {"references": check})
+    assert (found.passed, found.detail.startswith(detail)) == (passed, True), found
+
+
+def reconciled(rows: Object, source: Object, **check: Any) -> dict[str, tuple[bool | None, str]]:
+    made = {"reconcile": {"table": "source", "keys": ["k"], **check}}
+    found = findings(subject(rows, source=source), made)
+    return {each.name.removeprefix("reconcile: "): (each.passed, each.detail.split(";")[0]) for each in found}
+
+
+def test_reconciliation_tells_missing_extra_and_differing_rows_apart() -> None:
+    found = reconciled({"k": [3, 1, 9], "v": ["c", "a", "z"]}, {"k": [1, 2, 3], "v": ["a", "b", "x"]})
+    assert found == {
+        "missing": (False, "1 of 3 rows"),
+        "extra": (False, "1 of 3 rows"),
+        "differing": (False, "1 of 2 rows"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("columns", "source", "check", "passed"),
+    [
+        ({"k": [1], "v": [1.0004]}, {"k": [1], "v": [1.0]}, {"tolerance": 0.001}, True),
+        ({"k": [1], "v": [1.0004]}, {"k": [1], "v": [1.0]}, {}, False),
+        ({"k": [1], "v": [NAN]}, {"k": [1], "v": [None]}, {}, True),
+        ({"k": [1], "v": [None]}, {"k": [1], "v": [0]}, {}, False),
+        ({"k": ["1"], "v": ["5"]}, {"k": [1], "v": [5.0]}, {}, True),
+        ({"k": [1], "v": [Decimal("0.10")]}, {"k": [1], "v": [Decimal("0.1")]}, {}, True),
+        ({"k": [1], "v": [datetime(2025, 1, 1)]}, {"k": [1], "v": [date(2025, 1, 1)]}, {}, True),
+        ({"k": [1], "v": [[1, 2]]}, {"k": [1], "v": [[2, 1]]}, {}, False),
+        ({"k": [1], "v": [1], "w": [5]}, {"k": [1], "v": [1], "w": [6]}, {"columns": ["v"]}, True),
+        ({"k": [1, 1], "v": [1, 2]}, {"k": [1, 1], "v": [1, 2]}, {}, True),
+        ({"k": [1, 1], "v": [2, 1]}, {"k": [1, 1], "v": [1, 2]}, {}, False),
+        ({"k": [None], "v": [1]}, {"k": [None], "v": [1]}, {}, True),
+    ],
+)
+def test_values_that_agree(columns: Object, source: Object, check: Object, passed: bool) -> None:
+    found = reconciled(columns, source, **check)
+    assert (found["missing"][0], found["extra"][0], found["differing"][0]) == (True, True, passed)
+
+
+def test_a_key_that_repeats_once_more_is_an_extra_row() -> None:
+    found = reconciled({"k": [1, 1]}, {"k": [1]})
+    assert (found["missing"][0], found["extra"]) == (True, (False, "1 of 2 rows"))
+
+
+def test_no_rows_on_either_side_decide_nothing() -> None:
+    empty = {"k": pa.array([], pa.int64()), "v": pa.array([], pa.int64())}
+    assert {each[0] for each in reconciled(empty, empty).values()} == {None}
+
+
+def test_two_runs_leave_the_same_rows_in_any_order_or_not() -> None:
+    first = {"k": [1, 2, 2], "at": [5, 5, 5]}
+    check = {"idempotence": {"ignoreColumns": ["at"]}}
+    assert only(subject({"at": [6, 6, 6], "k": [2, 1, 2]}, before=first), check).passed is True
+    doubled = only(subject({"k": [1, 2, 2] * 2, "at": [6] * 6}, before=first), check)
+    assert (doubled.passed, "3 only after the second" in doubled.detail) == (False, True)
+    assert only(subject({"k": [1, 2, 2], "new": [1] * 3}, before=first), check).passed is False
+
+
+@pytest.mark.parametrize(
+    ("values", "check", "passed"),
+    [
+        (list(range(1000)), {"mean": {"min": 450, "max": 550}}, True),
+        (list(range(1000)), {"mean": {"min": 600}}, False),
+        (list(range(1000)), {"mean": {"min": 500}}, None),
+        ([5], {"mean": {"min": 0}}, None),
+        ([5] * 50, {"standardDeviation": {"max": 0.1}}, True),
+        (list(range(1000)), {"standardDeviation": {"max": 100}}, False),
+        (list(range(1000)), {"quantiles": [{"q": 0.5, "max": 600}]}, True),
+        (list(range(1000)), {"quantiles": [{"q": 0.5, "max": 400}]}, False),
+        (list(range(10)), {"quantiles": [{"q": 0.99, "max": 100}]}, None),
+        (["x"] * 300 + ["y"] * 700, {"shares": [{"value": "x", "min": 0.2, "max": 0.4}]}, True),
+        (["x"] * 300 + ["y"] * 700, {"shares": [{"value": "x", "max": 0.2}]}, False),
+        (["x"] * 3 + ["y"] * 7, {"shares": [{"value": "x", "max": 0.35}]}, None),
+        ([1.0, NAN, None], {"mean": {"min": 0}}, None),
+    ],
+)
+def test_statistics_are_judged_by_their_intervals(values: list[Any], check: Object, passed: bool | None) -> None:
+    found = only(subject({"a": values}), {"distribution": {"column": "a", **check}})
+    assert found.passed is passed, found
+
+
+@pytest.mark.parametrize(
+    ("ages", "fresh", "future"),
+    [
+        ([timedelta(minutes=5), timedelta(days=9)], True, True),
+        ([timedelta(hours=2)], False, True),
+        ([timedelta(hours=2), timedelta(days=-1)], False, False),
+        ([timedelta(days=-1)], None, False),
+    ],
+)
+def test_a_row_of_tomorrow_does_not_make_old_data_fresh(
+    ages: list[timedelta], fresh: bool | None, future: bool
+) -> None:
+    times = [NOW - age for age in ages]
+    found = findings(subject({"at": times}), {"freshness": {"column": "at", "maxAge": "1h"}})
+    assert [each.passed for each in found] == [fresh, future]
+
+
+@pytest.mark.parametrize(
+    ("rows", "check", "passed"),
+    [
+        (10, {"min": 10}, True),
+        (9, {"min": 10}, False),
+        (11, {"max": 10}, False),
+        (60, {"history": ["w1", "w2"]}, True),
+        (49, {"history": ["w1", "w2"]}, False),
+        (49, {"history": ["none"]}, None),
+    ],
+)
+def test_volume_absolute_and_against_what_is_usual(rows: int, check: Object, passed: bool | None) -> None:
+    history = {"w1": {"a": range(80)}, "w2": {"a": range(120)}, "none": {"a": pa.array([], pa.int64())}}
+    assert only(subject({"a": range(rows)}, **history), {"volume": check}).passed is passed
+
+
+@pytest.mark.parametrize(
+    ("run", "check", "passed"),
+    [
+        (PipelineRun(9.0, 90), {"maxDuration": "10s"}, [True]),
+        (PipelineRun(11.0, 90), {"maxDuration": "10s"}, [False]),
+        (PipelineRun(9.0, 90), {"minRowsPerSecond": 10}, [True]),
+        (PipelineRun(9.0, 0), {"minRowsPerSecond": 10}, [None]),
+        (PipelineRun(9.0, 90, Latencies([0.1] * 90, 0)), {"maxP95": "200ms"}, [True, True]),
+        (PipelineRun(9.0, 90, Latencies([0.1] * 89, 0)), {"maxP95": "200ms"}, [None, True]),
+        (PipelineRun(9.0, 90, Latencies([0.1] * 458, 0)), {"maxP99": "200ms"}, [None, True]),
+        (PipelineRun(9.0, 90, Latencies([0.1] * 459, 0)), {"maxP99": "200ms"}, [True, True]),
+        (PipelineRun(9.0, 90, Latencies([0.3] * 90, 0)), {"maxP50": "200ms"}, [False, True]),
+        (PipelineRun(9.0, 90, Latencies([0.1] * 80, 20)), {"maxP95": "200ms"}, [False, False]),
+        (PipelineRun(9.0, 0, Latencies([], 0)), {"maxP50": "1s"}, [None, None]),
+    ],
+)
+def test_speed(run: PipelineRun, check: Object, passed: list[bool | None]) -> None:
+    assert [each.passed for each in findings(subject({"a": [1]}, runs=[run]), {"speed": check})] == passed
+
+
+LEDGER = {"t": ["a", "a", "b", "b", "c"], "c": ["CHF"] * 5}
+
+
+@pytest.mark.parametrize(
+    ("amounts", "passed"),
+    [
+        ([10.10, -10.10, 0.3, -0.3, 0], True),
+        ([0.1, -0.1, 0.1 + 0.2, -0.3, 0], "no amount of 4 decimal places"),
+        ([10, -10, 3, -4, 0], False),
+        (["10.10", "-10.10", "0.30", "-0.3", "0"], True),
+        ([Decimal("10.10"), Decimal("-10.1"), Decimal("1"), Decimal("-1"), Decimal("0")], True),
+        ([Decimal("90071992547409930.01"), Decimal("-90071992547409930.02"), *[Decimal(0)] * 3], False),
+        ([2**61, -(2**61), 2**61, -(2**61), 0], True),
+        ([10, -10, 3, None, 0], False),
+        (["x", "1", "1", "1", "1"], "row 1: not an amount"),
+        (["0.12345", "1", "1", "1", "1"], "row 1: more than 4 decimal places"),
+        ([NAN, 1, 1, 1, 1], False),
+        ([float("inf"), 1, 1, 1, 1], "row 1: a floating point number"),
+        ([True, True, True, True, True], "holds no amounts but bool"),
+    ],
+)
+def test_a_ledger_balances_to_the_last_place_or_not(amounts: list[Any], passed: bool | str) -> None:
+    check = {"ledgerBalances": {"transaction": "t", "currency": "c", "amount": "v"}}
+    found = findings(subject({**LEDGER, "v": amounts}), check)
+    if isinstance(passed, str):
+        assert (found[0].passed, passed in found[0].detail) == (False, True), found
+    else:
+        assert all(each.passed for each in found) is passed, found
+
+
+def test_debits_and_credits_by_currency() -> None:
+    columns = {"t": ["a"] * 4, "c": ["CHF", "CHF", "EUR", "EUR"], "d": [5, None, 7, None], "k": [None, 5, None, 6]}
+    check = {"ledgerBalances": {"transaction": "t", "currency": "c", "debit": "d", "credit": "k"}}
+    incomplete, balanced = findings(subject(columns), check)
+    assert (incomplete.passed, balanced.passed, balanced.value) == (True, False, 0.5)
+    assert "1 of 2 transactions by currency do not balance, the largest by 1.0000" in balanced.detail
+
+
+def readings(*rows: tuple[str, int]) -> Object:
+    return {"d": [device for device, _ in rows], "at": [1_736_900_000 + at for _, at in rows]}
+
+
+@pytest.mark.parametrize(
+    ("rows", "fails"),
+    [
+        ([("a", 0), ("b", 5), ("a", 60), ("b", 65)], set()),
+        ([("a", 0), ("a", 61)], {"gaps"}),
+        ([("a", 0), ("b", 600)], set()),
+        ([("a", 0), ("a", 0), ("b", 0)], {"duplicates"}),
+        ([("a", 60), ("b", 0), ("a", 0)], {"out of order"}),
+        ([("a", 60), ("b", 0), ("b", 50), ("a", 70)], set()),
+    ],
+)
+def test_readings_of_devices(rows: list[tuple[str, int]], fails: set[str]) -> None:
+    check = {"deviceSeries": {"device": "d", "time": "at", "maxGap": "60s", "maxOutOfOrder": 0}}
+    found = findings(subject(readings(*rows)), check)
+    assert {each.name.split("(")[0] for each in found if each.passed is False} == fails
+
+
+def test_a_clock_that_is_ahead_of_the_arrival() -> None:
+    columns = {**readings(("a", 0), ("b", 100)), "got": [1_736_900_001, 1_736_900_040]}
+    check = {"deviceSeries": {"device": "d", "time": "at", "received": "got", "maxClockSkew": "30s"}}
+    skew = findings(subject(columns), check)[-1]
+    assert (skew.passed, skew.value) == (False, 60.0)
+
+
+PATIENT = '{"resourceType": "Patient", "gender": "female", "birthDate": "1970-01-01"}'
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (PATIENT, ""),
+        ("{", "not JSON"),
+        ("[]", "not a JSON object but list"),
+        ("{}", "resourceType is missing"),
+        ('{"resourceType": "Nope"}', "resourceType is no type of R4B"),
+        ('{"resourceType": "Patient", "birthDate": "Smith"}', "Patient.birthDate: is not valid"),
+        ('{"resourceType": "Patient", "surname": "Smith"}', "Patient.surname: is no field of it"),
+        ('{"resourceType": "Observation", "status": "final"}', "Observation.code: is missing"),
+        ('{"resourceType": "Device"}', "resourceType Device is not one of those allowed"),
+    ],
+)
+def test_resources_of_fhir(text: str, why: str) -> None:
+    check = {"fhir": {"column": "line", "resourceTypes": ["Patient", "Observation"]}}
+    found = only(subject({"line": [PATIENT, text]}), check)
+    assert (found.passed, why in found.detail) == (not why, True), found
+    assert "Smith" not in found.detail
+
+
+ADT = "MSH|^~\\&|A|B|C|D|20250101120000||ADT^A01|1|P|2.5\rEVN|A01|20250101\rPID|1||123^^^H||Doe^John\rPV1|1|I\r"
+
+
+@pytest.mark.parametrize(
+    ("text", "check", "why"),
+    [
+        (ADT, {}, ""),
+        (ADT.replace("\r", "\n"), {"messageTypes": ["ADT^A01"], "segments": ["PID", "PV1"]}, ""),
+        (ADT, {"structure": True}, ""),
+        ("PID|1|Doe", {}, "does not begin with MSH"),
+        ("MSH|^~\\&|A", {}, "MSH-7 is missing"),
+        ("MSH", {}, "does not parse"),
+        (ADT.replace("2.5", "9.9"), {}, "does not parse: UnsupportedVersion"),
+        (ADT, {"messageTypes": ["ORU^R01"]}, "MSH-9 is none of the types that are allowed"),
+        (ADT, {"segments": ["OBX"]}, "segment OBX is missing"),
+        (ADT.replace("PID|1||123^^^H||Doe^John\r", ""), {"structure": True}, "Missing required child"),
+    ],
+)
+def test_messages_of_hl7(text: str, check: Object, why: str) -> None:
+    found = only(subject({"message": [ADT, text]}), {"hl7": check})
+    assert (found.passed, why in found.detail) == (not why, True), found
+    assert "Doe" not in found.detail
+
+
+#: What the data is not; each fails or leaves undecided with this message.
+WRONG: list[tuple[Object, Object, bool | None, str]] = [
+    ({"b": [1]}, {"nulls": {"columns": ["a"]}}, False, "the data has no column 'a'; 1 rows"),
+    ({"a": [1]}, {"references": {"columns": ["a"], "table": "other"}}, None, "table 'other' has no column 'a'"),
+    ({"a": ["x"]}, {"freshness": {"column": "a", "maxAge": "1h"}}, False, "column 'a', row 1: not a time"),
+    ({"a": [True]}, {"freshness": {"column": "a", "maxAge": "1h"}}, False, "column 'a' holds no times but bool"),
+    ({"a": [None]}, {"freshness": {"column": "a", "maxAge": "1h"}}, None, "no time in 1 rows"),
+    ({"line": [1]}, {"fhir": {}}, False, "column 'line' holds int64, not text; read the data with format lines"),
+    ({"message": [{"a": 1}]}, {"hl7": {}}, False, "not text; read the data with format hl7"),
+    ({"line": [None, ""]}, {"fhir": {}}, None, "no row of 2 has a value to look at"),
+    ({"a": [[1]]}, {"range": {"columns": ["a"], "max": 1}}, False, "1 of 1 rows"),
+    (
+        {"d": ["a"], "at": ["x"]},
+        {"deviceSeries": {"device": "d", "time": "at"}},
+        False,
+        "column 'at', row 1: not a time",
+    ),
+    ({"d": [None], "at": [1]}, {"deviceSeries": {"device": "d", "time": "at"}}, False, "1 of 1 rows lack either"),
+]
+
+
+@pytest.mark.parametrize(("columns", "check", "passed", "said"), WRONG)
+def test_data_that_can_not_be_meant(columns: Object, check: Object, passed: bool | None, said: str) -> None:
+    made = report(subject(columns, other={"z": [1]}), check)
+    worst = made.checks[0].worst
+    assert (worst.passed, said in worst.detail) == (passed, True), worst
+    assert made.verdict is (Verdict.FAILED if passed is False else Verdict.INCONCLUSIVE)
