@@ -54,7 +54,7 @@ def prepare(lab: Demo) -> None:
         "firedrill",
         *chart,
         "target.faultFamilies={data}",
-        f"target.secrets={{{SECRET},{ADMIN_SECRET}}}",
+        f"target.credentials={{{SECRET},{ADMIN_SECRET}}}",
     )
     policy = {"spec": {"policy": {"faultFamilies": ["data"], "maxAffectedPercent": 100}}}
     lab.kubectl(HUB, "patch", "targetcluster", "finance", "--type=merge", "-p", json.dumps(policy), capture=True)
