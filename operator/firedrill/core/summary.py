@@ -8,24 +8,20 @@ from itertools import pairwise
 from firedrill.api.kinds import RunKind
 from firedrill.api.resource import RunResource
 from firedrill.api.run import (
-    REGRESSION_PREFIX,
     ClusterResult,
     FailureThreshold,
-    Figure,
     HistoryEntry,
     RunRef,
     RunStatus,
 )
 from firedrill.api.verdict import Condition, ConditionStatus, Finding, Measurement, Verdict
+from firedrill.core.figures import figures_of, with_figures
 from firedrill.core.outcome import Outcome
 from firedrill.core.score import score
 
 #: Over several targets the first of these that any target has.
 _WORST_FIRST = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.PASSED)
 _MAX_MEASUREMENTS = 32
-#: Figures that a run in the history keeps, and how many of the last runs keep any: status has room for so many.
-_MAX_FIGURES = 8
-_RUNS_WITH_FIGURES = 20
 #: Leaves room for metadata below the 64 KiB that a status may have.
 _MAX_STATUS_BYTES = 60 * 1024
 
@@ -181,9 +177,7 @@ def finish(
     history = [entry, *status.history]
     threshold = spec.failure_threshold if spec else None
     kept = history[: max(spec.history_limit if spec else 10, threshold.of if threshold else 0)]
-    kept = [
-        entry if i < _RUNS_WITH_FIGURES else entry.model_copy(update={"figures": []}) for i, entry in enumerate(kept)
-    ]
+    kept = with_figures(kept)
     pass_rate, flip_rate = _rates(kept)
     passed = sum(c.verdict is Verdict.PASSED for c in clusters)
     ended = status.model_copy(
@@ -232,19 +226,8 @@ def _history_entry(run: RunRef, clusters: Sequence[ClusterResult], finished_at: 
         score=points,
         started_at=run.started_at,
         finished_at=finished_at,
-        figures=_figures(clusters),
+        figures=figures_of(clusters),
     )
-
-
-def _figures(clusters: Sequence[ClusterResult]) -> list[Figure]:
-    """What was measured against limits that say which side is better: a few, since status has little room."""
-    found = [
-        Figure(cluster=c.name, name=m.name, value=m.value, better="Higher" if m.limit.startswith(">") else "Lower")
-        for c in clusters
-        for m in c.measurements
-        if m.value is not None and m.limit[:1] in ("<", ">") and not m.name.startswith(REGRESSION_PREFIX)
-    ]
-    return sorted(found, key=lambda figure: (figure.name, figure.cluster))[:_MAX_FIGURES]
 
 
 def _complete(run: RunRef, message: str) -> Finding:
