@@ -6,7 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from firedrill.api.changes import ChangeState, PodDeleted
-from firedrill.api.kinds import CHAOS_EXPERIMENT, DRIFT_CHECK, PERFORMANCE_BENCHMARK, SIMULATION, RunKind
+from firedrill.api.kinds import (
+    CHAOS_EXPERIMENT,
+    DATA_PIPELINE_TEST,
+    DRIFT_CHECK,
+    PERFORMANCE_BENCHMARK,
+    SIMULATION,
+    RunKind,
+)
 from firedrill.api.meta import FINALIZER
 from firedrill.api.record import Control, Record, RecordState
 from firedrill.api.resource import RunResource, Target, parse_run_resource
@@ -44,11 +51,13 @@ def resource(
     **spec: Any,
 ) -> RunResource:
     """A resource as the API server would give it; None takes a field of the spec away."""
-    made = {
+    of_kind = {
+        DATA_PIPELINE_TEST: builders.pipeline_test,
         DRIFT_CHECK: builders.drift,
         PERFORMANCE_BENCHMARK: builders.benchmark,
         SIMULATION: builders.simulation,
-    }.get(kind, builders.chaos)
+    }
+    made = of_kind.get(kind, builders.chaos)
     body = builders.with_spec(made("check", *targets), **{"timeout": "60s", **spec})
     metadata: Object = {
         "namespace": namespace,

@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from firedrill.api import meta
-from firedrill.api.kinds import CHAOS_EXPERIMENT, DRIFT_CHECK, PERFORMANCE_BENCHMARK, RUN_KINDS, RunKind
+from firedrill.api.kinds import (
+    CHAOS_EXPERIMENT,
+    DATA_PIPELINE_TEST,
+    DRIFT_CHECK,
+    PERFORMANCE_BENCHMARK,
+    RUN_KINDS,
+    RunKind,
+)
 from firedrill.api.task import Task
 from firedrill.clusters.jobs import GUARDIAN_ACCOUNT, RUNNER_ACCOUNTS, Plan, guardian_job, runner_job, task_configmap
 from firedrill.core.actions import EnsureRun
@@ -199,3 +206,18 @@ def test_claims_that_a_spec_reads_from_are_mounted_read_only() -> None:
     mounts = {each["mountPath"]: each for each in spec["containers"][0]["volumeMounts"]}
     assert mounts["/volumes/features"]["readOnly"] is True
     assert pod(runner_job(plan(DRIFT_CHECK)))["volumes"] == pod(runner_job(plan()))["volumes"]
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "account", "tries"),
+    [
+        (None, "firedrill-reader", 2),
+        ({"cronJob": {"namespace": "etl", "cronJob": "nightly"}}, "firedrill-pipeline", 0),
+    ],
+)
+def test_what_starts_a_pipeline_has_an_identity_of_its_own_and_is_tried_once(
+    pipeline: Object | None, account: str, tries: int
+) -> None:
+    checks = [{"volume": {"min": 1}}]
+    job = runner_job(plan(DATA_PIPELINE_TEST, data={"inline": {"csv": "a\n1\n"}}, checks=checks, pipeline=pipeline))
+    assert (pod(job)["serviceAccountName"], job["spec"]["backoffLimit"]) == (account, tries)
