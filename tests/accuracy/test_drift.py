@@ -17,8 +17,8 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
-from firedrill.api.driftcheck import DriftThresholds
-from firedrill.engines.drift import DriftReport, check
+from firedrill.api.driftcheck import DriftThresholds, Joint
+from firedrill.engines.drift import Asked, DriftReport, check
 
 SIGNIFICANCE = 0.05
 #: Every effect counts, so that the p-values alone are examined.

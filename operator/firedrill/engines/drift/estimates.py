@@ -1,0 +1,69 @@
+"""Which estimates of performance the columns allow."""
+
+from typing import Any, Final
+
+import numpy as np
+
+from firedrill.engines.drift.asked import Asked
+from firedrill.engines.drift.labels import labels_of
+from firedrill.engines.drift.learners import Floats
+from firedrill.engines.drift.matrix import Sampled, encode
+from firedrill.engines.drift.parts import Parts
+from firedrill.engines.drift.performance import Estimate, by_confidence, by_direct_loss
+from firedrill.engines.drift.values import codes_in_order, values_in_order
+
+_THRESHOLD: Final = 0.5
+
+
+def estimates(asked: Asked, parts: Parts) -> tuple[Estimate, ...]:
+    """Performance now, without current labels: by the model's scores where there are some, else by direct loss."""
+    target, score = parts.outcomes.get("target"), parts.outcomes.get("score")
+    prediction = parts.outcomes.get("prediction")
+    if target is None:
+        return ()
+    if score is not None:
+        return _confidence(target, prediction, score)
+    if prediction is None or not parts.features or asked.rows.dependent:
+        return ()
+    return _direct(parts, target, prediction)
+
+
+def _confidence(target: Any, prediction: Any, score: Any) -> tuple[Estimate, ...]:
+    """The label that sorts last is the positive one."""
+    codes, _, names = codes_in_order(target[0], target[0])
+    if len(names) != 2:
+        return ()
+    positive = names.index(max(names))
+    scores = [values_in_order(side) for side in score]
+    if prediction is None:
+        said = [side >= _THRESHOLD for side in scores]
+        known = [np.isfinite(side) for side in scores]
+    else:
+        # Against the labels' own names, so that a prediction written 1.0 is the label 1.
+        pairs = [codes_in_order(target[0], side) for side in prediction]
+        said = [now == labels.index(names[positive]) for _, now, labels in pairs]
+        known = [np.isfinite(side) & (now >= 0) for side, (_, now, _) in zip(scores, pairs, strict=True)]
+    known[0] = known[0] & (codes >= 0)
+    return by_confidence(
+        codes[known[0]] == positive, scores[0][known[0]], said[0][known[0]], scores[1][known[1]], said[1][known[1]]
+    )
+
+
+def _direct(parts: Parts, target: Any, prediction: Any) -> tuple[Estimate, ...]:
+    """Errors of the model on the reference, by the features and by what the model says."""
+    if parts.labels is None:
+        return ()
+    rows = len(parts.features[0].reference), len(parts.features[0].current)
+    truth = labels_of(parts.labels[0], parts.labels[0], None).labels
+    if (len(target[0]), len(target[1])) != rows:
+        return ()
+    said = [Sampled("prediction", truth.classes > 0, prediction[0], prediction[1])]
+    if truth.classes:
+        first, second, _ = codes_in_order(target[0], prediction[0])
+        errors: Floats = np.where((first < 0) | (second < 0), np.nan, (first != second).astype(np.float64))
+        metric = "error rate"
+    else:
+        errors = np.abs(values_in_order(target[0]) - values_in_order(prediction[0]))
+        metric = "absolute error"
+    found = by_direct_loss(encode([*parts.features, *said]), errors, metric)
+    return (found,) if found is not None else ()
