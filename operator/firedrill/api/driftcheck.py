@@ -148,3 +148,9 @@ class DriftCheckSpec(RunSpec):
     segments: Segments | None = Field(default=None, description="Compare within each value of a column as well.")
     rows: Rows = Field(default_factory=Rows, description="Whether rows depend on each other.")
     joint: Joint = Field(default_factory=Joint, description="Drift of all columns together.")
+
+    @model_validator(mode="after")
+    def _segments_have_no_order(self) -> "DriftCheckSpec":
+        if self.segments is not None and self.rows.dependent:
+            raise ValueError("segments can not be set with rows.dependent: a segment's rows are not one series")
+        return self

@@ -122,6 +122,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _asked(args: argparse.Namespace) -> Asked:
+    if args.segment and args.dependent:
+        raise UsageError("--segment can not be given with --dependent: a segment's rows are not one series")
     try:
         codes = [ColumnSettings(name=name, type=ColumnType.CATEGORICAL) for name in dict.fromkeys(args.categorical)]
         return Asked(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from firedrill.api.driftcheck import DriftCheckSpec, DriftColumns, DriftThresholds, Joint, Rows, Segments
+from firedrill.engines.drift.dependent import MIN_ROWS
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Asked:
             "segments.column": [self.segments.column] if self.segments else [],
             "rows.order": [self.rows.order] if self.rows.order else [],
         }
+
+    @property
+    def min_rows(self) -> int:
+        """Rows that each side must have; dependent rows say less, so more of them are needed."""
+        return max(self.thresholds.min_rows, MIN_ROWS) if self.rows.dependent else self.thresholds.min_rows
 
     @property
     def not_features(self) -> set[str]:

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from firedrill.engines.drift.asked import Asked
 from firedrill.engines.drift.compare import Limits, compare_column
 from firedrill.engines.drift.decide import decide
+from firedrill.engines.drift.dependent import Blocked, blocked, cut, decide_blocked
 from firedrill.engines.drift.errors import UnknownColumn
 from firedrill.engines.drift.estimates import estimates
 from firedrill.engines.drift.matrix import Sampled, row_sample
@@ -32,6 +34,7 @@ class _Compared:
     """A column in all rows, in each segment, and in the rows that learners see."""
 
     reports: tuple[ColumnReport, ...]
+    blocked: Blocked | None
     sampled: Sampled | None
 
 
@@ -58,23 +61,30 @@ def check(
     planned = plan(names[0], names[1], asked.columns, apart)
     thresholds = asked.thresholds
     rows = min(first.num_rows, second.num_rows)
-    if rows < thresholds.min_rows:
+    if rows < asked.min_rows:
         return _report(asked, first, second, [*planned.clear, *_too_few(planned.pairs)], Parts())
     taken = tuple(row_sample(side.num_rows, asked.joint.max_rows, i) for i, side in enumerate((first, second)))
     segments, told = _segments(asked, first, second, names)
     limits = Limits(thresholds.min_ks_effect, thresholds.min_categorical_effect)
 
     def compare(pair: Pair) -> _Compared:
-        a, b = first.column(pair.reference), second.column(pair.current)
+        a = _rows(first.column(pair.reference), orders[0])
+        b = _rows(second.column(pair.current), orders[1])
         report = replace(compare_column(a, b, limits, pair.settings, pair.named), weight=pair.settings.weight)
         return _Compared(
             (report, *(_within(segment, a, b, limits, pair) for segment in segments)),
+            blocked(report, a, b, blocks) if blocks is not None else None,
             _sampled(report, a, b, taken, asked) if learned else None,
         )
 
-    learned = asked.joint.enabled or asked.target is not None
+    learned = (asked.joint.enabled or asked.target is not None) and not asked.rows.dependent
+    blocks = cut(first.num_rows, second.num_rows) if asked.rows.dependent else None
+    orders = _orders(asked, first, second, names)
     compared = _each(compare, planned.pairs, workers)
-    columns = [*planned.clear, *told, *(report for each in compared for report in each.reports)]
+    reports = [report for each in compared for report in each.reports]
+    if blocks is not None:
+        reports = decide_blocked([each.blocked for each in compared if each.blocked is not None], blocks)
+    columns = [*planned.clear, *told, *reports]
     parts = Parts(
         tuple(each.sampled for each in compared if each.sampled is not None),
         _picked(asked.target, first, second, names, taken),
@@ -87,10 +97,12 @@ def _report(
     asked: Asked, first: Columns, second: Columns, columns: Sequence[ColumnReport], parts: Parts
 ) -> DriftReport:
     thresholds = asked.thresholds
-    enough = min(first.num_rows, second.num_rows) >= thresholds.min_rows
-    decided, wholes = decide(columns, whole_tests(asked, parts, enough), thresholds.significance, thresholds.correction)
+    enough = min(first.num_rows, second.num_rows) >= asked.min_rows
+    tests = whole_tests(asked, parts, enough)
+    how = None if asked.rows.dependent else thresholds.correction
+    decided, wholes = decide(columns, tests, thresholds.significance, how)
     evidence = Evidence(
-        decided, first.num_rows, second.num_rows, thresholds.min_rows, thresholds.significance, tuple(wholes)
+        decided, first.num_rows, second.num_rows, asked.min_rows, thresholds.significance, tuple(wholes)
     )
     decision = judge(evidence)
     return DriftReport(
@@ -140,6 +152,14 @@ def _segments(
         return (), ()
     sides = _picked(asked.segments.column, first, second, names, (None, None))
     return split(*sides, asked.segments, asked.thresholds.min_rows) if sides else ((), ())
+
+
+def _orders(asked: Asked, first: Columns, second: Columns, names: tuple[list[str], list[str]]) -> tuple[Any, Any]:
+    """The rows of both sides in the order asked for; None where they are taken as they come."""
+    sides = _picked(asked.rows.order, first, second, names, (None, None)) if asked.rows.dependent else None
+    if sides is None:
+        return None, None
+    return pc.sort_indices(sides[0]), pc.sort_indices(sides[1])
 
 
 def _within(segment: Segment, a: Any, b: Any, limits: Limits, pair: Pair) -> ColumnReport:

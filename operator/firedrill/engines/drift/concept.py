@@ -88,10 +88,12 @@ def find(matrix: Matrix, labels: Labels, seed: int = 0) -> ConceptFound:
 
 def _find(matrix: Matrix, features: list[Floats], truth: list[Floats], classes: int, seed: int) -> ConceptFound:
     rows = (len(truth[0]), len(truth[1]))
-    losses = _losses(features, truth, classes, matrix.categorical, seed)
-    strata = truth if classes else _strata(truth)
-    given_features, change, overlap = _given_features(features, losses, matrix.categorical, seed)
-    given_label = _given_label(features, losses, strata, matrix.categorical, seed)
+    said, losses = _said(features, truth, classes, matrix.categorical, seed)
+    # What the model says is a feature as well: a band beside its boundary is hard to find by the others.
+    seen = [np.column_stack(pair) for pair in zip(features, said, strict=True)]
+    marks = (*matrix.categorical, *(False,) * said[0].shape[1])
+    given_features, change, overlap = _given_features(seen, losses, marks, seed)
+    given_label = _given_label(seen, losses, truth if classes else _strata(truth), marks, seed)
     found = ConceptFound(
         p_value=max(given_features, given_label),
         loss_change=change,
@@ -106,22 +108,35 @@ def _find(matrix: Matrix, features: list[Floats], truth: list[Floats], classes: 
     return found
 
 
-def _losses(
+def _said(
     features: list[Floats], truth: list[Floats], classes: int, categorical: tuple[bool, ...], seed: int
-) -> list[Floats]:
-    """Losses of models that have not seen the row: of the reference out of fold, of the current by all their mean."""
-    first, second = np.empty(len(truth[0])), np.zeros(len(truth[1]))
+) -> tuple[list[Floats], list[Floats]]:
+    """What models of the reference say of each row, and their losses.
+
+    A reference row is judged by the model that was trained without its part, a current row by that of a part
+    drawn for it: so both sides are judged alike.
+    """
+    width = max(classes - 1, 1)
+    said = [np.empty((len(side), width)) for side in truth]
+    losses = [np.empty(len(side)) for side in truth]
+    drawn = np.random.default_rng(seed).integers(0, FOLDS, len(truth[1]))
     scale = float(np.mean(np.abs(truth[0] - np.median(truth[0])))) or 1.0
-    for train, held in folds(len(truth[0]), FOLDS, seed):
-        if classes:
-            model = classifier(len(train), categorical).fit(features[0][train], truth[0][train].astype(np.int64))
-            first[held] = _brier(probabilities(model, features[0][held], classes), truth[0][held])
-            second += _brier(probabilities(model, features[1], classes), truth[1])
-        else:
-            model = regressor(len(train), categorical).fit(features[0][train], truth[0][train])
-            first[held] = _capped(np.abs(model.predict(features[0][held]) - truth[0][held]) / scale)
-            second += _capped(np.abs(model.predict(features[1]) - truth[1]) / scale)
-    return [first, second / FOLDS]
+    for part, (train, held) in enumerate(folds(len(truth[0]), FOLDS, seed)):
+        known = truth[0][train].astype(np.int64) if classes else truth[0][train]
+        make = classifier if classes else regressor
+        model = make(len(train), categorical).fit(features[0][train], known)
+        for side, rows in enumerate((held, np.flatnonzero(drawn == part))):
+            if not len(rows):
+                continue
+            if classes:
+                chances = probabilities(model, features[side][rows], classes)
+                said[side][rows] = chances[:, :width]
+                losses[side][rows] = _brier(chances, truth[side][rows])
+            else:
+                guess = model.predict(features[side][rows])
+                said[side][rows, 0] = guess
+                losses[side][rows] = np.minimum(np.abs(guess - truth[side][rows]) / scale, MOST_LOST) / MOST_LOST
+    return said, losses
 
 
 def _brier(said: Floats, truth: Floats) -> Floats:
@@ -129,10 +144,6 @@ def _brier(said: Floats, truth: Floats) -> Floats:
     right = said[np.arange(len(truth)), truth.astype(np.int64)]
     loss: Floats = ((said**2).sum(axis=1) - right**2 + (1 - right) ** 2) / 2
     return loss
-
-
-def _capped(errors: Floats) -> Floats:
-    return np.minimum(errors, MOST_LOST) / MOST_LOST
 
 
 def _given_features(

@@ -33,19 +33,21 @@ def decide(
     columns: Sequence[ColumnReport],
     wholes: Sequence[WholeTest],
     significance: float,
-    how: Correction = Correction.HOLM,
+    how: Correction | None = Correction.HOLM,
 ) -> tuple[list[ColumnReport], list[WholeTest]]:
     """The columns with alarms set, worst first, and the tests of the whole table.
 
     A test alarms when its p-value, corrected over all tests together, is below ``significance`` and its effect
-    reaches its limit. A test of the whole table has a fixed share of the error; those of the columns share the rest.
+    reaches its limit; where ``how`` is None the tests come adjusted already. A test of the whole table has a fixed
+    share of the error; those of the columns share the rest.
     """
     tested = [whole for whole in wholes if whole.p_value is not None]
     single = [test.p_value for column in columns for test in column.tests]
     rest = 1 - sum(SHARE[whole.part] for whole in tested)
     weights = [1.0] * len(single) + [max(len(single), 1) * SHARE[whole.part] / rest for whole in tested]
     p_values = [*single, *(whole.p_value for whole in tested if whole.p_value is not None)]
-    corrected = iter(correct(p_values, weights, how))
+    before = [test.p_adjusted for column in columns for test in column.tests]
+    corrected = iter(correct(p_values, weights, how) if how is not None else before)
     decided = [_decide_column(column, [next(corrected) for _ in column.tests], significance) for column in columns]
     whole_decided = [
         whole.decided(next(corrected), significance) if whole.p_value is not None else whole for whole in wholes

@@ -47,6 +47,7 @@ class Reason(StrEnum):
     ALL_VALUES_RARE = "AllValuesRare"
     TEMPORAL = "Temporal"
     UNSUPPORTED_TYPE = "UnsupportedType"
+    TOO_DEPENDENT = "TooDependent"
 
 
 #: Drift that is seen from names and types, without a test.
