@@ -149,6 +149,11 @@ class DriftCheckSpec(RunSpec):
     rows: Rows = Field(default_factory=Rows, description="Whether rows depend on each other.")
     joint: Joint = Field(default_factory=Joint, description="Drift of all columns together.")
 
+    @property
+    def false_alarm_rate(self) -> float | None:
+        """All tests of a run together."""
+        return self.thresholds.significance
+
     @model_validator(mode="after")
     def _segments_have_no_order(self) -> "DriftCheckSpec":
         if self.segments is not None and self.rows.dependent:

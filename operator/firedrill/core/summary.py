@@ -9,6 +9,7 @@ from firedrill.api.kinds import RunKind
 from firedrill.api.resource import RunResource
 from firedrill.api.run import ClusterResult, FailureThreshold, HistoryEntry, RunRef, RunStatus
 from firedrill.api.verdict import Condition, ConditionStatus, Finding, Measurement, Verdict
+from firedrill.core.alarms import expected_false_alarms
 from firedrill.core.outcome import Outcome
 from firedrill.core.score import score
 
@@ -179,6 +180,7 @@ def finish(
             "last_run": run.model_copy(update={"finished_at": now, "ended_by": reason}),
             "score": entry.score,
             "pass_rate": pass_rate,
+            "expected_false_alarms": expected_false_alarms(spec, now) if spec else "",
             "flip_rate": flip_rate,
             "cluster_summary": f"{passed}/{len(clusters)}",
             "report": next((c.report for c in clusters if c.report), ""),

@@ -28,6 +28,8 @@ MIN_ROWS: Final = 100
 #: With fewer rows of a label than this on a side, the label is left out of the comparison within labels.
 MIN_OF_LABEL: Final = 10
 FOLDS: Final = 5
+#: Parts for what is regressed out; each part costs a model.
+REST_FOLDS: Final = 3
 #: The sides share too few features when the variance of the side that features do not explain is below this.
 MIN_OVERLAP: Final = 0.01
 #: Regression: strata of the target, and the most that one row may lose, in mean deviations of the reference.
@@ -161,13 +163,13 @@ def _given_features(
         said: Floats = regressor(len(y), categorical).fit(x, y).predict(z)
         return said
 
-    other_side = side - out_of_fold(both, side, FOLDS, seed + 1, tell)
-    other_loss = loss - out_of_fold(both, loss, FOLDS, seed + 2, expect)
+    other_side = side - out_of_fold(both, side, REST_FOLDS, seed + 1, tell)
+    other_loss = loss - out_of_fold(both, loss, REST_FOLDS, seed + 2, expect)
     product = other_side * other_loss
     overlap = float(np.mean(other_side**2))
-    where = out_of_fold(both, product, FOLDS, seed + 3, expect)
     change = float(product.mean()) / overlap if overlap else 0.0
-    return _either(product, product * where), change, overlap
+    # Not weighted by where a change is seen, as below: that finds, too, where the regressions are wrong.
+    return _both_sides(product), change, overlap
 
 
 def _given_label(
@@ -192,7 +194,7 @@ def _given_label(
         return said
 
     told = np.zeros(len(side))
-    told[usual] = out_of_fold(np.column_stack([both, label])[usual], other_side[usual], FOLDS, seed + 4, expect)
+    told[usual] = out_of_fold(np.column_stack([both, label])[usual], other_side[usual], REST_FOLDS, seed + 4, expect)
     for rows in labels:
         told[rows] -= told[rows].mean()
     return _either((other_side * other_loss)[usual], (other_side * told)[usual])
@@ -201,11 +203,14 @@ def _given_label(
 def _either(everywhere: Floats, where: Floats) -> float:
     """p-value that either of two products has a mean of 0 only by chance.
 
-    The first is moved by a change on average, in either direction; the second, weighted by where a change was
-    seen in other folds, by one of some rows, and then to above 0.
+    The first is moved by a change on average, in either direction; the second, weighted by how likely a row was
+    said to be from either side by what other folds have learned, by a change of some rows, and then to above 0.
     """
-    both_sides = 2 * float(special.ndtr(-abs(_z(everywhere))))
-    return min(2 * min(both_sides, float(special.ndtr(-_z(where)))), 1.0)
+    return min(2 * min(_both_sides(everywhere), float(special.ndtr(-_z(where)))), 1.0)
+
+
+def _both_sides(product: Floats) -> float:
+    return 2 * float(special.ndtr(-abs(_z(product))))
 
 
 def _z(product: Floats) -> float:

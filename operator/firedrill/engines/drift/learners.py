@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_ROUNDS: Final = 60
+_ROUNDS: Final = 40
 _LEAVES: Final = 15
-_RATE: Final = 0.1
+_RATE: Final = 0.15
 
 
 @contextmanager

@@ -100,7 +100,7 @@ def numbers(column: Any) -> Numbers:
 
 def values_in_order(column: Any) -> Floats:
     """A column of numbers, booleans, times or texts as numbers, row by row; NaN where there is none."""
-    if kind_of(column.type) == "empty":
+    if kind_of(column.type) in ("empty", "unsupported"):
         return np.full(len(column), np.nan)
     if kind_of(column.type) != "text":
         return _to_float(plain(column))
@@ -194,9 +194,9 @@ def _texts(column: Any) -> Any:
 
 
 def _names(column: Any, as_numbers: bool) -> Any:
-    """Names of the categories as one Arrow array of large_string, null where missing."""
+    """Names of the categories as one Arrow array of large_string, null where missing or of no type with names."""
     kind = kind_of(column.type)
-    if kind == "empty":
+    if kind in ("empty", "unsupported"):
         return pa.nulls(len(column), pa.large_string())
     if kind == "boolean":
         return _texts(plain(column).cast(pa.string()))
