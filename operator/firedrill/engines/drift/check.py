@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from firedrill.engines.drift.asked import Asked
 from firedrill.engines.drift.compare import Limits, compare_column
@@ -20,6 +19,7 @@ from firedrill.engines.drift.plan import Pair, plan
 from firedrill.engines.drift.report import HOLDS, ColumnReport, DriftReport, Reason
 from firedrill.engines.drift.segments import Segment, split
 from firedrill.engines.drift.table import Columns, TableColumns, unique_names
+from firedrill.engines.drift.values import order_of
 from firedrill.engines.drift.verdict import Evidence, judge, measurements
 
 #: Sorting and searching release the interpreter's lock, so two columns at a time use two cores; more would
@@ -159,7 +159,7 @@ def _orders(asked: Asked, first: Columns, second: Columns, names: tuple[list[str
     sides = _picked(asked.rows.order, first, second, names, (None, None)) if asked.rows.dependent else None
     if sides is None:
         return None, None
-    return pc.sort_indices(sides[0]), pc.sort_indices(sides[1])
+    return order_of(sides[0]), order_of(sides[1])
 
 
 def _within(segment: Segment, a: Any, b: Any, limits: Limits, pair: Pair) -> ColumnReport:

@@ -74,15 +74,15 @@ def undecided(reason: str, rows: tuple[int, int]) -> ConceptFound:
 
 def find(matrix: Matrix, labels: Labels, seed: int = 0) -> ConceptFound:
     """Concept drift between the sides; rows without a label are left out. Never raises for odd data."""
+    if not matrix.names:
+        return undecided("NoFeatures", (len(labels.reference), len(labels.current)))
     keep = [np.isfinite(side) for side in (labels.reference, labels.current)]
     features = [side[rows] for side, rows in zip((matrix.reference, matrix.current), keep, strict=True)]
     truth = [side[rows] for side, rows in zip((labels.reference, labels.current), keep, strict=True)]
     rows = (len(truth[0]), len(truth[1]))
     if min(rows) < MIN_ROWS:
         return undecided("TooFewLabels", rows)
-    if not matrix.names:
-        return undecided("NoFeatures", rows)
-    if np.ptp(truth[0]) == 0:
+    if truth[0].min() == truth[0].max():
         return undecided("OneLabel", rows)
     with one_thread():
         return _find(matrix, features, truth, labels.classes, seed)
@@ -156,7 +156,7 @@ def _given_features(
     side = np.repeat([0.0, 1.0], [len(losses[0]), len(losses[1])])
 
     def tell(x: Floats, y: Floats, z: Floats) -> Floats:
-        share: Floats = classifier(len(y), categorical).fit(x, y).predict_proba(z)[:, 1]
+        share: Floats = classifier(len(y), categorical).fit(x, y).chances(z)[:, 1]
         return np.clip(share, _CERTAIN, 1 - _CERTAIN)
 
     def expect(x: Floats, y: Floats, z: Floats) -> Floats:
@@ -220,5 +220,5 @@ def _z(product: Floats) -> float:
 
 def _strata(truth: list[Floats]) -> list[NDArray[np.float64]]:
     """Tenths of the reference's target, for both sides."""
-    edges = np.quantile(truth[0], np.arange(1, STRATA) / STRATA)
+    edges = np.quantile(truth[0], np.arange(1, STRATA) / STRATA, method="inverted_cdf")
     return [np.searchsorted(edges, side).astype(np.float64) for side in truth]

@@ -90,7 +90,7 @@ def blocked(report: ColumnReport, reference: Any, current: Any, blocks: Blocks) 
 def memory(series: Floats) -> float:
     """Sum of the correlations of a row with all rows, 1 when rows are independent, by the first-order correlation."""
     values = series[np.isfinite(series)]
-    if len(values) < 3 or np.ptp(values) == 0:
+    if len(values) < 3 or values.min() == values.max():
         return 1.0
     # By ranks: one huge value must not hide the dependence of all others.
     _, ranks = np.unique(values, return_inverse=True)
@@ -155,7 +155,11 @@ def _binned(series: Sequence[Floats]) -> list[Ints]:
     """The bin of each value between quantiles of both sides together, -1 where there is none."""
     both = np.concatenate(series)
     finite = both[np.isfinite(both)]
-    edges = np.unique(np.quantile(finite, np.arange(1, _BINS) / _BINS)) if len(finite) else np.empty(0)
+    edges = (
+        np.unique(np.quantile(finite, np.arange(1, _BINS) / _BINS, method="inverted_cdf"))
+        if len(finite)
+        else np.empty(0)
+    )
     return [np.where(np.isfinite(side), np.searchsorted(edges, side), -1).astype(np.int64) for side in series]
 
 

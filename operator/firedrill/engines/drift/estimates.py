@@ -13,6 +13,8 @@ from firedrill.engines.drift.performance import Estimate, by_confidence, by_dire
 from firedrill.engines.drift.values import codes_in_order, values_in_order
 
 _THRESHOLD: Final = 0.5
+#: Numbers beyond can not be squared.
+_HUGE: Final = 1e100
 
 
 def estimates(asked: Asked, parts: Parts) -> tuple[Estimate, ...]:
@@ -63,7 +65,8 @@ def _direct(parts: Parts, target: Any, prediction: Any) -> tuple[Estimate, ...]:
         errors: Floats = np.where((first < 0) | (second < 0), np.nan, (first != second).astype(np.float64))
         metric = "error rate"
     else:
-        errors = np.abs(values_in_order(target[0]) - values_in_order(prediction[0]))
+        truly, guessed = (np.clip(values_in_order(side[0]), -_HUGE, _HUGE) for side in (target, prediction))
+        errors = np.abs(truly - guessed)
         metric = "absolute error"
     found = by_direct_loss(encode([*parts.features, *said]), errors, metric)
     return (found,) if found is not None else ()

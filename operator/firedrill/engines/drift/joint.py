@@ -7,13 +7,13 @@ holds whatever the classifier is worth. The two halves depend on each other: the
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from firedrill.engines.drift.learners import classifier, one_thread
+from firedrill.engines.drift.learners import Learner, classifier, one_thread
 from firedrill.engines.drift.matrix import Floats, Matrix
 
 #: Fewer rows than this on a side can not be halved usefully.
@@ -59,7 +59,7 @@ def _find(matrix: Matrix, explain_below: float, seed: int) -> JointFound:
     for part in (0, 1):
         train, held = half == part, half != part
         model = classifier(int(train.sum()), matrix.categorical).fit(features[train], side[train])
-        scores = model.predict_proba(features[held])[:, 1]
+        scores = model.chances(features[held])[:, 1]
         areas.append(area(scores, side[held]))
         p_values.append(p_value(scores, side[held]))
         models.append((model, held))
@@ -99,17 +99,17 @@ def _ranks(scores: Floats) -> Floats:
 
 
 def _explained(
-    model: Any, features: Floats, side: NDArray[np.int64], names: tuple[str, ...], rng: np.random.Generator
+    model: Learner, features: Floats, side: NDArray[np.int64], names: tuple[str, ...], rng: np.random.Generator
 ) -> tuple[tuple[str, float], ...]:
     rows = rng.permutation(len(side))[:_EXPLAINED_ON]
     features, side = features[rows], side[rows]
     if side.min() == side.max():
         return ()
-    full = area(model.predict_proba(features)[:, 1], side)
+    full = area(model.chances(features)[:, 1], side)
     found = []
     for i, name in enumerate(names):
         shuffled = features.copy()
         shuffled[:, i] = shuffled[rng.permutation(len(rows)), i]
-        found.append((name, full - area(model.predict_proba(shuffled)[:, 1], side)))
+        found.append((name, full - area(model.chances(shuffled)[:, 1], side)))
     found.sort(key=lambda pair: -pair[1])
     return tuple((name, round(lost, 4)) for name, lost in found[:COLUMNS_NAMED] if lost > 0)

@@ -12,6 +12,8 @@ from firedrill.engines.drift.values import codes_in_order, kind_of, values_in_or
 
 #: Numbers with more different values than this are quantities, not classes.
 CLASSES_AT_MOST: Final = 20
+#: Numbers beyond can not be squared; they are as far out as numbers go.
+_HUGE: Final = 1e100
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ def labels_of(reference: Any, current: Any, asked: ColumnType | None) -> LabelsF
     """Labels row by row, as classes or as numbers. A class that the reference lacks has no label."""
     numeric = {kind_of(side.type) for side in (reference, current)} <= {"numeric", "empty"}
     if asked is ColumnType.NUMERIC or (numeric and asked is None):
-        first, second = values_in_order(reference), values_in_order(current)
+        first, second = (np.clip(values_in_order(side), -_HUGE, _HUGE) for side in (reference, current))
         if asked is ColumnType.NUMERIC or len(np.unique(first[np.isfinite(first)])) > CLASSES_AT_MOST:
             return LabelsFound(Labels(first, second, 0), None, None, 0.0)
     codes, others, names = codes_in_order(reference, current)

@@ -30,24 +30,56 @@ def one_thread() -> Iterator[None]:
         yield
 
 
-def classifier(rows: int, categorical: Sequence[bool]) -> Any:
+class Learner:
+    """A model of scikit-learn that takes columns without any value, which its own binning does not."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._empty: NDArray[np.bool_] = np.zeros(0, dtype=bool)
+
+    def fit(self, features: Floats, outcome: NDArray[Any]) -> "Learner":
+        """Learn the outcome of rows."""
+        self._empty = np.asarray(~np.isfinite(features).any(axis=0))
+        self._model.fit(self._filled(features), outcome)
+        return self
+
+    def predict(self, features: Floats) -> Floats:
+        """The expected outcome of rows."""
+        said: Floats = self._model.predict(self._filled(features))
+        return said
+
+    def chances(self, features: Floats) -> Floats:
+        """(rows, classes shown) probabilities."""
+        said: Floats = self._model.predict_proba(self._filled(features))
+        return said
+
+    @property
+    def classes(self) -> Ints:
+        """The classes that it was shown, in the order of its chances."""
+        return np.asarray(self._model.classes_, dtype=np.int64)
+
+    def _filled(self, features: Floats) -> Floats:
+        return np.where(self._empty, 0.0, features) if self._empty.any() else features
+
+
+def classifier(rows: int, categorical: Sequence[bool]) -> Learner:
     """A classifier for about so many training rows; ``categorical`` marks the columns that hold codes."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    return HistGradientBoostingClassifier(**_settings(rows, categorical))
+    return Learner(HistGradientBoostingClassifier(**_settings(rows, categorical)))
 
 
-def regressor(rows: int, categorical: Sequence[bool]) -> Any:
+def regressor(rows: int, categorical: Sequence[bool]) -> Learner:
     """A regressor for about so many training rows."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-    return HistGradientBoostingRegressor(**_settings(rows, categorical))
+    return Learner(HistGradientBoostingRegressor(**_settings(rows, categorical)))
 
 
-def probabilities(model: Any, features: Floats, classes: int) -> Floats:
+def probabilities(model: Learner, features: Floats, classes: int) -> Floats:
     """(rows, classes) probabilities of the classes 0.., also of those that the model was not shown."""
     found = np.zeros((len(features), classes))
-    found[:, np.asarray(model.classes_, dtype=np.int64)] = model.predict_proba(features)
+    found[:, model.classes] = model.chances(features)
     return found
 
 

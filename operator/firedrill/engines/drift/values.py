@@ -110,6 +110,14 @@ def values_in_order(column: Any) -> Floats:
     return result
 
 
+def order_of(column: Any) -> Counts:
+    """Rows in the order of a column's values, equal ones as they come; missing ones, and odd types, last."""
+    if kind_of(column.type) != "text":
+        return np.argsort(values_in_order(column), kind="stable")
+    result: Counts = pc.sort_indices(_texts(column)).to_numpy()
+    return result
+
+
 def codes_in_order(reference: Any, current: Any) -> tuple[Counts, Counts, list[str]]:
     """Both columns row by row as indices of the names of their categories, -1 where missing; and the names."""
     mixed = {kind_of(reference.type), kind_of(current.type)}
