@@ -84,5 +84,12 @@ bench-faults:    ## How long faults take on 1, 10, 100 and 1,000 pods: in place,
 bench-many:      ## Twenty experiments at once over three targets
 	@"$(PYTHON)" tools/bench_many.py
 
+bench-drift:     ## The drift engine beside Evidently, NannyML and river: speed, memory, power, false alarms, streams; hours
+	@"$(PYTHON)" tools/bench_drift.py speed
+	@"$(PYTHON)" tools/bench_drift.py power
+	@"$(PYTHON)" tools/bench_drift.py calibration
+	@"$(PYTHON)" tools/bench_drift_streams.py
+	@"$(PYTHON)" tests/accuracy/test_concept.py
+
 bench:           ## Times by phase: cold and warm demo, drift engine
 	@"$(PYTHON)" tools/bench.py

@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import time
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +115,11 @@ def speed(sizes: list[str], peers_up_to: int) -> int:
     for size in sizes:
         rows, columns = (int(part) for part in size.split("x"))
         files = OUT / f"reference-{size}.parquet", OUT / f"current-{size}.parquet"
+        # In processes of their own: a child's peak memory counts what its parent held when it was started.
         for seed, file in enumerate(files):
-            write(file, rows, columns, seed)
+            writer = get_context("spawn").Process(target=write, args=(file, rows, columns, seed))
+            writer.start()
+            writer.join()
         commands = {"firedrill": ours(*files), "firedrill with joint": ours(*files, joint=True)}
         for name, program in PROGRAMS.items():
             python = peer(name) if rows * columns <= peers_up_to else None

@@ -50,15 +50,20 @@ def mixed(rng: random.Random) -> Iterator[Row]:
         yield {"a": float(a), "b": float(b), "x": x, "y": y}, label ^ (rng.random() < NOISE)
 
 
+#: Rows over which one circle gives way to the next.
+CIRCLES_WIDTH = 500
 CIRCLES = ((0.2, 0.5, 0.15), (0.4, 0.5, 0.2), (0.6, 0.5, 0.25), (0.8, 0.5, 0.3))
 
 
 def circles(rng: random.Random) -> Iterator[Row]:
-    """Inside or outside a circle; another circle after each change."""
+    """Inside or outside a circle, equally often; another circle after each change."""
     for row in range(ROWS):
-        x, y = rng.random(), rng.random()
-        cx, cy, r = CIRCLES[blend(rng, row, 25_000, 500)]
-        label = int((x - cx) ** 2 + (y - cy) ** 2 <= r * r)
+        cx, cy, r = CIRCLES[blend(rng, row, 25_000, CIRCLES_WIDTH)]
+        label = rng.randrange(2)
+        while True:
+            x, y = rng.random(), rng.random()
+            if int((x - cx) ** 2 + (y - cy) ** 2 <= r * r) == label:
+                break
         yield {"x": x, "y": y}, label ^ (rng.random() < NOISE)
 
 

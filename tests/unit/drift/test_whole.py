@@ -121,3 +121,17 @@ def test_performance_is_estimated_from_scores_without_current_labels() -> None:
     assert found["accuracy"].current == pytest.approx(really, abs=0.025)
     assert found["accuracy"].reference > found["accuracy"].current + 0.05
     assert found["auc"].reference > found["auc"].current
+
+
+def test_the_row_from_which_predictions_err_more_is_told() -> None:
+    rng = np.random.default_rng(10)
+    truth = rng.integers(0, 2, 3000)
+    wrong = rng.random(3000) < np.where(np.arange(3000) < 2000, 0.05, 0.5)
+    table = pa.table({"x": rng.normal(size=3000), "y": truth, "said": truth ^ wrong})
+    asked = Asked(target="y", prediction="said", joint=Joint(enabled=False))
+    rows = check(table.slice(0, 1000), table.slice(1000), asked).to_json()["error_rises_at"]
+    assert len(rows) == 1
+    assert 1000 <= rows[0] < 1060
+    assert check(table.slice(0, 1000), table.slice(1000, 900), asked).error_rises == ()
+    unlabelled = table.slice(1000, 900).drop_columns(["y"])
+    assert check(table.slice(0, 1000), unlabelled, asked).error_rises is None

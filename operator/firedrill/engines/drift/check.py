@@ -12,7 +12,7 @@ from firedrill.engines.drift.compare import Limits, compare_column
 from firedrill.engines.drift.decide import decide
 from firedrill.engines.drift.dependent import Blocked, blocked, cut, decide_blocked
 from firedrill.engines.drift.errors import UnknownColumn
-from firedrill.engines.drift.estimates import estimates
+from firedrill.engines.drift.estimates import error_rises, estimates
 from firedrill.engines.drift.matrix import Sampled, row_sample
 from firedrill.engines.drift.parts import Parts, whole_tests
 from firedrill.engines.drift.plan import Pair, plan
@@ -115,6 +115,7 @@ def _report(
         columns=tuple(decided),
         wholes=tuple(wholes),
         performance=estimates(asked, parts),
+        error_rises=error_rises(parts),
         measurements=measurements(evidence),
     )
 

@@ -10,9 +10,13 @@ from firedrill.engines.drift.learners import Floats
 from firedrill.engines.drift.matrix import Sampled, encode
 from firedrill.engines.drift.parts import Parts
 from firedrill.engines.drift.performance import Estimate, by_confidence, by_direct_loss
+from firedrill.engines.drift.streaming import rises
 from firedrill.engines.drift.values import codes_in_order, values_in_order
 
 _THRESHOLD: Final = 0.5
+#: Rows of the reference that show the usual error rate, and rows of the current data that are watched.
+_USUAL_ROWS: Final = 5_000
+_ROWS_WATCHED: Final = 200_000
 #: Numbers beyond can not be squared.
 _HUGE: Final = 1e100
 
@@ -28,6 +32,27 @@ def estimates(asked: Asked, parts: Parts) -> tuple[Estimate, ...]:
     if prediction is None or not parts.features or asked.rows.dependent:
         return ()
     return _direct(parts, target, prediction)
+
+
+def error_rises(parts: Parts) -> tuple[int, ...] | None:
+    """Current rows, from 0, at which the model's error rate was seen to have risen, taken in order, one after another.
+
+    The usual rate is that of the reference's last rows. None without labels and predictions of classes on both
+    sides; rows that lack either are passed over.
+    """
+    target, prediction = parts.outcomes.get("target"), parts.outcomes.get("prediction")
+    if target is None or prediction is None or not labels_of(target[0], target[1], None).labels.classes:
+        return None
+    sides = [codes_in_order(truth, said)[:2] for truth, said in zip(target, prediction, strict=True)]
+    known = [np.flatnonzero((truth >= 0) & (said >= 0)) for truth, said in sides]
+    if not all(len(rows) for rows in known):
+        return None
+    before, after = known[0][-_USUAL_ROWS:], known[1][:_ROWS_WATCHED]
+    errors = [
+        *(sides[0][0][before] != sides[0][1][before]).tolist(),
+        *(sides[1][0][after] != sides[1][1][after]).tolist(),
+    ]
+    return tuple(int(after[row - len(before)]) for row in rises(errors) if row >= len(before))
 
 
 def _confidence(target: Any, prediction: Any, score: Any) -> tuple[Estimate, ...]:

@@ -173,6 +173,8 @@ class DriftReport:
     columns: tuple[ColumnReport, ...]
     wholes: tuple[WholeTest, ...] = ()
     performance: tuple[Estimate, ...] = ()
+    #: Current rows at which the error rate of the predictions rose; None where it can not be known.
+    error_rises: tuple[int, ...] | None = None
     measurements: tuple[Measurement, ...] = ()
 
     @property
@@ -195,6 +197,7 @@ class DriftReport:
             "performance": {"assumption": ASSUMPTION, "estimates": [asdict(item) for item in self.performance]}
             if self.performance
             else None,
+            "error_rises_at": list(self.error_rises) if self.error_rises is not None else None,
             "columns": [column.to_json(i < BINS_SHOWN) for i, column in enumerate(self.columns)],
         }
 

@@ -8,6 +8,7 @@ in so many rows as the detector is asked to last. Memory is one ring of the long
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 #: Lengths of the recent windows that are looked at.
@@ -67,7 +68,7 @@ def _log_likelihood(ones: int, rows: int) -> float:
     return ones * math.log(rate) + (rows - ones) * math.log1p(-rate)
 
 
-def rises(errors: "list[bool]", threshold: float = THRESHOLD) -> list[int]:
+def rises(errors: Iterable[bool], threshold: float = THRESHOLD) -> list[int]:
     """Rows at which the error rate of a stream was seen to have risen."""
     detector = RisingRate(threshold)
     return [row for row, one in enumerate(errors) if detector.update(one)]
