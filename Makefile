@@ -96,5 +96,12 @@ bad-models:      ## What is said of each wrong spec, data set and server
 bench-pipeline:  ## The checks of DataPipelineTest beside pandera and DuckDB, a million rows
 	@"$(PYTHON)" tools/bench_pipeline.py
 
+bench-drift:     ## The drift engine beside Evidently, NannyML and river: speed, memory, power, false alarms, streams; hours
+	@"$(PYTHON)" tools/bench_drift.py speed
+	@"$(PYTHON)" tools/bench_drift.py power
+	@"$(PYTHON)" tools/bench_drift.py calibration
+	@"$(PYTHON)" tools/bench_drift_streams.py
+	@"$(PYTHON)" tests/accuracy/test_concept.py
+
 bench:           ## Times by phase: cold and warm demo, drift engine
 	@"$(PYTHON)" tools/bench.py

@@ -44,6 +44,20 @@ def ledger(entries: Path, accounts: Path, *, seed: int, transactions: int) -> No
                 writer.writerow((2 * number + side + 1, f"T{number:04d}", account, value, currency))
 
 
+def labelled(path: Path, *, seed: int, rows: int, learned: bool) -> None:
+    """Write payments with whether they were fraud: by risk and hour; once fraudsters have learned, at other hours."""
+    rng = np.random.default_rng(seed)
+    amount = np.round(rng.lognormal(3.4, 0.9, rows), 2)
+    hour = rng.uniform(0, 24, rows).round(1)
+    risk = rng.beta(2, 4, rows).round(4)
+    at_it = (hour < 12) if learned else (hour >= 12)
+    fraud = (risk > 0.3) & at_it ^ (rng.random(rows) < 0.05)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("amount", "hour", "merchant_risk", "fraud"))
+        writer.writerows(zip(amount, hour, risk, fraud.astype(int), strict=True))
+
+
 def main() -> int:
     """Write all files; returns 0."""
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -52,6 +66,8 @@ def main() -> int:
     payments(FOLDER / "payments-current.csv", seed=2, rows=600, scale=1.0, countries=usual)
     payments(FOLDER / "payments-drifted.csv", seed=3, rows=600, scale=1.7, countries=(0.15, 0.2, 0.15, 0.15, 0.35))
     ledger(FOLDER / "ledger-entries.csv", FOLDER / "ledger-accounts.csv", seed=4, transactions=60)
+    labelled(FOLDER / "payments-labelled-reference.csv", seed=4, rows=1000, learned=False)
+    labelled(FOLDER / "payments-labelled-current.csv", seed=5, rows=700, learned=True)
     return 0
 
 

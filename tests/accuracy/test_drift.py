@@ -15,15 +15,20 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pytest
-from scipy import stats
+from scipy import signal, stats
 
-from firedrill.api.driftcheck import DriftThresholds
-from firedrill.engines.drift import DriftReport, check
+from firedrill.api.driftcheck import DriftThresholds, Joint, Rows
+from firedrill.engines.drift import Asked, DriftReport, check
 
 SIGNIFICANCE = 0.05
 #: Every effect counts, so that the p-values alone are examined.
-NO_GATE = DriftThresholds(significance=SIGNIFICANCE, min_ks_effect=0, min_categorical_effect=0)
-DEFAULTS = DriftThresholds()
+NO_LIMITS = DriftThresholds(significance=SIGNIFICANCE, min_ks_effect=0, min_categorical_effect=0, min_joint_auc=0.5)
+ALONE = Joint(enabled=False)
+NO_GATE = Asked(thresholds=NO_LIMITS, joint=ALONE)
+DEFAULTS = Asked(joint=ALONE)
+#: All columns together are looked at as well, within the same five percent.
+WITH_JOINT = Asked(thresholds=NO_LIMITS)
+DEPENDENT = Asked(thresholds=NO_LIMITS, rows=Rows(dependent=True))
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class Shape:
     values: int = 8
     missing: float = 0.0
     ties: bool = False
+    #: Correlation of a row with the one before it; above 0 the rows are taken as dependent.
+    phi: float = 0.0
 
 
 NULL_SHAPES = (
@@ -49,13 +56,28 @@ NULL_SHAPES = (
     Shape("100 against 100, 10 + 10, 5 % missing", 100, 100, 10, 10, 8, 0.05),
     Shape("tied numbers, 5 % missing", 1000, 300, 20, 0, 8, 0.05, True),
 )
+#: The table of ``tools/bench_drift.py calibration``: 1, 10, 100, 1,000 columns; types; equal and unequal sizes.
+CALIBRATION = (
+    *(Shape("numeric", *sizes, k, 0) for k in (1, 10, 100) for sizes in ((500, 500), (2000, 200))),
+    *(Shape("categorical(8)", *sizes, 0, k) for k in (1, 10, 100) for sizes in ((500, 500), (2000, 200))),
+    *(
+        Shape("both, 5 % missing", *sizes, k // 2, k // 2, 8, 0.05)
+        for k in (10, 100)
+        for sizes in ((500, 500), (2000, 200))
+    ),
+    Shape("tied numbers, 5 % missing", 500, 500, 10, 0, 8, 0.05, True),
+    Shape("1,000 columns, both", 500, 500, 500, 500),
+)
+DEPENDENT_SHAPES = tuple(
+    Shape(f"dependent {phi}", rows, rows, 10, 0, phi=phi) for phi in (0.0, 0.5, 0.8) for rows in (2000, 5000)
+)
 
 
 def table(shape: Shape, rows: int, rng: np.random.Generator, shift: float = 0.0, scale: float = 1.0) -> pa.Table:
     """Independent columns: normal (or rounded exponential) numbers and equally likely categories."""
     columns: dict[str, pa.Array] = {}
     for i in range(shape.numeric):
-        values = np.round(rng.exponential(2, rows)) if shape.ties else rng.normal(shift, scale, rows)
+        values = np.round(rng.exponential(2, rows)) if shape.ties else shift + scale * normal(rng, rows, shape.phi)
         columns[f"n{i}"] = pa.array(values, mask=rng.random(rows) < shape.missing)
     for i in range(shape.categorical):
         codes = pa.array(rng.integers(0, shape.values, rows).astype(np.int32), mask=rng.random(rows) < shape.missing)
@@ -63,16 +85,25 @@ def table(shape: Shape, rows: int, rng: np.random.Generator, shift: float = 0.0,
     return pa.table(columns)
 
 
+def normal(rng: np.random.Generator, rows: int, phi: float) -> np.ndarray:
+    """Normal numbers of variance 1, each correlated by ``phi`` with the one before it."""
+    steps = rng.normal(size=rows)
+    if not phi:
+        return steps
+    steps[1:] *= np.sqrt(1 - phi**2)
+    return np.asarray(signal.lfilter([1.0], [1.0, -phi], steps))
+
+
 def alarms(report: DriftReport) -> bool:
-    """Whether any column alarms."""
-    return any(column.drift for column in report.columns)
+    """Whether anything alarms."""
+    return any(column.drift for column in report.columns) or any(whole.drift for whole in report.wholes)
 
 
-def family_wise_rate(shape: Shape, repetitions: int, thresholds: DriftThresholds, seed: int = 1) -> int:
+def family_wise_rate(shape: Shape, repetitions: int, asked: Asked, seed: int = 1) -> int:
     """Runs of ``repetitions`` with at least one false alarm; both tables have one distribution."""
     rng = np.random.default_rng([seed, shape.reference, shape.current, shape.numeric, shape.values])
     return sum(
-        alarms(check(table(shape, shape.reference, rng), table(shape, shape.current, rng), None, thresholds, 1))
+        alarms(check(table(shape, shape.reference, rng), table(shape, shape.current, rng), asked, 1))
         for _ in range(repetitions)
     )
 
@@ -88,7 +119,7 @@ def power(shape: Shape, repetitions: int, shift: float, scale: float, seed: int 
     found = 0
     for _ in range(repetitions):
         reference, current = table(shape, shape.reference, rng), table(shape, shape.current, rng, shift, scale)
-        report = check(reference, current, None, DEFAULTS, 1)
+        report = check(reference, current, DEFAULTS, 1)
         found += sum(column.drift for column in report.columns if column.name.startswith("n"))
     return found / (repetitions * shape.numeric)
 
@@ -98,7 +129,7 @@ def timed(shape: Shape) -> tuple[float, float]:
     rng = np.random.default_rng(3)
     reference, current = table(shape, shape.reference, rng), table(shape, shape.current, rng)
     started = time.perf_counter()
-    check(reference, current)
+    check(reference, current, DEFAULTS)
     return time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -106,6 +137,15 @@ def timed(shape: Shape) -> tuple[float, float]:
 def test_false_alarms_of_all_columns_together_stay_within_their_rate(shape: Shape) -> None:
     repetitions = max(1500 // max(shape.numeric + shape.categorical, 15), 15)
     assert family_wise_rate(shape, repetitions, NO_GATE) <= most_allowed(repetitions)
+
+
+def test_joint_drift_is_within_the_same_rate() -> None:
+    assert family_wise_rate(Shape("", 200, 200, 2, 1), 60, WITH_JOINT) <= most_allowed(60)
+
+
+@pytest.mark.parametrize("shape", DEPENDENT_SHAPES[::2], ids=lambda shape: shape.name)
+def test_dependent_rows_stay_within_the_rate(shape: Shape) -> None:
+    assert family_wise_rate(shape, 60, DEPENDENT) <= most_allowed(60)
 
 
 @pytest.mark.parametrize(

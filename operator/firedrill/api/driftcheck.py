@@ -1,6 +1,8 @@
 """DriftCheck: does current data still look like the reference?"""
 
-from pydantic import Field
+from enum import StrEnum
+
+from pydantic import ConfigDict, Field, model_validator
 
 from firedrill.api.base import Model
 from firedrill.api.data import DataSource
@@ -8,23 +10,66 @@ from firedrill.api.run import RunSpec
 from firedrill.api.window import ColumnName
 
 
+class Correction(StrEnum):
+    """How the p-values of all tests are corrected together."""
+
+    #: Bounds the chance of any false alarm (Holm 1979).
+    HOLM = "Holm"
+    #: Bounds the expected share of false alarms among the alarms (Benjamini and Hochberg 1995).
+    BENJAMINI_HOCHBERG = "BenjaminiHochberg"
+
+
+class ColumnType(StrEnum):
+    """What the values of a column are compared as."""
+
+    NUMERIC = "Numeric"
+    CATEGORICAL = "Categorical"
+    #: Texts by how many characters they have.
+    TEXT_LENGTH = "TextLength"
+    #: Dates and times as moments.
+    TIME = "Time"
+    #: Lists of numbers, all of one length.
+    EMBEDDING = "Embedding"
+
+
 class DriftThresholds(Model):
     """When a difference counts as drift: it must be both significant and large enough to matter."""
 
-    significance: float = Field(default=0.05, gt=0, lt=1, description="Family-wise error rate over all columns (Holm).")
+    significance: float = Field(
+        default=0.05, gt=0, lt=1, description="Chance of any false alarm, over columns, joint and concept together."
+    )
+    correction: Correction = Field(
+        default=Correction.HOLM,
+        description="Holm bounds the chance of any false alarm; BenjaminiHochberg their share among all alarms.",
+    )
     min_ks_effect: float = Field(
         default=0.1,
         ge=0,
         le=1,
-        description="Least Kolmogorov-Smirnov distance, of the values of a numeric column or of their spread.",
+        description="Least difference in the share of values below a bound, or between two, of a numeric column.",
     )
     min_categorical_effect: float = Field(
         default=0.1,
         ge=0,
         le=1,
-        description="Least Cramér's V of a categorical column, or of the share of missing values.",
+        description="Least total variation distance of a categorical column, or of the shares of missing values.",
+    )
+    min_joint_auc: float = Field(
+        default=0.55, ge=0.5, le=1, description="Least area under the curve of the classifier that tells sides apart."
+    )
+    min_loss_change: float = Field(
+        default=0.02, ge=0, le=1, description="Least change of the loss at the same features that is concept drift."
     )
     min_rows: int = Field(default=100, ge=10, le=1_000_000, description="Fewer rows on either side: Inconclusive.")
+
+
+class ColumnSettings(Model):
+    """How one column is compared."""
+
+    name: ColumnName = Field(description="Name of the column.")
+    type: ColumnType | None = Field(default=None, description="Else by the values.")
+    limit: float | None = Field(default=None, ge=0, le=1, description="Least effect that counts here.")
+    weight: float = Field(default=1.0, ge=0, le=1000, description="Share of the column in the score.")
 
 
 class DriftColumns(Model):
@@ -36,9 +81,48 @@ class DriftColumns(Model):
         description="Only these; else all. Dates are compared only when named here.",
     )
     exclude: list[ColumnName] = Field(default_factory=list, max_length=1000, description="Not these.")
-    categorical: list[ColumnName] = Field(
-        default_factory=list, max_length=1000, description="Numeric columns that are codes, not quantities."
+    settings: list[ColumnSettings] = Field(
+        default_factory=list,
+        max_length=1000,
+        description="Type, limit and weight of single columns.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
+
+    @model_validator(mode="after")
+    def _one_setting_a_column(self) -> "DriftColumns":
+        names = [each.name for each in self.settings]
+        twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        if twice:
+            raise ValueError(f"settings names {twice[0]!r} twice")
+        return self
+
+
+class Segments(Model):
+    """The same comparison within each value of a column."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    column: ColumnName = Field(description="Column whose values are the segments; it is compared itself as well.")
+    max_segments: int = Field(default=10, ge=1, le=50, description="The most frequent values; the rest is told.")
+
+
+class Rows(Model):
+    """What is known of the rows."""
+
+    dependent: bool = Field(
+        default=False,
+        description="Each row resembles the ones before it, as in a series; p-values then come from permuted blocks.",
+    )
+    order: ColumnName | None = Field(
+        default=None, description="Column that orders dependent rows, such as a time; else they are taken as they come."
+    )
+
+
+class Joint(Model):
+    """Whether all columns together tell the sides apart, where no column does by itself."""
+
+    enabled: bool = Field(default=True, description="Train a classifier to tell reference from current.")
+    max_rows: int = Field(default=5000, ge=200, le=100_000, description="Rows of each side that it sees.")
 
 
 class DriftCheckSpec(RunSpec):
@@ -48,3 +132,28 @@ class DriftCheckSpec(RunSpec):
     current: DataSource = Field(description="Data as it is now.")
     columns: DriftColumns = Field(default_factory=DriftColumns, description="Columns to compare.")
     thresholds: DriftThresholds = Field(default_factory=DriftThresholds, description="What counts as drift.")
+    target: ColumnName | None = Field(
+        default=None, description="Column of the true labels: their relation to the features is compared (concept)."
+    )
+    prediction: ColumnName | None = Field(
+        default=None, description="Column of a model's predictions; compared, but not a feature."
+    )
+    score: ColumnName | None = Field(
+        default=None,
+        description="Column of the model's probability of the label that sorts last; with target and prediction in "
+        "the reference, performance is estimated without current labels.",
+    )
+    segments: Segments | None = Field(default=None, description="Compare within each value of a column as well.")
+    rows: Rows = Field(default_factory=Rows, description="Whether rows depend on each other.")
+    joint: Joint = Field(default_factory=Joint, description="Drift of all columns together.")
+
+    @property
+    def false_alarm_rate(self) -> float | None:
+        """All tests of a run together."""
+        return self.thresholds.significance
+
+    @model_validator(mode="after")
+    def _segments_have_no_order(self) -> "DriftCheckSpec":
+        if self.segments is not None and self.rows.dependent:
+            raise ValueError("segments can not be set with rows.dependent: a segment's rows are not one series")
+        return self

@@ -13,7 +13,9 @@ class CheckKind(StrEnum):
     """Kinds that look and change nothing."""
 
     MODEL_VALIDATION = "ModelValidation"
+    PERFORMANCE_BENCHMARK = "PerformanceBenchmark"
     DRIFT_CHECK = "DriftCheck"
+    DATA_PIPELINE_TEST = "DataPipelineTest"
 
 
 class ResourceProbe(Probe):
@@ -22,7 +24,7 @@ class ResourceProbe(Probe):
     Passed is a good answer, Failed a bad one; Inconclusive and Error say nothing.
     """
 
-    kind: CheckKind = Field(description="ModelValidation or DriftCheck.")
+    kind: CheckKind = Field(description="ModelValidation, PerformanceBenchmark, DriftCheck or DataPipelineTest.")
     name: Name = Field(description="Its name, in the namespace of the experiment.")
     timeout: Duration = Field(default=parse_duration("30s"), description="A slower answer is a failure.")
     interval: Duration = Field(

@@ -146,6 +146,11 @@ class RunSpec(Model):
     )
     job_template: JobTemplate = Field(default_factory=JobTemplate, description="Placement and size of runner pods.")
 
+    @property
+    def false_alarm_rate(self) -> float | None:
+        """Chance that a run fails where nothing is wrong; None where the kind does not bound it."""
+        return None
+
     @field_validator("timeout")
     @classmethod
     def _timeout_is_sane(cls, value: Any) -> Any:
@@ -253,4 +258,7 @@ class RunStatus(LenientModel):
     history: list[HistoryEntry] = Field(default_factory=list, max_length=50, description="Ended runs, newest first.")
     pass_rate: str = Field(default="", max_length=16, description="Share of passed runs in history.")
     flip_rate: str = Field(default="", max_length=16, description="Share of runs whose verdict changed.")
+    expected_false_alarms: str = Field(
+        default="", max_length=32, description="False alarms to expect at most at this schedule and failureThreshold."
+    )
     report: str = Field(default="", max_length=512, description="Where the full report is.")

@@ -5,27 +5,48 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
 
-from firedrill.api.driftcheck import DriftColumns, DriftThresholds
+from firedrill.api.driftcheck import (
+    ColumnSettings,
+    ColumnType,
+    Correction,
+    DriftColumns,
+    DriftThresholds,
+    Joint,
+    Rows,
+    Segments,
+)
 from firedrill.api.errors import InvalidInput, describe
 from firedrill.api.tableformat import TableFormat
 from firedrill.api.task import Result
 from firedrill.cli.documents import LOCAL
 from firedrill.cli.errors import UsageError
 from firedrill.cli.output import add_output, emit
-from firedrill.engines.drift import DriftReport, check
+from firedrill.engines.drift import Asked, DriftReport, check
 from firedrill.report.entry import Entry
 from firedrill.sources.errors import InvalidTable
 from firedrill.sources.parse import parse_file
 from firedrill.sources.table import SourceTable
 
 DESCRIPTION = """\
-Says whether CURRENT still looks like REFERENCE, column by column. Files are CSV with a header, Parquet or JSON
-lines. The tests of all columns are corrected together (Holm), so that --alpha is the chance of any false alarm;
-an alarm needs an effect at its limit as well."""
+Says whether CURRENT still looks like REFERENCE: each column, all columns together (joint) and, with --target, whether
+labels still depend on the features alike (concept). Files are CSV with a header, Parquet or JSON lines. All tests are
+corrected together, so that --alpha is the chance of any false alarm; an alarm needs an effect at its limit as well."""
 EPILOG = "exit codes: 0 no drift, 1 drift, 2 too little data to say, 3 internal error, 64 invalid input"
+
+#: Arguments that are limits: the field of the thresholds, and what it means.
+_LIMITS: Final = {
+    "alpha": ("significance", "chance of any false alarm"),
+    "min-ks": ("min_ks_effect", "least difference in the share of values below or between bounds that matters"),
+    "min-tv": ("min_categorical_effect", "least total variation distance of categories that matters"),
+    "min-auc": ("min_joint_auc", "least area under the curve of joint drift that matters"),
+    "min-loss": ("min_loss_change", "least change of loss that is concept drift"),
+    "min-rows": ("min_rows", "fewer rows on either side are too few"),
+}
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -46,33 +67,32 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         ("exclude", "do not compare these columns"),
     ):
         parser.add_argument(f"--{name}", nargs="+", action="extend", default=[], metavar="COLUMN", help=text)
+    for name, text in (
+        ("target", "true labels: whether they depend on the features as they did (concept drift)"),
+        ("prediction", "predictions of a model: compared, but no feature"),
+        ("score", "the model's probability of the label that sorts last, to estimate performance"),
+        ("segment", "compare within each value of this column as well"),
+    ):
+        parser.add_argument(f"--{name}", metavar="COLUMN", help=text)
+    parser.add_argument("--dependent", action="store_true", help="rows resemble the ones before them, as in a series")
+    parser.add_argument("--order", metavar="COLUMN", help="orders dependent rows; else they are taken as they come")
+    parser.add_argument("--no-joint", action="store_true", help="do not look at all columns together")
     parser.add_argument(
-        "--alpha",
-        type=_number(float),
-        default=limits.significance,
-        help="chance of any false alarm (default: %(default)s)",
+        "--correction",
+        choices=[each.value for each in Correction],
+        default=limits.correction.value,
+        help="Holm bounds any false alarm, BenjaminiHochberg their share (default: %(default)s)",
     )
-    parser.add_argument(
-        "--min-ks",
-        type=_number(float),
-        default=limits.min_ks_effect,
-        metavar="EFFECT",
-        help="least Kolmogorov-Smirnov distance that matters (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--min-v",
-        type=_number(float),
-        default=limits.min_categorical_effect,
-        metavar="EFFECT",
-        help="least Cramér's V that matters (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--min-rows",
-        type=_number(int),
-        default=limits.min_rows,
-        metavar="ROWS",
-        help="fewer rows on either side are too few (default: %(default)s)",
-    )
+    for flag, (field, text) in _LIMITS.items():
+        default = getattr(limits, field)
+        parser.add_argument(
+            f"--{flag}",
+            dest=field,
+            type=_number(type(default)),
+            default=default,
+            metavar=flag.rpartition("-")[2].upper(),
+            help=f"{text} (default: %(default)s)",
+        )
     parser.add_argument(
         "--format", choices=[kind.value for kind in TableFormat], help="of both files (default: by name or content)"
     )
@@ -84,14 +104,16 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; returns the exit code. Raises UsageError that names the file or argument that is wrong."""
     if args.reference == args.current == "-":
         raise UsageError("only one of REFERENCE and CURRENT can be standard input")
-    columns, thresholds = _settings(args)
+    asked = _asked(args)
     started = datetime.now(UTC)
     kind = TableFormat(args.format) if args.format else None
     reference, current = _read(args.reference, kind), _read(args.current, kind)
     try:
-        report = check(reference, current, columns, thresholds)
+        report = check(reference, current, asked)
     except InvalidInput as error:
-        raise UsageError(f"--{str(error).removeprefix('columns.')}") from error
+        # The field of the spec is the argument: columns.include is --include, segments.column --segment.
+        text = str(error).replace("columns.settings", "categorical").replace("segments.column", "segment")
+        raise UsageError(f"--{text.removeprefix('columns.').removeprefix('rows.')}") from error
     except InvalidTable as error:
         raise UsageError(f"{args.reference} or {args.current}: {error}") from error
     entry = Entry("DriftCheck", "", f"{args.current} against {args.reference}", _result(report, started))
@@ -99,30 +121,29 @@ def run(args: argparse.Namespace) -> int:
     return emit([entry], args.output, args.output_file, text)
 
 
-def _settings(args: argparse.Namespace) -> tuple[DriftColumns, DriftThresholds]:
+def _asked(args: argparse.Namespace) -> Asked:
+    if args.segment and args.dependent:
+        raise UsageError("--segment can not be given with --dependent: a segment's rows are not one series")
     try:
-        columns = DriftColumns(include=args.include, exclude=args.exclude, categorical=args.categorical)
-        thresholds = DriftThresholds(
-            significance=args.alpha,
-            min_ks_effect=args.min_ks,
-            min_categorical_effect=args.min_v,
-            min_rows=args.min_rows,
+        codes = [ColumnSettings(name=name, type=ColumnType.CATEGORICAL) for name in dict.fromkeys(args.categorical)]
+        return Asked(
+            columns=DriftColumns(include=args.include, exclude=args.exclude, settings=codes),
+            thresholds=DriftThresholds(
+                correction=Correction(args.correction), **{field: getattr(args, field) for field, _ in _LIMITS.values()}
+            ),
+            target=args.target,
+            prediction=args.prediction,
+            score=args.score,
+            segments=Segments(column=args.segment) if args.segment else None,
+            rows=Rows(dependent=args.dependent, order=args.order),
+            joint=Joint(enabled=not args.no_joint),
         )
     except ValidationError as error:
-        flags = {
-            "significance": "alpha",
-            "min_ks_effect": "min-ks",
-            "minKsEffect": "min-ks",
-            "min_categorical_effect": "min-v",
-            "minCategoricalEffect": "min-v",
-            "min_rows": "min-rows",
-            "minRows": "min-rows",
-        }
         text = describe(error, "")
-        for field, flag in flags.items():
-            text = text.replace(f".{field}", f"--{flag}")
+        for flag, (field, _) in _LIMITS.items():
+            for name in (field, to_camel(field)):
+                text = text.replace(f".{name}", f"--{flag}")
         raise UsageError(text) from error
-    return columns, thresholds
 
 
 def _read(name: str, kind: TableFormat | None) -> SourceTable:

@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Final, NoReturn
 
 from firedrill import __version__
@@ -25,16 +26,27 @@ class Parser(argparse.ArgumentParser):
         self.exit(EXIT_INVALID, f"{self.prog}: {message}\n{self.prog} --help shows what it takes\n")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
-    # Late, because mounted commands need none of what these bring along.
-    from firedrill.cli import drift, report, run, telemetry, validate
+#: Modules that add commands, in the order that help shows them, and the commands of each.
+_MODULES: Final = {
+    "firedrill.cli.run": ("run",),
+    "firedrill.cli.report": ("report", "rerun"),
+    "firedrill.cli.drift": ("drift",),
+    "firedrill.cli.validate": ("validate",),
+    "firedrill.cli.telemetry": ("telemetry",),
+}
 
+
+def build_parser(command: str = "") -> argparse.ArgumentParser:
+    """The parser of all commands; where ``command`` is one of them, of those of its module alone.
+
+    What the others bring along takes longer to import than two tables take to compare.
+    """
     parser = Parser(prog="firedrill", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("--version", action="version", version=f"firedrill {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="command")
-    for module in (run, report, drift, validate, telemetry):
-        module.add(commands)
+    asked = [module for module, names in _MODULES.items() if command in names]
+    for module in asked or _MODULES:
+        import_module(module).add(commands)
     for name, mounted in MOUNTED.items():
         commands.add_parser(name, help=mounted.help, add_help=False)
     return parser
@@ -49,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parse_and_run(arguments: list[str]) -> int:
-    args = build_parser().parse_args(arguments)
+    args = build_parser(arguments[0] if arguments else "").parse_args(arguments)
     code: int = args.handler(args)
     return code
 

@@ -11,9 +11,7 @@ from rich.console import Console
 
 from firedrill.cli.errors import EXIT_OF, UsageError
 from firedrill.report.entry import Entry, overall
-from firedrill.report.html import render_html
 from firedrill.report.json import render_json
-from firedrill.report.junit import render_junit
 from firedrill.report.table import print_table
 
 FORMATS: Final = ("table", "json", "junit", "html")
@@ -41,8 +39,8 @@ def emit(entries: Sequence[Entry], output: str, path: str | None, json_text: str
     """
     renderers: dict[str, Callable[[], str]] = {
         "json": lambda: json_text if json_text is not None else render_json(entries),
-        "junit": lambda: render_junit(entries),
-        "html": lambda: render_html(entries, datetime.now(UTC)),
+        "junit": lambda: _junit(entries),
+        "html": lambda: _html(entries),
     }
     if path is None:
         if output == "table":
@@ -58,6 +56,18 @@ def emit(entries: Sequence[Entry], output: str, path: str | None, json_text: str
             raise UsageError(f"{path}: can not be written: {error.strerror or error}") from error
         tell(f"{overall(entries).value}; the result is in {path}")
     return EXIT_OF[overall(entries)]
+
+
+def _junit(entries: Sequence[Entry]) -> str:
+    from firedrill.report.junit import render_junit
+
+    return render_junit(entries)
+
+
+def _html(entries: Sequence[Entry]) -> str:
+    from firedrill.report.html import render_html
+
+    return render_html(entries, datetime.now(UTC))
 
 
 def _console() -> Console:

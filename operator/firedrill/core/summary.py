@@ -15,6 +15,7 @@ from firedrill.api.run import (
     RunStatus,
 )
 from firedrill.api.verdict import Condition, ConditionStatus, Finding, Measurement, Verdict
+from firedrill.core.alarms import expected_false_alarms
 from firedrill.core.figures import figures_of, with_figures
 from firedrill.core.outcome import Outcome
 from firedrill.core.score import score
@@ -187,6 +188,7 @@ def finish(
             "last_run": run.model_copy(update={"finished_at": now, "ended_by": reason}),
             "score": entry.score,
             "pass_rate": pass_rate,
+            "expected_false_alarms": expected_false_alarms(spec, now) if spec else "",
             "flip_rate": flip_rate,
             "cluster_summary": f"{passed}/{len(clusters)}",
             "report": next((c.report for c in clusters if c.report), ""),

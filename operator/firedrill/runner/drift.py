@@ -6,7 +6,7 @@ from firedrill.api.driftcheck import DriftCheckSpec
 from firedrill.api.errors import InvalidInput
 from firedrill.api.resource import parse_spec
 from firedrill.api.task import Result, Task
-from firedrill.engines.drift import UnknownColumn, check
+from firedrill.engines.drift import Asked, UnknownColumn, check
 from firedrill.runner.sourced import Clock, Ending, utc_now
 from firedrill.sources.context import SourceContext
 from firedrill.sources.errors import InvalidTable, SourceError, SourceReason
@@ -20,7 +20,7 @@ async def run(task: Task, sources: SourceContext, clock: Clock = utc_now) -> Res
         spec = parse_spec(DriftCheckSpec, task.spec)
         reference = await read_table(spec.reference, sources, "spec.reference")
         current = await read_table(spec.current, sources, "spec.current")
-        report = await asyncio.to_thread(check, reference, current, spec.columns, spec.thresholds)
+        report = await asyncio.to_thread(check, reference, current, Asked.of(spec))
     except SourceError as error:
         return ending.source_error(error)
     except InvalidTable as error:

@@ -1,53 +1,71 @@
 """One column of both tables compared: which tests apply, and what they give before correction."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from firedrill.api.driftcheck import ColumnSettings, ColumnType
 from firedrill.engines.drift import ks
-from firedrill.engines.drift.contingency import compare_counts
-from firedrill.engines.drift.psi import bin_counts, bin_labels, psi, quantile_edges
-from firedrill.engines.drift.report import Bin, ColumnReport, Reason, TestName, TestResult
+from firedrill.engines.drift.contingency import TableTest, compare_counts
+from firedrill.engines.drift.effects import bin_counts, bin_labels, jensen_shannon, psi, quantile_edges, wasserstein
+from firedrill.engines.drift.report import Bin, ColumnReport, Effects, Reason, TestName, TestResult
+from firedrill.engines.drift.shapes import NotThisType, is_embedding, shaped
 from firedrill.engines.drift.values import NUMERIC_SHARE, Categories, Numbers, categories, kind_of, numbers, parse_texts
 
 #: With fewer values than this on a side nothing can be said of the values themselves.
 MIN_VALUES: Final = 10
 #: Categories shown one by one; the others are shown as one bin.
 CATEGORIES_SHOWN: Final = 12
+#: What values of a column are called in a report, by the type asked for.
+_CALLED: Final = {
+    ColumnType.TEXT_LENGTH: "text-length",
+    ColumnType.TIME: "time",
+    ColumnType.EMBEDDING: "embedding",
+}
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Least effects that count as drift: a Kolmogorov-Smirnov distance, and a Cramér's V."""
+    """Least effects that count as drift: a difference of distribution functions, and a total variation distance."""
 
     ks: float
     categorical: float
 
 
 def compare_column(
-    name: str, reference: Any, current: Any, limits: Limits, as_categories: bool, named: bool
+    reference: Any, current: Any, limits: Limits, settings: ColumnSettings, named: bool = False
 ) -> ColumnReport:
     """Compare a column, given as two ChunkedArrays of any types; never raises for odd values.
 
-    ``as_categories`` compares numbers as codes; ``named`` says that the column was asked for by name, which
-    dates and times need: they move by their nature. The tests come back uncorrected, with no alarm set.
+    ``named`` says that the column was asked for by name, which dates and times need: they move by their nature.
+    The tests come back uncorrected, with no alarm set: at most one of the values and one of what is missing.
     """
+    name, asked = settings.name, settings.type
+    if settings.limit is not None:
+        limits = Limits(settings.limit, settings.limit)
+    if asked is None and is_embedding(reference.type) and is_embedding(current.type):
+        asked = ColumnType.EMBEDDING
+    try:
+        reference, current = shaped(reference, current, asked)
+    except NotThisType as error:
+        return ColumnReport(name, "unsupported", Reason.UNSUPPORTED_TYPE, str(error))
     kinds = {kind_of(reference.type), kind_of(current.type)} - {"empty"}
     if "unsupported" in kinds:
         types = f"{reference.type} and {current.type}"
         return ColumnReport(name, "unsupported", Reason.UNSUPPORTED_TYPE, f"values of type {types} are not compared")
-    if "temporal" in kinds and not (named and kinds == {"temporal"}):
+    if "temporal" in kinds and not ((named or asked is not None) and kinds == {"temporal"}):
         if kinds & {"numeric", "boolean"}:
             return _type_changed(name, reference, current)
         return ColumnReport(
             name, "temporal", Reason.TEMPORAL, "dates and times move by their nature; compared when included by name"
         )
-    if as_categories or not kinds or kinds <= {"boolean"}:
+    if asked is ColumnType.CATEGORICAL or (asked is None and (not kinds or kinds <= {"boolean"})):
         return _categorical(name, categories(reference, current), limits)
-    if "text" not in kinds:
-        return _numeric(name, numbers(reference), numbers(current), limits)
+    if asked is not None or "text" not in kinds:
+        called = _CALLED.get(asked, "numeric") if asked is not None else "numeric"
+        return replace(_numeric(name, numbers(reference), numbers(current), limits), type=called)
     return _with_texts(name, reference, current, kinds, limits)
 
 
@@ -71,10 +89,10 @@ def _type_changed(name: str, reference: Any, current: Any) -> ColumnReport:
 
 
 def _numeric(name: str, a: Numbers, b: Numbers, limits: Limits) -> ColumnReport:
-    tests = _share_tests(a, b, limits)
+    tests = _state_test(a, b, limits)
     reason, message = Reason.NO_DRIFT, ""
     bins: tuple[Bin, ...] = ()
-    index: float | None = None
+    effects = Effects()
     if len(a.sorted) == 0 and len(b.sorted) == 0:
         reason, message = Reason.ALL_MISSING, "neither side has a finite value"
     elif min(len(a.sorted), len(b.sorted)) < MIN_VALUES:
@@ -86,15 +104,15 @@ def _numeric(name: str, a: Numbers, b: Numbers, limits: Limits) -> ColumnReport:
         elif _only(a.sorted, low, high) and _only(b.sorted, low, high):
             tests = [*_flag_test(a, b, high, limits), *tests]
         else:
-            tests = [*_ks_tests(a, b, limits), *tests]
-        index, bins = _numeric_bins(a, b)
+            tests = [_ks_test(a, b, limits), *tests]
+        effects, bins = _numeric_bins(a, b)
     return ColumnReport(
         name,
         "numeric",
         reason,
         message,
         tuple(tests),
-        index,
+        effects,
         _share(a.missing, a.rows),
         _share(b.missing, b.rows),
         bins,
@@ -104,8 +122,9 @@ def _numeric(name: str, a: Numbers, b: Numbers, limits: Limits) -> ColumnReport:
 def _categorical(name: str, c: Categories, limits: Limits) -> ColumnReport:
     n, m = int(c.reference.sum()), int(c.current.sum())
     missing = (c.reference_missing, c.current_missing)
-    tests = _table_test(TestName.MISSING, (missing[0], n), (missing[1], m), limits)
+    tests = _missing_test((n, missing[0]), (m, missing[1]), limits)
     reason, message = Reason.NO_DRIFT, ""
+    unseen = float(c.current[c.reference == 0].sum() / m) if m and n else None
     if n == 0 and m == 0:
         reason, message = Reason.ALL_MISSING, "neither side has a value"
     elif min(n, m) < MIN_VALUES:
@@ -119,71 +138,70 @@ def _categorical(name: str, c: Categories, limits: Limits) -> ColumnReport:
             message = f"{len(c.names)} different values, each too rare to compare, as in an identifier"
         else:
             test = TestName.FISHER if outcome.exact else TestName.CHI_SQUARE
-            result = TestResult(test, outcome.statistic, outcome.p_value, outcome.effect, limits.categorical)
-            tests = [result, *tests]
+            tests = [_result(test, outcome, limits), *tests]
     # The values of an identifier are nobody's business, and their shares say nothing.
-    index, bins = _category_bins(c) if reason is not Reason.ALL_VALUES_RARE else (None, ())
+    effects, bins = _category_bins(c) if reason is not Reason.ALL_VALUES_RARE else (Effects(), ())
     return ColumnReport(
         name,
         "categorical",
         reason,
         message,
         tuple(tests),
-        index,
+        replace(effects, unseen=unseen),
         _share(missing[0], n + missing[0]),
         _share(missing[1], m + missing[1]),
         bins,
     )
 
 
-def _ks_tests(a: Numbers, b: Numbers, limits: Limits) -> list[TestResult]:
-    center = ks.pooled_median(a.sorted, b.sorted)
-    pairs = (
-        (TestName.KS, a.sorted, b.sorted),
-        (TestName.KS_SPREAD, ks.folded(a.sorted, center), ks.folded(b.sorted, center)),
-    )
-    results = []
-    for test, first, second in pairs:
-        distance = ks.ks_distance(first, second)
-        p_value = ks.ks_p_value(distance, first, second)
-        results.append(TestResult(test, distance, p_value, distance, limits.ks))
-    return results
+def _ks_test(a: Numbers, b: Numbers, limits: Limits) -> TestResult:
+    found = ks.distance(a.sorted, b.sorted)
+    p_value = ks.p_value(found.ks, a.sorted, b.sorted)
+    return TestResult(TestName.KS, found.ks, p_value, found.interval, limits.ks)
 
 
 def _flag_test(a: Numbers, b: Numbers, high: float, limits: Limits) -> list[TestResult]:
     """Numbers of two values only are a flag: a table of counts sees a change that a distance of ranks can not."""
     ones, others = (int(np.count_nonzero(side.sorted == high)) for side in (a, b))
-    first, second = (ones, len(a.sorted) - ones), (others, len(b.sorted) - others)
-    return _table_test(TestName.FISHER, first, second, limits)
-
-
-def _share_tests(a: Numbers, b: Numbers, limits: Limits) -> list[TestResult]:
-    missing = _table_test(TestName.MISSING, (a.missing, a.present), (b.missing, b.present), limits)
-    infinite = _table_test(
-        TestName.INFINITE,
-        (a.plus_infinite, a.minus_infinite, len(a.sorted)),
-        (b.plus_infinite, b.minus_infinite, len(b.sorted)),
-        limits,
-    )
-    invalid = _table_test(
-        TestName.INVALID, (a.invalid, a.present - a.invalid), (b.invalid, b.present - b.invalid), limits
-    )
-    return [*missing, *infinite, *invalid]
-
-
-def _table_test(test: TestName, first: tuple[int, ...], second: tuple[int, ...], limits: Limits) -> list[TestResult]:
-    """No test where a side has no values, or where all values of both sides are in one cell."""
-    a, b = np.array(first, dtype=np.int64), np.array(second, dtype=np.int64)
-    if a.sum() == 0 or b.sum() == 0:
-        return []
-    keep = (a + b) > 0
-    outcome = compare_counts(a[keep], b[keep])
+    outcome = _table((ones, len(a.sorted) - ones), (others, len(b.sorted) - others))
     if outcome is None:
         return []
-    return [TestResult(test, outcome.statistic, outcome.p_value, outcome.effect, limits.categorical)]
+    return [_result(TestName.FISHER if outcome.exact else TestName.CHI_SQUARE, outcome, limits)]
 
 
-def _numeric_bins(a: Numbers, b: Numbers) -> tuple[float, tuple[Bin, ...]]:
+def _state_test(a: Numbers, b: Numbers, limits: Limits) -> list[TestResult]:
+    """One test of all that is no finite number: missing, infinite either way, or not a number at all."""
+    states = [(len(s.sorted), s.missing, s.plus_infinite, s.minus_infinite, s.invalid) for s in (a, b)]
+    return _missing_test(states[0], states[1], limits)
+
+
+def _missing_test(first: tuple[int, ...], second: tuple[int, ...], limits: Limits) -> list[TestResult]:
+    """The test of shares of states, the usual one first, named for the state that has moved most."""
+    if not sum(first) or not sum(second):
+        return []
+    outcome = _table(first, second)
+    if outcome is None and len(first) > 2:
+        # Each state is too rare for itself; together they may not be.
+        outcome = _table((first[0], sum(first[1:])), (second[0], sum(second[1:])))
+    if outcome is None:
+        return []
+    moved = np.abs(np.array(first[1:]) / sum(first) - np.array(second[1:]) / sum(second))
+    names = (TestName.MISSING, TestName.INFINITE, TestName.INFINITE, TestName.INVALID)
+    return [_result(names[int(moved.argmax())], outcome, limits)]
+
+
+def _table(first: tuple[int, ...], second: tuple[int, ...]) -> TableTest | None:
+    """No test where all values of both sides are in one cell."""
+    a, b = np.array(first, dtype=np.int64), np.array(second, dtype=np.int64)
+    keep = (a + b) > 0
+    return compare_counts(a[keep], b[keep])
+
+
+def _result(test: TestName, outcome: TableTest, limits: Limits) -> TestResult:
+    return TestResult(test, outcome.statistic, outcome.p_value, outcome.effect, limits.categorical)
+
+
+def _numeric_bins(a: Numbers, b: Numbers) -> tuple[Effects, tuple[Bin, ...]]:
     edges = quantile_edges(a.sorted)
     labels = bin_labels(edges)
     extra = ("missing", "infinite", "not a number")
@@ -196,13 +214,14 @@ def _numeric_bins(a: Numbers, b: Numbers) -> tuple[float, tuple[Bin, ...]]:
         )
         for side in (a, b)
     ]
-    return _bins([*labels, *extra], counts[0], counts[1])
+    effects, bins = _bins([*labels, *extra], counts[0], counts[1])
+    return replace(effects, wasserstein=wasserstein(a.sorted, b.sorted)), bins
 
 
-def _category_bins(c: Categories) -> tuple[float | None, tuple[Bin, ...]]:
+def _category_bins(c: Categories) -> tuple[Effects, tuple[Bin, ...]]:
     """Bins of the commonest categories, of those that the reference lacks, of the rest, and of missing values."""
     if c.reference.sum() + c.reference_missing == 0 or c.current.sum() + c.current_missing == 0:
-        return None, ()
+        return Effects(), ()
     total = c.reference + c.current
     known = np.flatnonzero(c.reference > 0)
     shown = known[np.lexsort((c.ranks[known], -total[known]))][:CATEGORIES_SHOWN]
@@ -217,11 +236,12 @@ def _category_bins(c: Categories) -> tuple[float | None, tuple[Bin, ...]]:
     return _bins(labels, counts[0], counts[1])
 
 
-def _bins(labels: list[str], first: NDArray[np.int64], second: NDArray[np.int64]) -> tuple[float, tuple[Bin, ...]]:
+def _bins(labels: list[str], first: NDArray[np.int64], second: NDArray[np.int64]) -> tuple[Effects, tuple[Bin, ...]]:
     used = np.flatnonzero((first + second) > 0)
     a, b = first[used], second[used]
     shares = zip(used.tolist(), (a / a.sum()).tolist(), (b / b.sum()).tolist(), strict=True)
-    return psi(a, b), tuple(Bin(labels[i], p, q) for i, p, q in shares)
+    effects = Effects(psi=psi(a, b), jensen_shannon=jensen_shannon(a, b))
+    return effects, tuple(Bin(labels[i], p, q) for i, p, q in shares)
 
 
 def _few(n: int, m: int) -> tuple[Reason, str]:
@@ -229,7 +249,9 @@ def _few(n: int, m: int) -> tuple[Reason, str]:
 
 
 def _only(sample: NDArray[np.float64], low: float, high: float) -> bool:
-    return bool(np.all((sample == low) | (sample == high)))
+    """Whether a sorted sample holds nothing but these two values."""
+    split = int(np.searchsorted(sample, low, side="right"))
+    return (split == 0 or sample[0] == low) and (split == len(sample) or sample[split] == high)
 
 
 def _share(part: int, of: int) -> float | None:

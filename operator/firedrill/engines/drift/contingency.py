@@ -5,12 +5,14 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 Counts = NDArray[np.int64]
 
 #: A cell is rare when the smaller sample expects fewer values in it.
 RARE_BELOW: Final = 5.0
+#: From this many expected values in each of two cells on, chi-square is as good as the exact test and much faster.
+EXACT_BELOW: Final = 1000.0
 #: Cells rarer than this are taken together, all of them; those between are joined until they are not rare.
 VERY_RARE_BELOW: Final = 1.0
 
@@ -19,7 +21,7 @@ VERY_RARE_BELOW: Final = 1.0
 class TableTest:
     """Outcome of the comparison of two rows of counts.
 
-    ``statistic`` is Pearson's chi-square, ``effect`` Cramér's V at equal sizes (0..1), ``cells`` the columns of
+    ``statistic`` is Pearson's chi-square, ``effect`` the total variation distance (0..1), ``cells`` the columns of
     the table after pooling. ``exact`` tells Fisher's test from the chi-square tests.
     """
 
@@ -69,19 +71,9 @@ def pool_rare(first: Counts, second: Counts, order: NDArray[np.int64]) -> tuple[
     )
 
 
-def cramers_v(first: Counts, second: Counts) -> float:
-    """Cramér's V of the two-row table, scaled to equal sample sizes and corrected for its bias.
-
-    With shares p and q it is sqrt(sum (p-q)^2 / (p+q) / 2). Scaling matters: the usual V of the same change
-    tends to 0 when one sample is much larger, and would hide any drift of a small current sample. The expected
-    value without any change, (k-1)(1/n+1/m)/4, is taken off (as Bergsma 2013 does for equal sizes).
-    """
-    n, m = int(first.sum()), int(second.sum())
-    p, q = first / n, second / m
-    both = p + q
-    square = 0.5 * float(np.sum(np.divide((p - q) ** 2, both, out=np.zeros_like(both), where=both > 0)))
-    bias = (int(np.count_nonzero(both)) - 1) * (1 / n + 1 / m) / 4
-    return float(np.sqrt(min(max(square - bias, 0.0), 1.0)))
+def total_variation(first: Counts, second: Counts) -> float:
+    """Half the sum of the differences of the shares: the least share of rows that would have to change, 0..1."""
+    return min(0.5 * float(np.sum(np.abs(first / first.sum() - second / second.sum()))), 1.0)
 
 
 def compare_counts(first: Counts, second: Counts, order: NDArray[np.int64] | None = None) -> TableTest | None:
@@ -89,9 +81,9 @@ def compare_counts(first: Counts, second: Counts, order: NDArray[np.int64] | Non
 
     ``first`` and ``second`` count the same k categories and neither is all zero. Both samples are random (a
     contingency test, not a goodness-of-fit test against the reference as if it were exact). Two cells are
-    tested by Fisher's exact test. For more, the larger of the p-values of Pearson's chi-square and the
-    likelihood ratio is taken: far out, Pearson's overrates a sparse cell that is too full and the likelihood
-    ratio one that is too empty; the larger one keeps its level down to 1e-4 with five expected values a cell.
+    tested by Fisher's exact test, unless both are full. Otherwise the larger of the p-values of Pearson's
+    chi-square and the likelihood ratio is taken: far out, Pearson's overrates a sparse cell that is too full and
+    the likelihood ratio one that is too empty; the larger keeps its level down to 1e-4 with five expected values.
     """
     ranks = np.arange(len(first), dtype=np.int64) if order is None else order
     if len(first) == 2:
@@ -104,10 +96,14 @@ def compare_counts(first: Counts, second: Counts, order: NDArray[np.int64] | Non
     total = a + b
     e1, e2 = total * (n / (n + m)), total * (m / (n + m))
     pearson = float(np.sum((a - e1) ** 2 / e1 + (b - e2) ** 2 / e2))
-    if len(a) == 2:
+    exact = len(a) == 2 and min(e1.min(), e2.min()) < EXACT_BELOW
+    if exact:
+        # Late: it costs a second that large tables need not pay.
+        from scipy import stats
+
         p_value = float(stats.fisher_exact(np.stack([a, b])).pvalue)
     else:
         ratio = 2 * float(np.sum(special.xlogy(a, a / e1) + special.xlogy(b, b / e2)))
         freedom = len(a) - 1
         p_value = float(max(special.chdtrc(freedom, pearson), special.chdtrc(freedom, max(ratio, 0.0))))
-    return TableTest(pearson, min(p_value, 1.0), cramers_v(a, b), len(a), len(a) == 2)
+    return TableTest(pearson, min(p_value, 1.0), total_variation(a, b), len(a), exact)

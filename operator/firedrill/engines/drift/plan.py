@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from firedrill.api.driftcheck import DriftColumns
-from firedrill.engines.drift.errors import UnknownColumn
+from firedrill.api.driftcheck import ColumnSettings, DriftColumns
 from firedrill.engines.drift.report import ColumnReport, Reason
 
 
@@ -15,7 +14,7 @@ class Pair:
     name: str
     reference: int
     current: int
-    as_categories: bool
+    settings: ColumnSettings
     named: bool
 
 
@@ -27,19 +26,15 @@ class Plan:
     clear: tuple[ColumnReport, ...]
 
 
-def plan(reference: Sequence[str], current: Sequence[str], columns: DriftColumns) -> Plan:
+def plan(reference: Sequence[str], current: Sequence[str], columns: DriftColumns, apart: Sequence[str] = ()) -> Plan:
     """Match the columns of both tables by name, in the order of the reference.
 
     A column that only the reference has is drift; one that only the current data has is told, and is not:
-    there is nothing to hold it against. Raises UnknownColumn when ``include`` or ``categorical`` names a
-    column that neither table has; ``exclude`` may, so that one spec serves before and after a removal.
+    there is nothing to hold it against. Columns ``apart`` are looked at elsewhere.
     """
     known = {*reference, *current}
-    for field, names in (("include", columns.include), ("categorical", columns.categorical)):
-        unknown = [name for name in names if name not in known]
-        if unknown:
-            raise UnknownColumn(field, unknown)
-    wanted = (set(columns.include) if columns.include else known) - set(columns.exclude)
+    wanted = (set(columns.include) if columns.include else known) - {*columns.exclude, *apart}
+    settings = {each.name: each for each in columns.settings}
     positions = {name: i for i, name in enumerate(current)}
     pairs: list[Pair] = []
     clear: list[ColumnReport] = []
@@ -47,11 +42,13 @@ def plan(reference: Sequence[str], current: Sequence[str], columns: DriftColumns
         if name not in wanted:
             continue
         if name in positions:
-            named = name in columns.include
-            pairs.append(Pair(name, i, positions[name], name in columns.categorical, named))
+            pairs.append(
+                Pair(name, i, positions[name], settings.get(name, ColumnSettings(name=name)), name in columns.include)
+            )
         else:
             message = "in the reference, but not in the current data"
-            clear.append(ColumnReport(name, "absent", Reason.COLUMN_MISSING, message))
+            weight = settings.get(name, ColumnSettings(name=name)).weight
+            clear.append(ColumnReport(name, "absent", Reason.COLUMN_MISSING, message, weight=weight))
     had = set(reference)
     for name in current:
         if name in wanted and name not in had:

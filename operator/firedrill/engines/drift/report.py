@@ -1,12 +1,13 @@
 """What a drift check found: typed, with the JSON form that the command line prints."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from firedrill.api.verdict import Measurement, Verdict
+from firedrill.engines.drift.performance import ASSUMPTION, Estimate
+from firedrill.engines.drift.whole import WholeTest
 
 #: Columns whose bins are written out; the others keep their statistics.
 BINS_SHOWN: Final = 50
@@ -17,17 +18,14 @@ class TestName(StrEnum):
 
     #: Kolmogorov-Smirnov on the values: location and shape.
     KS = "ks"
-    #: Kolmogorov-Smirnov on the distances from the pooled median: spread and tails.
-    KS_SPREAD = "ks-spread"
     #: Contingency table of the values.
     CHI_SQUARE = "chi-square"
     #: Exact test of a table of two values.
     FISHER = "fisher"
-    #: Share of missing values.
+    #: Share of missing values and, in numbers, of infinities and of texts that are none: one test of all, named
+    #: for the one that has moved most.
     MISSING = "missing-share"
-    #: Shares of plus and minus infinity.
     INFINITE = "infinite-share"
-    #: Share of texts that are not numbers in a column of numbers.
     INVALID = "invalid-share"
 
 
@@ -37,7 +35,6 @@ class Reason(StrEnum):
     NO_DRIFT = "NoDrift"
     CONSTANT = "Constant"
     VALUES_CHANGED = "ValuesChanged"
-    SPREAD_CHANGED = "SpreadChanged"
     MISSING_SHARE_CHANGED = "MissingShareChanged"
     INFINITE_SHARE_CHANGED = "InfiniteShareChanged"
     INVALID_SHARE_CHANGED = "InvalidShareChanged"
@@ -50,6 +47,7 @@ class Reason(StrEnum):
     ALL_VALUES_RARE = "AllValuesRare"
     TEMPORAL = "Temporal"
     UNSUPPORTED_TYPE = "UnsupportedType"
+    TOO_DEPENDENT = "TooDependent"
 
 
 #: Drift that is seen from names and types, without a test.
@@ -79,6 +77,20 @@ class TestResult:
 
 
 @dataclass(frozen=True)
+class Effects:
+    """How far a column has moved by measures that decide nothing; None where they do not apply.
+
+    ``psi`` is less its mean without a change; ``wasserstein`` is in standard deviations of the reference;
+    ``jensen_shannon`` is 0..1; ``unseen`` is the share of current values that the reference lacks.
+    """
+
+    psi: float | None = None
+    wasserstein: float | None = None
+    jensen_shannon: float | None = None
+    unseen: float | None = None
+
+
+@dataclass(frozen=True)
 class Bin:
     """Shares of the rows of each side that fall into one bin of the population stability index."""
 
@@ -96,10 +108,17 @@ class ColumnReport:
     reason: Reason
     message: str
     tests: tuple[TestResult, ...] = ()
-    psi: float | None = None
+    effects: Effects = Effects()
     reference_missing: float | None = None
     current_missing: float | None = None
     bins: tuple[Bin, ...] = ()
+    weight: float = 1.0
+    segment: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The name, with the segment that it speaks of."""
+        return self.name if self.segment is None else f"{self.name} where {self.segment}"
 
     @property
     def drift(self) -> bool:
@@ -130,7 +149,8 @@ class ColumnReport:
             "p_adjusted": _finite(top.p_adjusted) if top else None,
             "effect": _finite(top.effect) if top else None,
             "limit": top.limit if top else None,
-            "psi": _finite(self.psi),
+            **{name: _finite(value) for name, value in asdict(self.effects).items()},
+            "segment": self.segment,
             "drift": self.drift,
             "reason": self.reason.value,
             "message": self.message,
@@ -151,6 +171,10 @@ class DriftReport:
     current_rows: int
     significance: float
     columns: tuple[ColumnReport, ...]
+    wholes: tuple[WholeTest, ...] = ()
+    performance: tuple[Estimate, ...] = ()
+    #: Current rows at which the error rate of the predictions rose; None where it can not be known.
+    error_rises: tuple[int, ...] | None = None
     measurements: tuple[Measurement, ...] = ()
 
     @property
@@ -167,14 +191,15 @@ class DriftReport:
             "message": self.message,
             "rows": {"reference": self.reference_rows, "current": self.current_rows},
             "significance": self.significance,
-            "tests": sum(len(column.tests) for column in self.columns),
+            "tests": sum(len(column.tests) for column in self.columns)
+            + sum(whole.p_value is not None for whole in self.wholes),
+            **{whole.part.value: whole.to_json() for whole in self.wholes},
+            "performance": {"assumption": ASSUMPTION, "estimates": [asdict(item) for item in self.performance]}
+            if self.performance
+            else None,
+            "error_rises_at": list(self.error_rises) if self.error_rises is not None else None,
             "columns": [column.to_json(i < BINS_SHOWN) for i, column in enumerate(self.columns)],
         }
-
-
-def adjusted(column: ColumnReport, tests: Sequence[TestResult], reason: Reason, message: str) -> ColumnReport:
-    """The column with its tests as they stand after correction."""
-    return replace(column, tests=tuple(tests), reason=reason, message=message)
 
 
 def _finite(value: float | None) -> float | None:

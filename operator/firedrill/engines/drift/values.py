@@ -91,12 +91,42 @@ def numbers(column: Any) -> Numbers:
     kind = kind_of(column.type)
     if kind == "text":
         parsed = parse_texts(column)
-        return _split(parsed.values, parsed.rows, parsed.missing, parsed.invalid)
+        return _split(parsed.values, parsed.rows, parsed.invalid)
     if kind == "empty":
-        return _split(np.empty(0), len(column), len(column), 0)
+        return _split(np.empty(0), len(column), 0)
     values = _to_float(plain(column))
-    present = values[~np.isnan(values)]
-    return _split(present, len(values), len(values) - len(present), 0)
+    return _split(values, len(values), 0)
+
+
+def values_in_order(column: Any) -> Floats:
+    """A column of numbers, booleans, times or texts as numbers, row by row; NaN where there is none."""
+    if kind_of(column.type) in ("empty", "unsupported"):
+        return np.full(len(column), np.nan)
+    if kind_of(column.type) != "text":
+        return _to_float(plain(column))
+    encoded = _texts(column).dictionary_encode()
+    parsed = np.array([*(_number(text) for text in encoded.dictionary.to_pylist()), np.nan], dtype=np.float64)
+    result: Floats = parsed[encoded.indices.fill_null(len(parsed) - 1).to_numpy(zero_copy_only=False)]
+    return result
+
+
+def order_of(column: Any) -> Counts:
+    """Rows in the order of a column's values, equal ones as they come; missing ones, and odd types, last."""
+    if kind_of(column.type) != "text":
+        return np.argsort(values_in_order(column), kind="stable")
+    result: Counts = pc.sort_indices(_texts(column)).to_numpy()
+    return result
+
+
+def codes_in_order(reference: Any, current: Any) -> tuple[Counts, Counts, list[str]]:
+    """Both columns row by row as indices of the names of their categories, -1 where missing; and the names."""
+    mixed = {kind_of(reference.type), kind_of(current.type)}
+    as_numbers = "numeric" in mixed and "text" in mixed
+    first, second = _names(reference, as_numbers), _names(current, as_numbers)
+    encoded = pa.concat_arrays([first, second]).dictionary_encode()
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    names: list[str] = encoded.dictionary.to_pylist()
+    return codes[: len(first)], codes[len(first) :], names
 
 
 def parse_texts(column: Any) -> ParsedTexts:
@@ -139,12 +169,12 @@ def categories(reference: Any, current: Any) -> Categories:
     )
 
 
-def _split(present: Floats, rows: int, missing: int, invalid: int) -> Numbers:
-    finite = present[np.isfinite(present)]
-    plus = int(np.count_nonzero(present == np.inf))
-    minus = int(np.count_nonzero(present == -np.inf))
-    # -0.0 and 0.0 are equal but sort either way; adding zero makes them one.
-    return Numbers(np.sort(finite + 0.0), rows, missing, plus, minus, invalid)
+def _split(values: Floats, rows: int, invalid: int) -> Numbers:
+    """Sort ``values`` in place and cut off what is not finite: sorting puts -inf first, then inf and NaN last."""
+    values.sort()
+    first = int(np.searchsorted(values, -np.inf, side="right"))
+    last, present = int(np.searchsorted(values, np.inf)), int(np.searchsorted(values, np.nan))
+    return Numbers(values[first:last], rows, rows - present - invalid, present - last, first, invalid)
 
 
 def _to_float(column: Any) -> Floats:
@@ -158,11 +188,12 @@ def _to_float(column: Any) -> Floats:
     elif pa.types.is_boolean(kind):
         column = column.cast(pa.int8())
     # Integers above 2**53 are rounded: order is kept, which is all that is compared.
-    values = column.cast(pa.float64(), safe=False).combine_chunks()
-    if isinstance(values, pa.ChunkedArray):
-        values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], pa.float64())
-    result: Floats = np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float64)
-    return result
+    values: Floats = np.empty(len(column), dtype=np.float64)
+    at = 0
+    for chunk in column.cast(pa.float64(), safe=False).chunks:
+        values[at : at + len(chunk)] = chunk.to_numpy(zero_copy_only=False)
+        at += len(chunk)
+    return values
 
 
 def _texts(column: Any) -> Any:
@@ -171,9 +202,9 @@ def _texts(column: Any) -> Any:
 
 
 def _names(column: Any, as_numbers: bool) -> Any:
-    """Names of the categories as one Arrow array of large_string, null where missing."""
+    """Names of the categories as one Arrow array of large_string, null where missing or of no type with names."""
     kind = kind_of(column.type)
-    if kind == "empty":
+    if kind in ("empty", "unsupported"):
         return pa.nulls(len(column), pa.large_string())
     if kind == "boolean":
         return _texts(plain(column).cast(pa.string()))

@@ -7,6 +7,7 @@ from typing import Final
 from firedrill.api.verdict import Measurement, Verdict
 from firedrill.engines.drift.decide import describe_test, effect_name
 from firedrill.engines.drift.report import BY_NATURE, SCHEMA_DRIFT, ColumnReport, Reason, TestResult
+from firedrill.engines.drift.whole import Part, WholeTest
 
 NAMES_SHOWN: Final = 5
 #: Measurements beyond, the best ones, go without detail: a thousand columns must fit into one record.
@@ -22,6 +23,7 @@ class Evidence:
     current_rows: int
     min_rows: int
     significance: float
+    wholes: Sequence[WholeTest] = ()
 
     @property
     def sizes(self) -> str:
@@ -32,6 +34,11 @@ class Evidence:
     def drifted(self) -> list[ColumnReport]:
         """Columns that have drifted."""
         return [column for column in self.columns if column.drift]
+
+    @property
+    def drifted_whole(self) -> list[WholeTest]:
+        """Tests of the whole table that alarm."""
+        return [whole for whole in self.wholes if whole.drift]
 
     @property
     def undecided(self) -> list[ColumnReport]:
@@ -81,12 +88,30 @@ def drift_detected(evidence: Evidence) -> Decision | None:
     return Decision(Verdict.FAILED, "DriftDetected", _drift_message(evidence, evidence.drifted))
 
 
+def whole_drift_detected(evidence: Evidence) -> Decision | None:
+    """No column has, but all together or the labels have."""
+    if not evidence.drifted_whole:
+        return None
+    reason = evidence.drifted_whole[-1].reason
+    message = f"No column has drifted by itself{_whole(evidence)}; {evidence.sizes}{_undecided(evidence)}"
+    return Decision(Verdict.FAILED, reason, message)
+
+
 def nothing_compared(evidence: Evidence) -> Decision | None:
     """There is no column of which anything can be said."""
     if any(column.decided for column in evidence.columns):
         return None
     message = f"No column could be compared, of {len(evidence.columns)}; {evidence.sizes}{_undecided(evidence)}"
     return Decision(Verdict.INCONCLUSIVE, "NoColumns", message)
+
+
+def concept_undecided(evidence: Evidence) -> Decision | None:
+    """Labels were given, but nothing can be said of them."""
+    open_ = [whole for whole in evidence.wholes if whole.part is Part.CONCEPT and whole.p_value is None]
+    if not open_:
+        return None
+    message = f"No column has drifted; {open_[0].phrase}; {evidence.sizes}{_undecided(evidence)}"
+    return Decision(Verdict.INCONCLUSIVE, "ConceptUndecided", message)
 
 
 def no_drift(evidence: Evidence) -> Decision | None:
@@ -108,7 +133,9 @@ CHAIN: Final[tuple[Policy, ...]] = (
     schema_changed,
     too_few_rows,
     drift_detected,
+    whole_drift_detected,
     nothing_compared,
+    concept_undecided,
     no_drift,
 )
 
@@ -126,13 +153,28 @@ def measurements(evidence: Evidence) -> tuple[Measurement, ...]:
     """One measurement a column, in the order of the columns; added columns are not held against anything."""
     held = [column for column in evidence.columns if column.reason is not Reason.COLUMN_ADDED]
     made = [_measurement(column, evidence) for column in held]
-    return (*made[:DETAILED], *(item.model_copy(update={"detail": ""}) for item in made[DETAILED:]))
+    # Joint drift that can not be looked for is no fault of the data, and no measurement.
+    looked = [test for test in evidence.wholes if test.p_value is not None or test.part is Part.CONCEPT]
+    made_whole = [_whole_measurement(test, evidence) for test in looked]
+    return (*made[:DETAILED], *(item.model_copy(update={"detail": ""}) for item in made[DETAILED:]), *made_whole)
+
+
+def _whole_measurement(test: WholeTest, evidence: Evidence) -> Measurement:
+    undecided = test.p_value is None
+    return Measurement(
+        name=f"{test.part.value} drift",
+        value=None if undecided else round(test.effect, 6),
+        unit="auc" if test.part is Part.JOINT else "loss",
+        limit=f"< {test.limit:g} or p >= {evidence.significance:g}",
+        passed=None if undecided else not test.drift,
+        detail=f"{test.reason}; {test.phrase}"[:512],
+    )
 
 
 def _measurement(column: ColumnReport, evidence: Evidence) -> Measurement:
     top = column.headline
-    weight = 0.0 if column.reason in BY_NATURE else 1.0
-    name = column.name if len(column.name) <= 253 else column.name[:252] + "…"
+    weight = 0.0 if column.reason in BY_NATURE else column.weight
+    name = column.label if len(column.label) <= 253 else column.label[:252] + "…"
     if top is None:
         passed = False if column.drift else (True if column.decided else None)
         detail = f"{column.reason.value}: {column.message}"[:512]
@@ -156,26 +198,30 @@ def _detail(column: ColumnReport, top: TestResult, evidence: Evidence) -> str:
 
 
 def _drift_message(evidence: Evidence, drifted: Sequence[ColumnReport]) -> str:
-    names = ", ".join(column.name for column in drifted[:NAMES_SHOWN])
+    names = ", ".join(column.label for column in drifted[:NAMES_SHOWN])
     more = f" and {len(drifted) - NAMES_SHOWN} more" if len(drifted) > NAMES_SHOWN else ""
     of = sum(1 for column in evidence.columns if column.reason is not Reason.COLUMN_ADDED)
     have = "has" if len(drifted) == 1 else "have"
     return (
-        f"{len(drifted)} of {_columns(of)} {have} drifted ({names}{more}); worst: {_phrase(drifted[0])}; "
-        f"{evidence.sizes}{_undecided(evidence)}"
+        f"{len(drifted)} of {_columns(of)} {have} drifted ({names}{more}); worst: {_phrase(drifted[0])}"
+        f"{_whole(evidence)}; {evidence.sizes}{_undecided(evidence)}"
     )
+
+
+def _whole(evidence: Evidence) -> str:
+    return "".join(f"; {whole.part.value} drift: {whole.phrase}" for whole in evidence.drifted_whole)
 
 
 def _phrase(column: ColumnReport) -> str:
     top = column.headline
-    return f"{column.name}, {describe_test(top) if top else column.message}"
+    return f"{column.label}, {describe_test(top) if top else column.message}"
 
 
 def _undecided(evidence: Evidence) -> str:
     left = evidence.undecided
     if not left:
         return ""
-    named = ", ".join(f"{column.name} ({column.reason.value})" for column in left[:NAMES_SHOWN])
+    named = ", ".join(f"{column.label} ({column.reason.value})" for column in left[:NAMES_SHOWN])
     more = f" and {len(left) - NAMES_SHOWN} more" if len(left) > NAMES_SHOWN else ""
     return f"; not compared: {named}{more}"
 

@@ -1,0 +1,102 @@
+"""Columns of special types brought into a form that the usual tests compare."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from firedrill.api.driftcheck import ColumnType
+from firedrill.engines.drift.values import kind_of, plain
+
+
+class NotThisType(ValueError):
+    """The values are not of the type that was asked for; the message says what they are."""
+
+
+def shaped(reference: Any, current: Any, asked: ColumnType | None) -> tuple[Any, Any]:
+    """Both sides of a column as the type asked for. Raises NotThisType."""
+    if asked is ColumnType.TEXT_LENGTH:
+        return _lengths(reference), _lengths(current)
+    if asked is ColumnType.TIME:
+        return _times(reference), _times(current)
+    if asked is ColumnType.EMBEDDING:
+        return _projected(reference, current)
+    return reference, current
+
+
+def is_embedding(kind: Any) -> bool:
+    """Whether a type is a vector of floats by its own declaration."""
+    return bool(pa.types.is_fixed_size_list(kind) and pa.types.is_floating(kind.value_type))
+
+
+def _lengths(column: Any) -> Any:
+    if kind_of(column.type) not in ("text", "empty"):
+        raise NotThisType(f"values of type {column.type} have no length in characters")
+    return pc.utf8_length(plain(column).cast(pa.large_string()))
+
+
+def _times(column: Any) -> Any:
+    kind = kind_of(column.type)
+    if kind in ("temporal", "numeric", "empty"):
+        return column
+    if kind == "text":
+        try:
+            return plain(column).cast(pa.timestamp("us"))
+        except pa.ArrowInvalid as error:
+            raise NotThisType(f"not dates or times: {str(error).splitlines()[0][:200]}") from error
+    raise NotThisType(f"values of type {column.type} are no dates or times")
+
+
+def _projected(reference: Any, current: Any) -> tuple[Any, Any]:
+    """Vectors as numbers: their places along the line between the means of both sides.
+
+    The line is found on every second row and only the other rows are placed on it: rows that had a say in the
+    line would look further apart than they are, and the test after it would not keep its level.
+    """
+    first, second = _vectors(reference), _vectors(current)
+    widths = {side.shape[1] for side in (first, second)} - {0}
+    if len(widths) != 1:
+        raise NotThisType(f"vectors of {' and '.join(map(str, sorted(widths))) or 'no'} numbers can not be compared")
+    if (
+        min(len(first), len(second)) < 4
+        or first.shape != (len(first), *widths)
+        or second.shape != (len(second), *widths)
+    ):
+        raise NotThisType("too few vectors to find a line between the sides")
+    sides = [np.where(np.isfinite(side), side, np.nan) for side in (first, second)]
+    means = [np.nan_to_num(_mean(side[::2])) for side in sides]
+    spread = np.nan_to_num(_spread(np.concatenate([side[::2] for side in sides])))
+    line = np.divide(means[1] - means[0], spread**2, out=np.zeros_like(spread), where=spread > 0)
+    kept = [side[1::2] @ line for side in sides]
+    return pa.chunked_array([pa.array(kept[0])]), pa.chunked_array([pa.array(kept[1])])
+
+
+def _mean(side: NDArray[np.float64]) -> NDArray[np.float64]:
+    counted = np.isfinite(side).sum(axis=0)
+    total = np.nansum(side, axis=0)
+    mean: NDArray[np.float64] = np.divide(total, counted, out=np.zeros_like(total), where=counted > 0)
+    return mean
+
+
+def _spread(side: NDArray[np.float64]) -> NDArray[np.float64]:
+    spread: NDArray[np.float64] = np.sqrt(_mean((side - _mean(side)) ** 2))
+    return spread
+
+
+def _vectors(column: Any) -> NDArray[np.float64]:
+    kind = column.type
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    if not lists or not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
+        raise NotThisType(f"values of type {kind} are no vectors of numbers")
+    rows = column.to_pylist()
+    widths = sorted({len(row) for row in rows if row is not None})
+    if len(widths) > 1:
+        raise NotThisType(f"vectors have between {widths[0]} and {widths[-1]} numbers")
+    width = widths[0] if widths else 0
+    vectors: NDArray[np.float64] = np.full((len(rows), width), np.nan)
+    for i, row in enumerate(rows):
+        if row is not None:
+            vectors[i] = [np.nan if value is None else value for value in row]
+    return vectors
