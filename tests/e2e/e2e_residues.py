@@ -12,8 +12,8 @@ Object = dict[str, Any]
 _TRIES = 10
 
 
-class ProcessGone(Exception):
-    """A pod has no process here."""
+class LookFailed(Exception):
+    """A pod could not be looked at: it has no process here, or a tool failed in it."""
 
 
 #: What changes by itself, or says how often something was looked at.
@@ -32,7 +32,7 @@ def residues(lab: Demo, cluster: str, namespace: str) -> Object:
     for _ in range(_TRIES):
         try:
             return _residues(lab, cluster, namespace)
-        except (subprocess.CalledProcessError, ProcessGone):
+        except LookFailed:
             time.sleep(2)
     return _residues(lab, cluster, namespace)
 
@@ -87,8 +87,11 @@ def _a_process_of(pod_uid: str) -> int:
             continue
         if any(mark in groups for mark in marks):
             return int(entry.name)
-    raise ProcessGone(f"no process of pod {pod_uid} on this machine: is the lab a native one?")
+    raise LookFailed(f"no process of pod {pod_uid} on this machine: is the lab a native one?")
 
 
 def _run(command: list[str]) -> str:
-    return subprocess.run(command, text=True, check=True, capture_output=True).stdout
+    done = subprocess.run(command, text=True, check=False, capture_output=True)
+    if done.returncode:
+        raise LookFailed(f"{command} ended with {done.returncode}: {done.stderr.strip()}")
+    return done.stdout

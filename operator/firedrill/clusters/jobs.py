@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
@@ -187,7 +188,7 @@ def past_figures(resource: RunResource, cluster: str) -> list[list[Figure]]:
     return [figures for figures in runs if figures][: wanted.runs]
 
 
-def task_configmap(plan: Plan, job_uid: str, checks: Mapping[str, Object]) -> Object:
+def task_configmap(plan: Plan, job_uid: str, checks: Mapping[str, Object] = MappingProxyType({})) -> Object:
     """The task, owned by the runner's Job; ``checks`` are specs of other resources that it names."""
     meta, run, target = plan.resource.meta, plan.run, plan.target
     task = Task(

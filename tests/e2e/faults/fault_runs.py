@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from demo import HUB, NAMESPACE, Demo, DemoError
-from e2e_residues import residues
+from e2e_residues import LookFailed, residues
 from fault_app import DEVICE, manifest
 
 Object = dict[str, Any]
@@ -82,7 +82,7 @@ def _run(lab: Demo, case: Case) -> Seen:
         before = residues(lab, "finance", namespace)
         status = _experiment(lab, case, namespace)
         return Seen(status, before, residues(lab, "finance", namespace), _measured(status))
-    except DemoError as error:
+    except (DemoError, LookFailed) as error:
         # The other cases go on; this one fails by what it says.
         return Seen({"verdict": "", "message": str(error), "conditions": []}, {}, {"error": str(error)})
     finally:

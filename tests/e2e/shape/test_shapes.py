@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from demo import HUB, NAMESPACE, Demo, DemoError
-from e2e_residues import residues
+from e2e_residues import LookFailed, residues
 from fault_app import manifest
 
 pytestmark = pytest.mark.e2e
@@ -134,7 +134,7 @@ def _run(lab: Demo, name: str) -> Seen:
         lab.kubectl(HUB, "wait", "--for=condition=Complete", "--timeout=540s", *where, capture=True)
         status = json.loads(lab.kubectl(HUB, "get", *where, "-o", "json", capture=True))["status"]
         return Seen(status, _report(lab, name), before, residues(lab, "finance", namespace))
-    except DemoError as error:
+    except (DemoError, LookFailed) as error:
         # The other cases go on; this one fails by what it says.
         return Seen({"verdict": str(error), "clusters": [{"reason": ""}], "conditions": []}, {}, before, {})
     finally:

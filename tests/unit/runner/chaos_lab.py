@@ -23,6 +23,7 @@ from firedrill.api.record import Control, Record, RecordState
 from firedrill.api.record_text import from_text
 from firedrill.api.task import Result, Task
 from firedrill.clusters import paths
+from firedrill.clusters.errors import ClusterError
 from firedrill.runner import chaos
 from firedrill.runner.context import Identity, RunContext, Stop
 from firedrill.runner.guardian import Guardian, undo_table
@@ -222,6 +223,10 @@ class Lab:
             phase = "Succeeded"
         except Killed:
             phase = "Failed"
+        except ClusterError:
+            # The process ends with it, and with that what hangs on the process.
+            process.dead = True
+            raise
         await self.clock.sleep(0.3)
         body["status"]["phase"] = phase
         condition = {"type": "Complete" if phase == "Succeeded" else "Failed", "status": "True"}
