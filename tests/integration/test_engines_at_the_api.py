@@ -3,7 +3,6 @@
 Chaos Mesh and Litmus are played by stand-ins that write what their controllers are documented to write.
 """
 
-import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,8 +18,6 @@ from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.task import Task
 from firedrill.api.verdict import Verdict
 from firedrill.clusters import paths
-from firedrill.clusters.client import KubeClient
-from firedrill.clusters.credentials import api_from_secret
 from firedrill.runner.context import Identity, RunContext, Stop
 from firedrill.runner.faults.driver import Engine, Fault
 from firedrill.runner.faults.table import UNDO, fault_of
@@ -28,8 +25,8 @@ from firedrill.runner.faults.toolkit import ToolkitFault
 from firedrill.runner.ports import SystemClock
 from firedrill.runner.record_store import RecordStore
 from firedrill.runner.undoing import UndoContext
-from support.encoded import encoded
 from support.eventually import eventually
+from support.identities import clients_of, may
 from support.kube import Cluster, HttpError, Object
 from support.other_operators import ENGINE, MESH, RESULT, WITNESS, OtherOperators, definitions
 from support.world import HUB_NAMESPACE, World
@@ -99,52 +96,47 @@ class Place:
 @pytest_asyncio.fixture
 async def make(world: World) -> AsyncIterator[Any]:
     """Makes a place for a fault."""
-    clients: list[KubeClient] = []
+    async with clients_of(world) as client:
 
-    async def client(account: str) -> KubeClient:
-        config = {"bearerToken": world.hub.token(HUB_NAMESPACE, account), "tlsClientConfig": {"insecure": True}}
-        data = encoded({"server": world.hub.access.server, "config": json.dumps(config)})
-        clients.append(KubeClient(await api_from_secret(data), "hub"))
-        return clients[-1]
-
-    async def place(fault: Object) -> Place:
-        namespace = world.hub.namespace(world.namespace(), {"firedrill.dev/experiments": "enabled"})
-        raw = {
-            "clusters": {"names": ["hub"]},
-            "duration": "30s",
-            "steadyState": {"http": {"url": "http://shop/"}},
-            "target": {"namespace": namespace, "matchLabels": {"app": "shop"}},
-            "fault": fault,
-        }
-        spec = ChaosExperimentSpec.model_validate(raw)
-        policy = {"chaosToolkit": {"modules": ["chaosk8s.deployment.actions"]}, "litmus": {"serviceAccount": "litmus"}}
-        task = Task.model_validate(
-            {
-                "kind": "ChaosExperiment",
-                "namespace": "sre",
-                "name": "shop",
-                "uid": "u",
-                "runId": "abc1234567",
-                "cluster": "hub",
-                "runnerNamespace": HUB_NAMESPACE,
-                "job": "cha-shop",
-                "jobUid": "j",
-                "startedAt": "2026-07-01T12:00:00Z",
-                "deadline": "2036-07-01T12:10:00Z",
-                "image": "firedrill/runner:1",
-                "policy": policy,
-                "spec": raw,
+        async def place(fault: Object) -> Place:
+            namespace = world.hub.namespace(world.namespace(), {"firedrill.dev/experiments": "enabled"})
+            raw = {
+                "clusters": {"names": ["hub"]},
+                "duration": "30s",
+                "steadyState": {"http": {"url": "http://shop/"}},
+                "target": {"namespace": namespace, "matchLabels": {"app": "shop"}},
+                "fault": fault,
             }
-        )
-        clock = SystemClock()
-        runner, guardian = await client(f"firedrill-chaos-{spec.fault.family}"), await client("firedrill-guardian")
-        identity = Identity("runner", "runner-uid", HUB_NAMESPACE, "node")
-        context = RunContext(task, runner, RecordStore(runner, task, clock), clock, identity, Stop())
-        return Place(world.hub, namespace, context, UndoContext(guardian, task, clock), task, spec)
+            spec = ChaosExperimentSpec.model_validate(raw)
+            policy = {
+                "chaosToolkit": {"modules": ["chaosk8s.deployment.actions"]},
+                "litmus": {"serviceAccount": "litmus"},
+            }
+            task = Task.model_validate(
+                {
+                    "kind": "ChaosExperiment",
+                    "namespace": "sre",
+                    "name": "shop",
+                    "uid": "u",
+                    "runId": "abc1234567",
+                    "cluster": "hub",
+                    "runnerNamespace": HUB_NAMESPACE,
+                    "job": "cha-shop",
+                    "jobUid": "j",
+                    "startedAt": "2026-07-01T12:00:00Z",
+                    "deadline": "2036-07-01T12:10:00Z",
+                    "image": "firedrill/runner:1",
+                    "policy": policy,
+                    "spec": raw,
+                }
+            )
+            clock = SystemClock()
+            runner, guardian = await client(f"firedrill-chaos-{spec.fault.family}"), await client("firedrill-guardian")
+            identity = Identity("runner", "runner-uid", HUB_NAMESPACE, "node")
+            context = RunContext(task, runner, RecordStore(runner, task, clock), clock, identity, Stop())
+            return Place(world.hub, namespace, context, UndoContext(guardian, task, clock), task, spec)
 
-    yield place
-    for each in clients:
-        await each.close()
+        yield place
 
 
 async def begun(place: Place, fault: Fault) -> Change:
@@ -155,7 +147,7 @@ async def begun(place: Place, fault: Fault) -> Change:
     assert isinstance(planned, EngineStarted | ToolkitStarted)
     now = clock.now()
     for need in UNDO[type(planned)].needs(planned):
-        assert await _may(place.guardian.client, need), need
+        assert await may(place.guardian.client, need), need
     return await fault.apply(fault.schedule(planned, now, now + timedelta(seconds=120)))
 
 
@@ -166,22 +158,6 @@ async def undone(context: UndoContext, change: Change, seconds: float = 90) -> C
         change = (await UNDO[type(change)].undo(context, change)).change
         await context.clock.sleep(0.2)
     return change
-
-
-async def _may(client: Any, need: Any) -> bool:
-    attributes = {
-        "verb": need.verb,
-        "resource": need.resource,
-        "group": need.group,
-        "namespace": need.namespace,
-    }
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": {key: value for key, value in attributes.items() if value}},
-    }
-    answer = await client.create("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
-    return bool(answer["status"].get("allowed"))
 
 
 async def held(place: Place, fault: Fault, seconds: float) -> None:

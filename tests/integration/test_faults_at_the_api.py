@@ -5,7 +5,7 @@ and put back must be right in spite of that. There are no nodes: what comes of a
 """
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,6 @@ from firedrill.api.faults.traffic import TRAFFIC_FAULTS
 from firedrill.api.faults.union import FAULTS, Fault
 from firedrill.api.task import Task
 from firedrill.clusters import paths
-from firedrill.clusters.client import KubeClient
-from firedrill.clusters.credentials import api_from_secret
 from firedrill.engines.chaos.faults.filters import FILTER_FAULTS
 from firedrill.engines.chaos.views import PodView, parse_pod
 from firedrill.runner.context import Identity, RunContext, Stop
@@ -32,6 +30,7 @@ from firedrill.runner.undoing import UndoContext
 from support.certificates import self_signed
 from support.encoded import encoded
 from support.eventually import eventually
+from support.identities import Clients, clients_of, may
 from support.kube import Cluster, Object
 from support.world import HUB_NAMESPACE, World
 
@@ -232,23 +231,11 @@ def _objects(namespace: str) -> list[Object]:
     ]
 
 
-Clients = Callable[[str], Awaitable[KubeClient]]
-
-
 @pytest_asyncio.fixture
 async def identity(world: World) -> AsyncIterator[Clients]:
     """Clients of service accounts that the chart has made."""
-    made: list[KubeClient] = []
-
-    async def client(account: str) -> KubeClient:
-        config = {"bearerToken": world.hub.token(HUB_NAMESPACE, account), "tlsClientConfig": {"insecure": True}}
-        data = encoded({"server": world.hub.access.server, "config": json.dumps(config)})
-        made.append(KubeClient(await api_from_secret(data), "hub"))
-        return made[-1]
-
-    yield client
-    for each in made:
-        await each.close()
+    async with clients_of(world) as made:
+        yield made
 
 
 def experiment(shop: Shop, fault: Object) -> tuple[Task, ChaosExperimentSpec]:
@@ -309,7 +296,7 @@ async def test_a_fault_is_admitted_set_seen_and_undone(fault: Object, shop: Shop
     changes = [carried_out.schedule(change, now, task.deadline) for change in planned]
     for change in changes:
         for need in UNDO[type(change)].needs(change):
-            assert await _may(guardian, need), need
+            assert await may(guardian, need), need
     applied = [await carried_out.apply(change) for change in changes]
     assert shop.dump() != before or "podFailure" in fault
     assert shop.secrets_in(applied) == []
@@ -340,24 +327,6 @@ async def _undo(context: UndoContext, change: Change) -> Change:
         change = (await UNDO[type(change)].undo(context, change)).change
         await context.clock.sleep(0.2)
     return change
-
-
-async def _may(client: KubeClient, need: Any) -> bool:
-    attributes = {
-        "verb": need.verb,
-        "resource": need.resource,
-        "group": need.group,
-        "namespace": need.namespace,
-        "subresource": need.subresource,
-        "name": need.name,
-    }
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": {key: value for key, value in attributes.items() if value}},
-    }
-    answer = await client.create("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
-    return bool(answer["status"].get("allowed"))
 
 
 def _difference(before: Object, after: Object) -> Object:

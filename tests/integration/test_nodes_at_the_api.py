@@ -6,7 +6,7 @@ nft drops what it should is tried in real network namespaces (tests/unit/runner/
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -19,7 +19,6 @@ from firedrill.api.record import Control
 from firedrill.api.task import Task
 from firedrill.clusters import paths
 from firedrill.clusters.client import KubeClient
-from firedrill.clusters.credentials import api_from_secret
 from firedrill.clusters.errors import Forbidden
 from firedrill.engines.chaos.views import PodView
 from firedrill.runner.context import Identity, RunContext, Stop
@@ -29,7 +28,7 @@ from firedrill.runner.faults.table import UNDO, fault_of
 from firedrill.runner.ports import SystemClock
 from firedrill.runner.record_store import RecordStore
 from firedrill.runner.undoing import UndoContext
-from support.encoded import encoded
+from support.identities import Clients, clients_of, may
 from support.kube import Object
 from support.world import HUB_NAMESPACE, World
 
@@ -37,22 +36,12 @@ pytestmark = pytest.mark.integration
 
 NODE = "cut-off"
 POD = PodView("shop", "shop-1", "u", node=NODE)
-Clients = Callable[[str], Awaitable[KubeClient]]
 
 
 @pytest_asyncio.fixture
 async def identity(world: World) -> AsyncIterator[Clients]:
-    made: list[KubeClient] = []
-
-    async def client(account: str) -> KubeClient:
-        config = {"bearerToken": world.hub.token(HUB_NAMESPACE, account), "tlsClientConfig": {"insecure": True}}
-        data = encoded({"server": world.hub.access.server, "config": json.dumps(config)})
-        made.append(KubeClient(await api_from_secret(data), "hub"))
-        return made[-1]
-
-    yield client
-    for each in made:
-        await each.close()
+    async with clients_of(world) as made:
+        yield made
 
 
 @pytest.fixture
@@ -149,7 +138,7 @@ async def test_it_is_admitted_seen_and_undone_by_the_guardian(
     change = fault.schedule(planned, now, now + timedelta(minutes=8))
     assert isinstance(change, NodeCutOff)
     for need in UNDO[NodeCutOff].needs(change):
-        assert await _may(guardian, need), need
+        assert await may(guardian, need), need
     applying = asyncio.ensure_future(fault.apply(change))
     async with asyncio.timeout(30):
         while await nodepods.read(runner, change, change.inject_pod) is None:  # noqa: ASYNC110 - another process
@@ -210,14 +199,3 @@ async def test_no_other_pod_is_admitted(
     change(pod)
     with pytest.raises(Forbidden):
         await runner.create(paths.pods(HUB_NAMESPACE), pod, dry_run=True)
-
-
-async def _may(client: KubeClient, need: Any) -> bool:
-    attributes = {"verb": need.verb, "resource": need.resource, "namespace": need.namespace, "group": need.group}
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": {key: value for key, value in attributes.items() if value}},
-    }
-    answer = await client.create("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
-    return bool(answer["status"].get("allowed"))

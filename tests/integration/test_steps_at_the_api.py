@@ -5,9 +5,8 @@ real is every write, who may do it, and what controllers and admission make of i
 """
 
 import asyncio
-import json
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,16 +20,14 @@ from firedrill.api.record import Record, RecordState
 from firedrill.api.task import Result, Task
 from firedrill.api.verdict import Verdict
 from firedrill.clusters import paths
-from firedrill.clusters.client import KubeClient
-from firedrill.clusters.credentials import api_from_secret
 from firedrill.core.naming import guardian_name, record_name
 from firedrill.runner import chaos
 from firedrill.runner.context import Identity, RunContext, Stop
 from firedrill.runner.guardian import Guardian, undo_table
 from firedrill.runner.ports import SystemClock
 from firedrill.runner.record_store import RecordStore
-from support.encoded import encoded
 from support.eventually import eventually
+from support.identities import Clients, clients_of
 from support.kube import Cluster, Object
 from support.world import HUB_NAMESPACE, World
 
@@ -96,29 +93,17 @@ def _pod(cluster: Cluster, namespace: str, name: str, labels: Object) -> Object:
     return made
 
 
-Connect = Callable[[str], Awaitable[KubeClient]]
-
-
 @pytest_asyncio.fixture
-async def connect(world: World) -> AsyncIterator[Connect]:
+async def connect(world: World) -> AsyncIterator[Clients]:
     """Clients of service accounts that the chart has made."""
-    made: list[KubeClient] = []
-
-    async def client(account: str) -> KubeClient:
-        config = {"bearerToken": world.hub.token(HUB_NAMESPACE, account), "tlsClientConfig": {"insecure": True}}
-        data = encoded({"server": world.hub.access.server, "config": json.dumps(config)})
-        made.append(KubeClient(await api_from_secret(data), "hub"))
-        return made[-1]
-
-    yield client
-    for each in made:
-        await each.close()
+    async with clients_of(world) as made:
+        yield made
 
 
 class Run:
     """One run: its Jobs and pods are there as objects, what they would do is done here."""
 
-    def __init__(self, shop: Shop, connect: Connect, **spec: Any) -> None:
+    def __init__(self, shop: Shop, connect: Clients, **spec: Any) -> None:
         self._shop = shop
         self._connect = connect
         self._job = f"cha-{uuid.uuid4().hex[:8]}"
@@ -197,7 +182,7 @@ def step(shop: Shop, name: str, fault: Object, **fields: Any) -> Object:
     return {"name": name, "target": shop.target(), "fault": fault, "duration": "2s", **fields}
 
 
-async def test_steps_of_two_families_side_by_side_and_in_a_row(shop: Shop, connect: Connect) -> None:
+async def test_steps_of_two_families_side_by_side_and_in_a_row(shop: Shop, connect: Clients) -> None:
     before = shop.dump()
     steps = [
         step(shop, "selector", SELECTOR, duration="3s"),
@@ -214,7 +199,7 @@ async def test_steps_of_two_families_side_by_side_and_in_a_row(shop: Shop, conne
     eventually(lambda: shop.dump() == before, "all is as it was")
 
 
-async def test_a_fault_that_is_repeated(shop: Shop, connect: Connect) -> None:
+async def test_a_fault_that_is_repeated(shop: Shop, connect: Clients) -> None:
     before = shop.dump()
     single = {"target": shop.target(), "fault": SELECTOR, "duration": "1s", "repeat": {"times": 2, "pause": "1s"}}
     result, record = await Run(shop, connect, **single).play()
@@ -225,7 +210,7 @@ async def test_a_fault_that_is_repeated(shop: Shop, connect: Connect) -> None:
     assert shop.dump() == before
 
 
-async def test_a_condition_that_is_met_leaves_nothing_and_begins_nothing_more(shop: Shop, connect: Connect) -> None:
+async def test_a_condition_that_is_met_leaves_nothing_and_begins_nothing_more(shop: Shop, connect: Clients) -> None:
     before = shop.dump()
     steps = [step(shop, "selector", SELECTOR, duration="120s"), step(shop, "drift", DRIFT, after=["selector"])]
     abort = [{"name": "outage", "maxFailureRate": 0.5, "window": "2s"}]

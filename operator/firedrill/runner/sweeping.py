@@ -25,12 +25,9 @@ from firedrill.clusters.client import KubeClient
 from firedrill.clusters.credentials import api_from_environment
 from firedrill.clusters.errors import ApiError, ClusterError, NotFound
 from firedrill.core.naming import guardian_name, record_name, vault_name
-from firedrill.runner.data.stores import Stores
 from firedrill.runner.ports import Clock, Cluster, Object, SystemClock
 from firedrill.runner.record_store import RecordLost, RecordStore
 from firedrill.runner.retry import retry
-from firedrill.runner.toolkit.port import Toolkit
-from firedrill.runner.toolkit.system import SystemToolkit
 from firedrill.runner.undoing import UndoContext, Undoer, Undoing
 from firedrill.runner.vault import Vault
 
@@ -65,7 +62,10 @@ def why_sweep(record: Record, keepers: Keepers, now: datetime) -> str:
 
 
 class Sweeper:
-    """Sweeps one namespace. ``table_of`` gives how changes of a kind are undone; ``image`` is what undoes in pods."""
+    """Sweeps one namespace.
+
+    ``table_of`` gives how changes of a kind are undone, and ``context_of`` with what; ``image`` is what undoes in pods.
+    """
 
     def __init__(
         self,
@@ -74,16 +74,14 @@ class Sweeper:
         namespace: str,
         image: str,
         table_of: Callable[[str], Table],
-        toolkit: Toolkit | None = None,
-        stores: Stores | None = None,
+        context_of: Callable[[Cluster, Task, Clock], UndoContext] = UndoContext,
     ) -> None:
         self._client = client
-        self._toolkit = toolkit or SystemToolkit()
-        self._stores = stores or Stores()
         self._clock = clock
         self._namespace = namespace
         self._image = image
         self._table_of = table_of
+        self._context_of = context_of
 
     async def run(self) -> list[str]:
         """Undo all that nobody else will; what is left undone or can not be read, in words. Raises ClusterError."""
@@ -117,7 +115,7 @@ class Sweeper:
 
     async def _undo(self, task: Task, record: Record, why: str, limit: datetime) -> Record:
         store = RecordStore(self._client, task, self._clock)
-        context = UndoContext(self._client, task, self._clock, toolkit=self._toolkit, stores=self._stores)
+        context = self._context_of(self._client, task, self._clock)
         undoing = Undoing(context, store, self._table_of(record.kind), "sweeper")
         return await undoing.run(lambda: self._clock.now() >= limit, f"undone by the sweeper: {why}")
 

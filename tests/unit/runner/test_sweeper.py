@@ -2,10 +2,12 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from chaos_clock import T0
+from chaos_fis import FisInWorld
 from chaos_lab import FAULTS, JOB, PACKET_LOSS, RECORD_PATH, SCALE, Lab, spec, task
 from chaos_process import Killed, Process
 from chaos_stores import FakeStores
@@ -15,6 +17,7 @@ from firedrill.api.record import RecordState
 from firedrill.clusters import paths
 from firedrill.runner.guardian import undo_table
 from firedrill.runner.sweeping import OVERDUE, Keepers, Sweeper, why_sweep
+from firedrill.runner.undoing import UndoContext
 from support.seen import record as record_view
 
 #: Many runs each: a part of `make test`, but not of `make unit`.
@@ -25,8 +28,13 @@ UNOWNED = "the record belongs to no Job"
 
 
 async def swept(lab: Lab, process: Process) -> list[str]:
-    toolkit, stores = ToolkitInWorld(process), FakeStores(process, lab.store)
-    return await Sweeper(process, process, "firedrill", "image", undo_table, toolkit, stores).run()
+    context_of = partial(
+        UndoContext,
+        toolkit=ToolkitInWorld(process),
+        stores=FakeStores(process, lab.store),
+        fis=FisInWorld(process, lab.account),
+    )
+    return await Sweeper(process, process, "firedrill", "image", undo_table, context_of).run()
 
 
 async def orphaned(fault: Any, kill_at: int, *, after: bool) -> tuple[Lab, Process]:

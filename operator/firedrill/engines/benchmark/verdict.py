@@ -7,6 +7,7 @@ from typing import Final
 from firedrill.api.verdict import Verdict
 from firedrill.engines.benchmark.limits import BUSY_ALLOWED, Check, saturated
 from firedrill.engines.benchmark.tally import Phase
+from firedrill.engines.common.ruling import Decision, first_decision
 
 
 @dataclass(frozen=True)
@@ -15,15 +16,6 @@ class Evidence:
 
     phase: Phase | None
     checks: tuple[Check, ...]
-
-
-@dataclass(frozen=True)
-class Decision:
-    """A verdict with its reason and the sentence for people."""
-
-    verdict: Verdict
-    reason: str
-    message: str
 
 
 Policy = Callable[[Evidence], Decision | None]
@@ -143,11 +135,7 @@ _REASONS: Final = {
 
 def judge(evidence: Evidence) -> Decision:
     """The decision of the first policy that has one; the last one always has."""
-    for policy in CHAIN:
-        decision = policy(evidence)
-        if decision is not None:
-            return decision
-    raise AssertionError("the last policy of the chain decides everything")
+    return first_decision(CHAIN, evidence)
 
 
 def _check(evidence: Evidence, name: str) -> Check | None:

@@ -1,1 +1,1 @@
-"""Statistics that several engines judge by. It knows no engine, and nothing of what was measured."""
+"""What several engines judge by: statistics and chains of policies. It knows no engine, and not what was measured."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from firedrill.api.verdict import Measurement, Verdict
+from firedrill.engines.common.ruling import Decision, first_decision
 from firedrill.engines.drift.decide import describe_test, effect_name
 from firedrill.engines.drift.report import BY_NATURE, SCHEMA_DRIFT, ColumnReport, Reason, TestResult
 from firedrill.engines.drift.whole import Part, WholeTest
@@ -44,15 +45,6 @@ class Evidence:
     def undecided(self) -> list[ColumnReport]:
         """Columns of which neither drift nor its absence can be said."""
         return [c for c in self.columns if not c.decided and c.reason is not Reason.COLUMN_ADDED]
-
-
-@dataclass(frozen=True)
-class Decision:
-    """A verdict with its reason and the sentence for people."""
-
-    verdict: Verdict
-    reason: str
-    message: str
 
 
 Policy = Callable[[Evidence], Decision | None]
@@ -142,11 +134,7 @@ CHAIN: Final[tuple[Policy, ...]] = (
 
 def judge(evidence: Evidence) -> Decision:
     """The decision of the first policy that has one; the last one always has."""
-    for policy in CHAIN:
-        decision = policy(evidence)
-        if decision is not None:
-            return decision
-    raise AssertionError("the last policy of the chain decides everything")
+    return first_decision(CHAIN, evidence)
 
 
 def measurements(evidence: Evidence) -> tuple[Measurement, ...]:

@@ -6,6 +6,7 @@ from typing import Final
 
 from firedrill.api.verdict import Verdict
 from firedrill.engines.common.intervals import least_requests
+from firedrill.engines.common.ruling import Decision, first_decision
 from firedrill.engines.model.limits import Check
 from firedrill.engines.model.measure import LEVELS, Measured
 from firedrill.engines.model.records import Readiness, RequestLog
@@ -28,15 +29,6 @@ class Evidence:
     def latency_checks(self) -> list[Check]:
         """Checks of latency quantiles."""
         return [check for check in self.checks if check.name.startswith("latency_")]
-
-
-@dataclass(frozen=True)
-class Decision:
-    """A verdict with its reason and the sentence for people."""
-
-    verdict: Verdict
-    reason: str
-    message: str
 
 
 QUALITY_REASONS: Final = {
@@ -204,11 +196,7 @@ CHAIN: Final[tuple[Policy, ...]] = (
 
 def judge(evidence: Evidence) -> Decision:
     """The decision of the first policy that has one; the last one always has."""
-    for policy in CHAIN:
-        decision = policy(evidence)
-        if decision is not None:
-            return decision
-    raise AssertionError("the last policy of the chain decides everything")
+    return first_decision(CHAIN, evidence)
 
 
 def _sentence(check: Check) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from firedrill.api.verdict import Verdict
+from firedrill.engines.common.ruling import Decision, first_decision
 from firedrill.engines.pipeline.report import CheckReport, phrase
 
 _PHRASES: Final = 3
@@ -21,15 +22,6 @@ class Evidence:
     def of(self, passed: bool | None) -> list[CheckReport]:
         """Checks of this outcome."""
         return [check for check in self.checks if check.passed is passed]
-
-
-@dataclass(frozen=True)
-class Decision:
-    """A verdict with its reason and the sentence for people."""
-
-    verdict: Verdict
-    reason: str
-    message: str
 
 
 Policy = Callable[[Evidence], Decision | None]
@@ -76,11 +68,7 @@ CHAIN: Final[tuple[Policy, ...]] = (failed, too_few_rows, undecided, passed)
 
 def judge(evidence: Evidence) -> Decision:
     """The decision of the first policy that has one; the last one always has."""
-    for policy in CHAIN:
-        decision = policy(evidence)
-        if decision is not None:
-            return decision
-    raise AssertionError("the last policy of the chain decides everything")
+    return first_decision(CHAIN, evidence)
 
 
 def _phrases(checks: Sequence[CheckReport]) -> str:
