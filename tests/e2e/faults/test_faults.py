@@ -67,7 +67,7 @@ ALL = (
     Case("webhook-failure", {"webhookFailure": {}}, pod_is_lost=True, duration="30s"),
     Case(
         "api-surge",
-        {"apiSurge": {"acknowledgeClusterWide": True, "scope": "Cluster", "rate": 300, "concurrency": 100}},
+        {"apiSurge": {"acknowledgeClusterWide": True, "scope": "Cluster", "rate": 500, "concurrency": 100}},
         survived=None,
     ),
     Case("pdb-block", {"pdbBlock": {}}, survived=True),
