@@ -3,10 +3,12 @@
 import base64
 import binascii
 import json
+import logging
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import Any, Final
 
 import yaml
 from kubernetes.aio import config
@@ -14,6 +16,10 @@ from kubernetes.aio.client import ApiClient, Configuration
 
 from firedrill.api.errors import InvalidInput
 
+log = logging.getLogger(__name__)
+
+#: Tokens are asked for again after so long; those of clouds live for a quarter of an hour.
+_TOKEN_SECONDS: Final = 60.0
 #: What reading credentials that a person wrote raises, beside the library's own error: it checks little itself.
 _UNREADABLE = (config.ConfigException, TypeError, AttributeError, ValueError, LookupError, OSError)
 
@@ -30,7 +36,12 @@ async def api_from_environment(context: str | None = None) -> ApiClient:
         else:
             # The library would use what KUBECONFIG said when it was imported.
             chosen = os.environ.get("KUBECONFIG") or None
-            await config.load_kube_config(chosen, context=context, client_configuration=configuration)
+
+            async def load(into: Configuration) -> None:
+                await config.load_kube_config(chosen, context=context, client_configuration=into)
+
+            await load(configuration)
+            _keep_fresh(configuration, load)
     except _UNREADABLE as error:
         raise InvalidInput(f"no cluster to talk to: {error}; set KUBECONFIG or choose a context") from error
     return _client(configuration)
@@ -64,12 +75,37 @@ def _configuration() -> Configuration:
     return configuration
 
 
+def _keep_fresh(configuration: Configuration, load: Callable[[Configuration], Awaitable[None]]) -> None:
+    """Have plugins asked, and files with tokens read, again now and then: what they give runs out."""
+    loaded_at = time.monotonic()
+
+    async def refresh(held: Configuration) -> None:
+        nonlocal loaded_at
+        if time.monotonic() - loaded_at < _TOKEN_SECONDS:
+            return
+        # Also where it fails: not every request is to try.
+        loaded_at = time.monotonic()
+        fresh = _configuration()
+        try:
+            await load(fresh)
+            # A plugin that fails gives none, and the library says so in the log alone.
+            held.api_key = _tokens(fresh) or held.api_key
+        except _UNREADABLE as error:
+            log.warning("the credentials of %s could not be fetched anew: %s", held.host, error)
+
+    configuration.refresh_api_key_hook = refresh
+
+
+def _tokens(configuration: Configuration) -> dict[str, str]:
+    # A file that a token was read from often ends with a line break, which no header may hold.
+    keys = {name: key.strip() for name, key in configuration.api_key.items()}
+    if not all(key.isprintable() for key in keys.values()):
+        raise InvalidInput("the token holds characters that no header may hold")
+    return keys
+
+
 def _client(configuration: Configuration) -> ApiClient:
-    for name, key in configuration.api_key.items():
-        # A file that a token was read from often ends with a line break, which no header may hold.
-        configuration.api_key[name] = key.strip()
-        if not configuration.api_key[name].isprintable():
-            raise InvalidInput("the token holds characters that no header may hold")
+    configuration.api_key = _tokens(configuration)
     try:
         return ApiClient(configuration=configuration)
     except _UNREADABLE as error:
@@ -77,8 +113,12 @@ def _client(configuration: Configuration) -> ApiClient:
 
 
 async def _from_kubeconfig(text: str, configuration: Configuration) -> None:
+    async def load(into: Configuration) -> None:
+        await config.load_kube_config_from_dict(yaml.safe_load(text), client_configuration=into)
+
     try:
-        await config.load_kube_config_from_dict(yaml.safe_load(text), client_configuration=configuration)
+        await load(configuration)
+        _keep_fresh(configuration, load)
     except (yaml.YAMLError, *_UNREADABLE) as error:
         raise InvalidInput(f"the Secret's kubeconfig can not be read: {error}") from error
 

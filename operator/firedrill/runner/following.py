@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from firedrill.api.changes import Change
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.clusters.errors import ClusterError
 from firedrill.engines.chaos.permission import Refusal
@@ -58,8 +59,10 @@ class Following:
         self._joined = joined
         #: What was begun for pods that came, in order.
         self.parts: list[Part] = []
-        #: How many pods the fault was brought to.
-        self.pods = 0
+        #: The changes of pods that the fault was brought to.
+        self.changes: list[Change] = []
+        #: Pods that it could not be brought to.
+        self.missed: list[PodView] = []
 
     async def until(self, end: datetime, part: Part, spec: ChaosExperimentSpec, hit: Sequence[PodView]) -> None:
         """Leave a fault on until ``end``, unless somebody asks to stop, and bring it to pods that come.
@@ -98,6 +101,7 @@ class Following:
                 names = ", ".join(pod.name for pod in found.selected)
                 log.warning("the fault has not followed to %s: %s", names, error)
                 self._evidence.note(f"the fault has not followed to {names}: {error}")
+                self.missed.extend(found.selected)
             except Aborted as error:
                 log.info("the fault follows no more: %s", error)
                 return
@@ -113,5 +117,5 @@ class Following:
             self._evidence.begins([own])
             record = await self._injecting.enter([own])
         record = await self._injecting.apply([own], record)
-        self.pods += len(pods)
+        self.changes += [change for change in record.changes if change.step == own.key and change.applied_at]
         self._evidence.followed(record, [pod.name for pod in pods])

@@ -15,7 +15,6 @@ from firedrill.api.changes import Change
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.record import Record
 from firedrill.api.task import Task
-from firedrill.clusters.errors import ClusterError
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.stages import Stage
 from firedrill.runner.abort_watch import AbortWatch
@@ -28,6 +27,7 @@ from firedrill.runner.faults.driver import Engine, Fault
 from firedrill.runner.faults.table import fault_of, undo_table
 from firedrill.runner.following import Following
 from firedrill.runner.injecting import Injecting, Part
+from firedrill.runner.looking import ended_early
 from firedrill.runner.precheck import Targets
 from firedrill.runner.retry import retry
 from firedrill.runner.together import all_of
@@ -205,7 +205,8 @@ class Playing:
             self._evidence.note(f"{f'step {part.key}: ' if part.key else ''}the fault is to end: {why}")
             self.hold_end = self._context.clock.now()
             self._evidence.ends(self.hold_end)
-            self._evidence.reverted(await self._look(part, own))
+            following = self._following.get(part.key)
+            self._evidence.reverted(await ended_early(self._context, self._evidence, part, own, following))
         if self._stop.asked:
             return
         if not (last and self._unfinished == {stage.name}):
@@ -239,24 +240,6 @@ class Playing:
 
     def _stop_reason(self, by_itself: bool) -> str:
         return self._stop.reason or ("it has ended by itself" if by_itself else "its duration is over")
-
-    async def _look(self, part: Part, changes: Sequence[Change]) -> list[str]:
-        """What is seen of the fault before we end it; targets where it ended before, as far as that can be seen."""
-        found = []
-        try:
-            for change in changes:
-                look = await part.fault.look(change)
-                if look.effect:
-                    self._evidence.note(f"{change.name}: {look.effect}")
-                if look.reverted:
-                    found.append(change.key)
-        except ClusterError as error:
-            # Ending the fault must not wait for this; what the probe and the kernel saw counts all the same.
-            log.warning("whether somebody else ended the fault is not known: %s", error)
-            self._evidence.note(f"whether somebody else ended the fault is not known: {error}")
-        following = self._following.get(part.key)
-        # What has gone and was replaced is under the fault as before.
-        return found if following is None or len(found) > following.pods else []
 
     async def _end(self, stage: Stage, part: Part, last_applied: datetime, then: timedelta) -> None:
         """Undo a stage while the record goes on, and see it undone; raises NotBegun where it is not."""

@@ -63,8 +63,14 @@ def repeated(rounds: Sequence[Round]) -> Object:
 
 
 def would_change(planned: Sequence[Change]) -> list[Object]:
-    """What a run that changes nothing would change."""
-    return [change.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"body"}) for change in planned]
+    """What a run that changes nothing would change; what objects hold is left out, as it is of a record."""
+    wire: list[Object] = [
+        change.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"body"}) for change in planned
+    ]
+    for change in wire:
+        for edit in change.get("edits", ()):
+            edit.pop("original", None)
+    return wire
 
 
 def undone_how(record: Record, *, settled: bool) -> str:

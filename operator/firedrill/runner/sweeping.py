@@ -110,6 +110,10 @@ class Sweeper:
             settled = await self._undo(self._task(job, record, _resource_of(item)), record, why, limit)
         except (ClusterError, RecordLost) as error:
             return f"record {name}: {error}"
+        except Exception as error:
+            # Whatever it is, the other records are undone all the same.
+            log.exception("sweeping record %s", name)
+            return f"record {name}: {type(error).__name__}: {error}"
         log.info("record %s is %s", name, settled.state)
         return "" if settled.state.settled else f"record {name} is not undone yet: {_waits_for(settled)}"
 

@@ -202,6 +202,11 @@ async def look_at(context: UndoContext, table: UndoTable, record: Record, indice
         except ClusterError as error:
             log.warning("%s of %s/%s is not undone yet: %s", change.type, change.namespace, change.name, error)
             return Seen(change.model_copy(update={"evidence": f"not undone yet: {error}"[:1024]}))
+        except Exception as error:
+            # Whatever it is, the other changes are undone all the same.
+            log.exception("undoing %s of %s/%s", change.type, change.namespace, change.name)
+            evidence = f"not undone yet: {type(error).__name__}: {error}"
+            return Seen(change.model_copy(update={"evidence": evidence[:1024]}))
 
     latest_first = sorted(indices, reverse=True)
     looks = await asyncio.gather(*(look(record.changes[index]) for index in latest_first))

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -92,3 +94,28 @@ async def test_the_environment_is_read_when_it_is_asked_for(
     monkeypatch.setenv("KUBECONFIG", str(path.with_name("missing")))
     with pytest.raises(InvalidInput, match="set KUBECONFIG"):
         await api_from_environment()
+
+
+async def test_what_a_plugin_gave_is_asked_for_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    plugin = tmp_path / "plugin"
+    plugin.write_text(
+        f"#!{sys.executable}\nfrom pathlib import Path\nimport json\n"
+        f"path = Path({str(tmp_path / 'count')!r})\n"
+        "count = int(path.read_text()) + 1 if path.exists() else 1\n"
+        "path.write_text(str(count))\n"
+        "kind = {'apiVersion': 'client.authentication.k8s.io/v1', 'kind': 'ExecCredential'}\n"
+        "print(json.dumps({**kind, 'status': {'token': f't{count}'}}))\n"
+    )
+    plugin.chmod(0o755)
+    kind = "client.authentication.k8s.io/v1"
+    user = {"exec": {"apiVersion": kind, "command": str(plugin), "interactiveMode": "Never"}}
+    body = {**json.loads(KUBECONFIG), "users": [{"name": "u", "user": user}]}
+    api = await api_from_secret(secret(kubeconfig=json.dumps(body)))
+    try:
+        assert (await api.configuration.get_api_key_with_prefix("BearerToken")).endswith("t1")
+        monkeypatch.setattr("firedrill.clusters.credentials._TOKEN_SECONDS", 0.0)
+        assert (await api.configuration.get_api_key_with_prefix("BearerToken")).endswith("t2")
+        plugin.unlink()
+        assert (await api.configuration.get_api_key_with_prefix("BearerToken")).endswith("t2"), "the last one is kept"
+    finally:
+        await api.close()

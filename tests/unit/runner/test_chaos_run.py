@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from chaos_lab import CPU_STRESS, HTTP_ABORT, PACKET_LOSS, POD_KILL, RECORD_PATH, RUN, Lab, spec, task
+from chaos_lab import CPU_STRESS, HTTP_ABORT, PACKET_LOSS, PASSWORD, POD_KILL, RECORD_PATH, RUN, Lab, spec, task
 
 from firedrill.api.record import RecordState
 from firedrill.api.verdict import ConditionStatus, Verdict
@@ -163,6 +163,16 @@ async def test_pod_security_is_told_before_anything_is_written() -> None:
     assert "violates PodSecurity" in lab.result.message
     assert "podKill" in lab.result.message
     assert process.writes == []
+
+
+async def test_a_dry_run_tells_what_would_be_set_and_not_what_is_there() -> None:
+    drift = {"configDrift": {"name": "app", "key": "dsn", "value": "postgres://nowhere"}}
+    lab = Lab(task(spec(drift, dryRun=True)))
+    lab.world.put(paths.configmaps("payments", "app"), {"data": {"dsn": f"postgres://app:{PASSWORD}@db/shop"}})
+    await lab.clock.run(lab.runner(lab.runner_process()))
+    assert lab.result is not None
+    assert 'data.dsn: what it holds -> "postgres://nowhere"' in lab.result.message
+    assert PASSWORD not in lab.result.model_dump_json()
 
 
 def spend(lab: Lab, count: int) -> None:

@@ -45,9 +45,8 @@ def check(reference: Object, current: Object) -> Object:
         (inline(*OTHER), False, "Drift"),
         (inline(*ONE[:3]), None, "TooFew"),
         ({"configMap": {"name": "gone", "key": "a.csv"}}, None, "SourceNotFound"),
-        ({"inlined": {}}, None, "spec"),
     ],
-    ids=["passes", "fails", "too little to tell", "a source that is gone", "a spec that is wrong"],
+    ids=["passes", "fails", "too little to tell", "a source that is gone"],
 )
 async def test_its_verdict_is_the_answer(current: Object, good: bool | None, says: str) -> None:
     made = ask(check(inline(*ONE), current))
@@ -71,6 +70,39 @@ async def test_what_can_not_be_asked_is_refused_before_anything_is_done(
     refusal = await ask(check(inline(*ONE), inline(*ONE)), **arguments).ready()
     assert refusal is not None
     assert refusal.reason == reason
+    assert says in refusal.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "says"),
+    [
+        (
+            "DataPipelineTest",
+            {"pipeline": {"cronJob": {"namespace": "etl", "cronJob": "nightly"}}},
+            "starts a pipeline",
+        ),
+        ("PerformanceBenchmark", {"workers": 2}, "several workers"),
+        (
+            "DriftCheck",
+            {"current": {"volume": {"claim": "features", "path": "x.csv"}}},
+            "PersistentVolumeClaims (features)",
+        ),
+        ("DriftCheck", {"current": {"inlined": {}}}, "spec.current.inlined"),
+    ],
+)
+async def test_a_check_that_can_not_be_asked_again_and_again_is_no_probe(kind: str, fields: Object, says: str) -> None:
+    whole = {
+        "DataPipelineTest": {"data": {"inline": {"csv": "x\n1"}}, "checks": [{"volume": {"min": 1}}]},
+        "PerformanceBenchmark": {
+            "target": {"http": {"url": "http://a/"}},
+            "load": {"openLoop": {"rate": 5, "duration": "5s"}},
+        },
+        "DriftCheck": {"reference": inline(*ONE), "current": inline(*ONE)},
+    }
+    spec = {"clusters": {"names": ["finance"]}, **whole[kind], **fields}
+    refusal = await ask({f"{kind}/prices": spec}, kind=kind).ready()
+    assert refusal is not None
+    assert refusal.reason == "NotApplicable"
     assert says in refusal.message
 
 

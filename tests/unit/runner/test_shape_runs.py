@@ -91,6 +91,37 @@ async def test_a_fault_follows_to_the_pod_that_comes_in_place_of_one_under_it() 
     assert played.problems() == []
 
 
+@pytest.mark.parametrize("restored", ["ledger-1-0", "ledger-1-late"], ids=["hit at first", "followed to"])
+async def test_a_pod_that_came_hides_no_other_that_somebody_has_freed(restored: str) -> None:
+    fault = {"podFailure": {}}
+    played = Lab(task(spec(fault, timeout="10m", duration="30s", target={**spec({})["target"], "mode": "All"})))
+    played.world.put(paths.path("apps/v1", "replicasets", "payments", "ledger-1"), _one_more(played))
+
+    async def meddle() -> None:
+        while (record := played.record()) is None or record.state is not RecordState.APPLIED:
+            await played.clock.sleep(0.1)
+        owner = played.world.objects[paths.path("apps/v1", "replicasets", "payments", "ledger-1")]
+        played.world.pod("ledger-1-late", owner, {"app": "ledger"})
+        await played.clock.sleep(14)
+        body = played.world.objects[paths.pods("payments", restored)]
+        body["spec"]["containers"][0]["image"] = "ledger:1"
+        played.world.put(paths.pods("payments", restored), body)
+
+    async def both() -> None:
+        await asyncio.gather(played.both(played.runner_process()), meddle())
+
+    await played.clock.run(both())
+    assert ended(played) == (Verdict.INCONCLUSIVE, "Reverted")
+    assert played.result is not None
+    assert restored in played.result.message
+
+
+def _one_more(played: Lab) -> Object:
+    """The ReplicaSet, meant to have three pods."""
+    body = played.world.objects[paths.path("apps/v1", "replicasets", "payments", "ledger-1")]
+    return {**body, "spec": {**body["spec"], "replicas": 3}}
+
+
 async def test_a_fault_that_is_not_to_follow_stays_with_the_pods_that_it_has_hit() -> None:
     target = {**FOLLOWED["target"], "follow": False}
     played = Lab(task({**FOLLOWED, "target": target}))

@@ -174,3 +174,26 @@ def test_when_it_acts(state: RecordState, runner: bool, guardian: bool, minutes:
     now = T0 + timedelta(minutes=minutes)
     assert timedelta(minutes=5) < OVERDUE < timedelta(minutes=11)
     assert bool(why_sweep(found, Keepers(runner, guardian), now)) == acts
+
+
+async def test_a_record_that_can_not_be_handled_keeps_no_other_from_being_undone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lab, _ = await orphaned(SCALE, 8, after=True)
+    bury(lab)
+    body = lab.world.objects[RECORD_PATH]
+    odd = RECORD_PATH.replace("-record", "x-record")
+    lab.world.put(odd, {"metadata": {**body["metadata"], "name": odd.rsplit("/", 1)[1]}, "data": dict(body["data"])})
+    keepers = Sweeper._keepers
+
+    async def fails_for_one(self: Sweeper, job: str, record: Any) -> Keepers:
+        if job != JOB:
+            raise KeyError("inject_by")
+        return await keepers(self, job, record)
+
+    monkeypatch.setattr(Sweeper, "_keepers", fails_for_one)
+    (problem,) = await lab.clock.run(swept(lab, Process(lab.world, "sweeper")))
+    assert "KeyError" in problem
+    record = lab.record()
+    assert record is not None
+    assert record.state is RecordState.UNDONE

@@ -110,8 +110,15 @@ def _would(change: Change) -> str:
 
 
 def _shown(edit: Edit) -> str:
-    before = "absent" if edit.was_absent else json.dumps(edit.original)
-    return f"{before} -> {'absent' if edit.to_remove else json.dumps(edit.value)}"
+    return f"{_before(edit)} -> {'absent' if edit.to_remove else json.dumps(edit.value)}"
+
+
+def _before(edit: Edit) -> str:
+    """What is there now, where that can be no secret: numbers, switches and images."""
+    if edit.was_absent:
+        return "absent"
+    harmless = isinstance(edit.original, bool | int | float) or edit.path[-1] == "image"
+    return json.dumps(edit.original) if harmless else "what it holds"
 
 
 def not_undone(evidence: str) -> Ruling:

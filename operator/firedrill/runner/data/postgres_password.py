@@ -20,8 +20,13 @@ _UNLOGGED: Final = MappingProxyType(
     {
         "log_statement": "none",
         "log_min_duration_statement": "-1",
+        "log_min_duration_sample": "-1",
+        "log_transaction_sample_rate": "0",
+        "log_duration": "off",
         "log_min_error_statement": "panic",
         "pg_stat_statements.track": "none",
+        # Else others could read the statement while the session is open.
+        "track_activities": "off",
     }
 )
 _OBSTACLES: Final = """

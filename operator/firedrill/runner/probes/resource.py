@@ -5,8 +5,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
+from firedrill.api.data import claims_of
 from firedrill.api.errors import InvalidInput
+from firedrill.api.kinds import RUN_KINDS
 from firedrill.api.probe_resource import ResourceProbe
+from firedrill.api.resource import parse_spec
 from firedrill.api.verdict import Verdict
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.runner.context import RunContext
@@ -39,7 +42,23 @@ class ResourceAsk:
                 "NotPermitted",
                 f"the policy of TargetCluster {task.cluster} does not admit {probe.kind} (policy.kinds)",
             )
-        return None
+        return self._unfit()
+
+    def _unfit(self) -> Refusal | None:
+        """Why the check can not be asked again and again in this pod."""
+        probe, task = self._probe, self._context.task
+        try:
+            spec = parse_spec(RUN_KINDS[probe.kind].spec, task.checks[probe.key])
+        except InvalidInput as error:
+            return Refusal("NotApplicable", f"{probe.kind} {probe.name} can not be asked: {error}")
+        why = ""
+        if getattr(spec, "pipeline", None) is not None:
+            why = "it starts a pipeline, and what one question starts is not to be taken for another's"
+        elif getattr(spec, "workers", 1) > 1:
+            why = "it takes several workers, and an experiment has one pod"
+        elif claims := claims_of(spec):
+            why = f"it reads PersistentVolumeClaims ({', '.join(sorted(claims))}), which an experiment does not mount"
+        return Refusal("NotApplicable", f"{probe.kind} {probe.name} can be no probe: {why}") if why else None
 
     async def __call__(self) -> tuple[bool | None, str]:
         """Whether the check passed; None where its verdict is neither Passed nor Failed."""
