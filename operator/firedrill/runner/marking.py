@@ -4,7 +4,7 @@ A record is written as a whole. With a write for each of a thousand changes, the
 was made.
 
 One that was undone before it took effect is in place all the same: whoever undid it has looked too early. Then the
-record says again that it is applied, and is not settled any more, so that it is undone by whoever works from the record.
+record says again that it is applied, and is not settled any more: whoever works from the record undoes it.
 """
 
 import asyncio

@@ -4,7 +4,7 @@ The arithmetic of it, from the start of applying:
 
 - until ``not_after`` (ASK_LIMIT) what changes something may be sent: the time is looked at right before, after
   everything that is only read for it;
-- until ANSWER_LIMIT later we wait for its answer, and all that belongs to it is given up then: so nothing is sent later;
+- until ANSWER_LIMIT later we wait for its answer, and give up then all that belongs to it: nothing is sent later;
 - until SERVER_LIMIT later whoever has got it carries it out, or drops it;
 - so undoing waits until ``not_after`` + IN_FLIGHT before it says that what is not to be seen never came about.
 """
