@@ -31,7 +31,7 @@ from firedrill.clusters.errors import Unreachable
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView
 from firedrill.runner.context import RunContext
-from firedrill.runner.data.addressing import broker_of, cache_of, database_of, login_of, why_not_there
+from firedrill.runner.data.addressing import broker_of, cache_of, database_of, login_of, uid_of_namespace, why_not_there
 from firedrill.runner.data.stores import Database, Held, StoreError, StoreUnreachable, Table
 from firedrill.runner.data.verifiers import unmatched_verifier
 from firedrill.runner.faults.asked import ready_in_time, send, soon
@@ -56,6 +56,7 @@ class DataFault:
         self._namespace = spec.target.namespace
         self._seconds = (spec.duration + _SLACK).total_seconds()
         self._name = f"firedrill-{context.task.run_id}"
+        self._namespace_uid = ""
         self._effects: set[str] = set()
 
     async def precheck(self, pods: Sequence[PodView]) -> Refusal | None:
@@ -96,6 +97,9 @@ class DataFault:
     async def plan(self, pods: Sequence[PodView], now: datetime) -> list[Change]:
         """What is to be done, with what the store lists now."""
         del pods, now
+        self._namespace_uid = await uid_of_namespace(self._context, self._namespace)
+        if not self._namespace_uid:
+            raise NotInjected(f"namespace {self._namespace} is gone")
         fault, where = self._fault, self._where()
         match fault:
             case DatabaseLock() | DatabaseSlow() | DatabaseConnections():
@@ -273,6 +277,7 @@ class DataFault:
         fault = self._fault
         where = {
             "namespace": self._namespace,
+            "namespace_uid": self._namespace_uid,
             "name": fault.service,
             "port": fault.port,
             "tls": fault.tls,
