@@ -165,6 +165,7 @@ class StoreChange(ChangeBase):
     secret: str = Field(default="", description="Secret of the runner namespace; never what it holds.")
     username: str = ""
     database: str = ""
+    namespace_uid: str = Field(default="", description="UID of the namespace of the Service; empty for not known.")
     not_after: Time | None = Field(default=None, description="It is not begun later than this.")
 
 

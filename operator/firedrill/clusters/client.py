@@ -22,6 +22,8 @@ RequestObserver = Callable[[str, str, int], None]
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
+#: So long a client waits for the answer to one request, unless it is told otherwise.
+REQUEST_SECONDS = 15.0
 #: Server-side apply; JSON is YAML.
 APPLY_PATCH = "application/apply-patch+yaml"
 
@@ -43,7 +45,7 @@ class KubeClient:
         cluster: str,
         *,
         requests_per_second: float = 50,
-        timeout: float = 15,
+        timeout: float = REQUEST_SECONDS,
         observer: RequestObserver = _ignore,
     ) -> None:
         self.cluster = cluster

@@ -190,13 +190,17 @@ class _Experiment:
         return self._evidence.watched_before(start, end)
 
     async def _undo(self, message: str) -> None:
-        """Undo and see. The guardian goes on with what is not undone in time."""
-        limit = self._undo_limit()
+        """Undo and see. The guardian goes on with what is not undone in time, where it has not left already."""
+        usual, last = self._undo_limit(), self._context.task.deadline - _RESULT_TIME
+
+        def limit() -> datetime:
+            return last if self._playing.left_to_us else usual
+
         self._watch.undoing_is_ours = True
         self._evidence.note("undoing")
         undoing = Undoing(self._context.for_undoing, self._context.store, self._playing.undo_table, "runner")
         try:
-            record = await undoing.run(lambda: self._context.clock.now() >= limit, message)
+            record = await undoing.run(lambda: self._context.clock.now() >= limit(), message, self._playing.note)
         except (RecordLost, ClusterError) as error:
             log.exception("whether all is undone can not be read; the guardian goes on")
             self._evidence.undoing_failed(str(error))

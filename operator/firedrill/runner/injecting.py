@@ -17,7 +17,7 @@ from firedrill.api.record_text import LARGEST_BYTES, room_needed
 from firedrill.clusters.errors import ClusterError
 from firedrill.runner.arming import GUARDIAN_WAIT, NotBegun, armed
 from firedrill.runner.context import RunContext, Stop
-from firedrill.runner.faults.driver import Fault, NotInjected
+from firedrill.runner.faults.driver import Fault, NothingDone, NotInjected
 from firedrill.runner.marking import Marks
 from firedrill.runner.overlap import busy_with, touched
 from firedrill.runner.record_store import Aborted, Refused
@@ -176,6 +176,15 @@ class Injecting:
         return record
 
     @property
+    def left_to_us(self) -> bool:
+        """Whether a change took effect after others had undone it: they may have left by now."""
+        return bool(self._marks.late)
+
+    async def note(self) -> None:
+        """Note what was carried out and could not be noted before; raises ClusterError, RecordLost."""
+        await self._marks.flush()
+
+    @property
     def in_place(self) -> bool:
         """Whether a part has been entered and not ended."""
         return bool(self._ends)
@@ -252,9 +261,15 @@ class Injecting:
             except NotInjected as error:
                 log.warning("not injected: %s", error)
                 broken.set()  # the others need not be begun; what was begun is undone
+                if isinstance(error, NothingDone):
+                    # Undoing must not take what somebody else has done meanwhile for ours.
+                    await self._marks.put(index, _skipped)
                 raise
             log.info("applied %s to %s/%s", change.type, change.namespace, change.name)
         await self._marks.put(index, lambda _found: applied)
+        if index in self._marks.late:
+            broken.set()
+            raise NotInjected(f"{change.key} took effect when it was undone already: it is undone once more")
 
     def _leave(self, record: Record) -> Record:
         going_on = any(change.state is ChangeState.PLANNED for change in record.changes)

@@ -87,6 +87,15 @@ class Playing:
         )
 
     @property
+    def left_to_us(self) -> bool:
+        """Whether something took effect after others had undone it: they may have left by now."""
+        return self._injecting.left_to_us
+
+    async def note(self) -> None:
+        """Note what was carried out and could not be noted before; raises ClusterError, RecordLost."""
+        await self._injecting.note()
+
+    @property
     def undo_table(self) -> UndoTable:
         """How what was done here is undone."""
         return undo_table(self._faults)

@@ -1,8 +1,9 @@
-"""Repeating a request whose failure may pass by itself."""
+"""Repeating a request whose failure may pass by itself, and giving one up in time."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 from firedrill.clusters.errors import ApiError, ClusterError, Conflict, Throttled, Unreachable
 from firedrill.runner.ports import Clock
@@ -37,3 +38,19 @@ async def retry(clock: Clock, attempt: Callable[[], Awaitable[T]], what: str) ->
         await clock.sleep(wait)
         wait = min(2 * wait, LONGEST_WAIT_SECONDS)
     raise AssertionError("the last attempt returns or raises")
+
+
+async def within(clock: Clock, seconds: float, work: Coroutine[Any, Any, T], what: str) -> T:
+    """The result of ``work``, or Unreachable where there is none after that time: it is cancelled, and ended, then."""
+    waits = asyncio.ensure_future(work), asyncio.ensure_future(clock.sleep(max(0.0, seconds)))
+    working, timer = waits
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        timer.result()  # a clock that fails is no answer either
+        raise Unreachable(f"{what}: no answer in time")
+    finally:
+        for each in waits:
+            each.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)

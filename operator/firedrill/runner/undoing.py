@@ -129,8 +129,15 @@ class Undoing:
         self._table = table
         self._by = by
 
-    async def run(self, give_up: Callable[[], bool] = lambda: False, message: str = "") -> Record:
+    async def run(
+        self,
+        give_up: Callable[[], bool] = lambda: False,
+        message: str = "",
+        first: Callable[[], Awaitable[None]] | None = None,
+    ) -> Record:
         """Undo until everything is seen undone, or until ``give_up`` says so between two rounds.
+
+        ``first`` must succeed once before what the record says is believed.
 
         Returns the record as it is then; only a settled one means that nothing is left. Requests that fail are
         repeated. Raises RecordLost where there is no record to work from.
@@ -139,6 +146,9 @@ class Undoing:
         rounds = 0
         while True:
             try:
+                if first is not None:
+                    await first()
+                    first = None
                 record = await self._round(message)
                 if record.state.settled:
                     await self._context.vault.forget(vaults_of(record))

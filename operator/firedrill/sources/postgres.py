@@ -59,6 +59,8 @@ async def connect(server: Postgres, application: str, settings: Mapping[str, str
             options=options,
             connect_timeout=max(2, round(timeout)),
             passfile="/dev/null",
+            # What the server does not acknowledge by then, the kernel sends no more, also after we have given it up.
+            tcp_user_timeout=max(1, round(1000 * timeout)),
             autocommit=True,
             **tls,
         )

@@ -1,5 +1,6 @@
 """Faults of data stores from the first check to the verdict: what is refused, undone, declared."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from pydantic import ValidationError
 
 from firedrill.api.changes import Grant
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.record import RecordState
 from firedrill.api.verdict import Verdict
 from firedrill.clusters import paths
 
@@ -278,3 +280,55 @@ async def test_no_credential_is_in_record_result_or_log(caplog: pytest.LogCaptur
 def test_a_wrong_fault_is_refused_by_name(fault: Object, says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         ChaosExperimentSpec.model_validate(spec(fault))
+
+
+async def _with_the_namespace_gone(fault: Object, *, made_again: bool, whole: bool = True) -> Lab:
+    """Somebody deletes the Service under the fault, and its namespace with it, which another one may follow."""
+    lab = Lab(task(spec(fault)))
+
+    async def somebody() -> None:
+        while (record := lab.record()) is None or record.state is not RecordState.APPLIED:
+            await lab.clock.sleep(0.2)
+        inside = "/namespaces/payments" if whole else SERVICE
+        for path in [path for path in lab.world.objects if inside in path]:
+            lab.world.remove(path)
+        if made_again:
+            lab.world.put(paths.namespaces("payments"), {"metadata": {"uid": "another"}})
+
+    async def both() -> None:
+        playing = asyncio.ensure_future(lab.both(lab.runner_process()))
+        await asyncio.gather(somebody(), lab.clock.sleep(1800))
+        if playing.done():
+            await playing
+        playing.cancel()
+        await asyncio.gather(playing, return_exceptions=True)
+
+    await lab.clock.run(both())
+    return lab
+
+
+@pytest.mark.parametrize("made_again", [False, True])
+@pytest.mark.parametrize(
+    ("fault", "what"),
+    [(DATABASE_PASSWORD, "password of role app"), (DATABASE_REVOKE, "grants of app on orders")],
+)
+async def test_with_its_namespace_a_database_is_out_of_reach_for_good(
+    fault: Object, what: str, *, made_again: bool
+) -> None:
+    lab = await _with_the_namespace_gone(fault, made_again=made_again)
+    record = lab.record()
+    assert record is not None
+    assert record.state is RecordState.UNDONE
+    assert record.residues == [
+        f"namespace payments is gone: {what} was not put back, should its data be kept elsewhere"
+    ]
+
+
+@pytest.mark.parametrize("fault", [DATABASE_PASSWORD, DATABASE_REVOKE])
+async def test_without_its_service_alone_a_database_is_waited_for(fault: Object) -> None:
+    """It may come back, and a person may say that it does not."""
+    lab = await _with_the_namespace_gone(fault, made_again=False, whole=False)
+    record = lab.record()
+    assert record is not None
+    assert record.state is RecordState.UNDOING
+    assert f"annotate the resource firedrill.dev/settled: {lab.task.run_id}" in record.changes[0].evidence

@@ -6,7 +6,7 @@ import pytest
 from chaos_lab import RECORD_PATH, Lab, spec, task
 
 from firedrill.api.changes import Change, ChangeState, PodDeleted
-from firedrill.api.record import Record
+from firedrill.api.record import Record, RecordState
 from firedrill.clusters.errors import ClusterError, Forbidden
 from firedrill.runner.marking import Marks
 from firedrill.runner.record_store import RecordStore
@@ -40,21 +40,65 @@ async def test_all_are_noted_with_few_writes() -> None:
     assert len([write for write in process.writes if write == f"PATCH {RECORD_PATH}"]) < 5
 
 
-async def test_what_the_guardian_has_undone_stays_so() -> None:
+@pytest.mark.parametrize("settled", [False, True])
+async def test_what_was_undone_before_it_took_effect_is_to_be_undone_again(*, settled: bool) -> None:
     lab = Lab(task(spec({"podKill": {}})))
     process = lab.runner_process()
     store = RecordStore(process, lab.task, process)
+    marks = Marks(store)
 
     async def play() -> None:
         made = planned(2)
         undone = made.changes[0].model_copy(update={"state": ChangeState.UNDONE})
-        await store.claim(made.model_copy(update={"changes": [undone, made.changes[1]]}))
-        await asyncio.gather(*(Marks(store).put(index, applied) for index in range(2)))
+        state = RecordState.UNDONE if settled else RecordState.UNDOING
+        await store.claim(made.model_copy(update={"state": state, "changes": [undone, made.changes[1]]}))
+        await asyncio.gather(*(marks.put(index, applied) for index in range(2)))
 
     await lab.clock.run(play())
     record = lab.record()
     assert record is not None
-    assert [change.state for change in record.changes] == [ChangeState.UNDONE, ChangeState.APPLIED]
+    assert [change.state for change in record.changes] == [ChangeState.APPLIED, ChangeState.APPLIED]
+    assert record.state is RecordState.UNDOING
+    assert marks.late == {0}
+
+
+async def test_what_was_undone_and_not_carried_out_stays_undone() -> None:
+    lab = Lab(task(spec({"podKill": {}})))
+    process = lab.runner_process()
+    store = RecordStore(process, lab.task, process)
+    marks = Marks(store)
+
+    async def play() -> None:
+        made = planned(1)
+        undone = made.changes[0].model_copy(update={"state": ChangeState.UNDONE, "evidence": "seen"})
+        await store.claim(made.model_copy(update={"changes": [undone]}))
+        await marks.put(0, lambda change: change.model_copy(update={"evidence": "was never carried out"}))
+
+    await lab.clock.run(play())
+    record = lab.record()
+    assert record is not None
+    assert record.changes[0].evidence == "seen"
+    assert marks.late == set()
+
+
+async def test_what_could_not_be_noted_is_noted_later() -> None:
+    lab = Lab(task(spec({"podKill": {}})))
+    process = lab.runner_process()
+    store = RecordStore(process, lab.task, process)
+    marks = Marks(store)
+
+    async def play() -> None:
+        await store.claim(planned(1))
+        process.fail = lambda verb, _path: Forbidden(403, "Forbidden", "no") if verb == "PATCH" else None
+        with pytest.raises(Forbidden):
+            await marks.put(0, applied)
+        process.fail = lambda _verb, _path: None
+        await marks.flush()
+
+    await lab.clock.run(play())
+    record = lab.record()
+    assert record is not None
+    assert record.changes[0].state is ChangeState.APPLIED
 
 
 async def test_a_write_that_fails_is_nobodys_success() -> None:

@@ -26,6 +26,15 @@ async def why_not_there(context: UndoContext, change: StoreChange) -> str:
     return ""
 
 
+async def uid_of_namespace(context: UndoContext, name: str) -> str:
+    """The UID of the namespace of that name; empty where there is none. Raises ClusterError."""
+    try:
+        body = await context.client.get(paths.namespaces(name))
+    except NotFound:
+        return ""
+    return str(body["metadata"]["uid"])
+
+
 async def login_of(context: UndoContext, change: StoreChange) -> Login:
     """Who logs in; raises CredentialsRefused, ClusterError."""
     ref = CredentialsRef(name=change.secret) if change.secret else None

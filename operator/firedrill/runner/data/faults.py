@@ -27,13 +27,14 @@ from firedrill.api.faults.data import (
     KafkaPoisonMessage,
     StoreFault,
 )
+from firedrill.clusters.errors import Unreachable
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView
 from firedrill.runner.context import RunContext
-from firedrill.runner.data.addressing import broker_of, cache_of, database_of, login_of, why_not_there
+from firedrill.runner.data.addressing import broker_of, cache_of, database_of, login_of, uid_of_namespace, why_not_there
 from firedrill.runner.data.stores import Database, Held, StoreError, StoreUnreachable, Table
 from firedrill.runner.data.verifiers import unmatched_verifier
-from firedrill.runner.faults.asked import soon, too_late
+from firedrill.runner.faults.asked import ready_in_time, send, soon
 from firedrill.runner.faults.driver import Look, NotInjected
 from firedrill.runner.retry import retry
 from firedrill.sources.login import CredentialsRefused
@@ -55,6 +56,7 @@ class DataFault:
         self._namespace = spec.target.namespace
         self._seconds = (spec.duration + _SLACK).total_seconds()
         self._name = f"firedrill-{context.task.run_id}"
+        self._namespace_uid = ""
         self._effects: set[str] = set()
 
     async def precheck(self, pods: Sequence[PodView]) -> Refusal | None:
@@ -95,6 +97,9 @@ class DataFault:
     async def plan(self, pods: Sequence[PodView], now: datetime) -> list[Change]:
         """What is to be done, with what the store lists now."""
         del pods, now
+        self._namespace_uid = await uid_of_namespace(self._context, self._namespace)
+        if not self._namespace_uid:
+            raise NotInjected(f"namespace {self._namespace} is gone")
         fault, where = self._fault, self._where()
         match fault:
             case DatabaseLock() | DatabaseSlow() | DatabaseConnections():
@@ -161,42 +166,51 @@ class DataFault:
         return scheduled  # type: ignore[return-value]
 
     async def apply(self, change: Any) -> Change:
-        """Once: a second try of what was not answered might do it twice."""
-        if too_late(change, self._clock):
-            raise NotInjected(f"{change.key} could not be reached in time")
-        asked_at = self._clock.now()
+        """Once: a second try of what was not answered might do it twice.
+
+        Reading who logs in takes its time: whether it is too late is looked at when that is over.
+        """
+        late = f"{change.key} could not be reached in time"
         try:
-            evidence = await self._do(change)
-        except (StoreError, StoreUnreachable) as error:
+            server = await ready_in_time(change, self._clock, self._server_of(change), late)
+            asked_at = self._clock.now()
+            evidence = await send(change, self._clock, self._do(change, server), late)
+        except (StoreError, Unreachable) as error:
             raise NotInjected(f"{change.key}: {error}") from error
         update = {"state": ChangeState.APPLIED, "applied_at": asked_at, "evidence": evidence[:1000]}
         applied: Change = change.model_copy(update=update)
         return applied
 
-    async def _do(self, change: SessionsHeld | GrantsRevoked | PasswordChanged | GroupJoined | DataTouched) -> str:
+    async def _server_of(self, change: StoreChange) -> Any:
+        if isinstance(change, GroupJoined) or isinstance(self._fault, KafkaPoisonMessage):
+            return await broker_of(self._context, change)
+        if isinstance(change, DataTouched):
+            return await cache_of(self._context, change)
+        return await database_of(self._context, change)
+
+    async def _do(
+        self, change: SessionsHeld | GrantsRevoked | PasswordChanged | GroupJoined | DataTouched, server: Any
+    ) -> str:
         match change:
             case SessionsHeld():
-                self._context.stores.keep(change.application, await self._hold(change))
+                self._context.stores.keep(change.application, await self._hold(change, server))
                 return f"sessions {change.application} are held"
             case GrantsRevoked():
-                database = await database_of(self._context, change)
                 table = Table(change.uid, change.table, tuple(change.grants))
-                if await database.revoke(change.application, table, change.role):
+                if await server.revoke(change.application, table, change.role):
                     self._effects.add(change.uid)
                 return f"revoked {', '.join(each.privilege for each in change.grants)} on {change.table}"
             case PasswordChanged():
-                return await self._change_password(change)
+                return await self._change_password(change, server)
             case GroupJoined():
-                broker = await broker_of(self._context, change)
-                held = await broker.join(change.group, change.topic, change.client, change.members, change.seconds)
+                held = await server.join(change.group, change.topic, change.client, change.members, change.seconds)
                 self._context.stores.keep(change.client, held)
                 return f"{change.members} members joined group {change.group}"
             case DataTouched():
-                return await self._touch(change)
+                return await self._touch(change, server)
         assert_never(change)
 
-    async def _change_password(self, change: PasswordChanged) -> str:
-        database = await database_of(self._context, change)
+    async def _change_password(self, change: PasswordChanged, database: Database) -> str:
         if not await database.swap_password(change.uid, change.original, change.value, change.application):
             raise StoreError(f"somebody else has changed the password of role {change.role} meanwhile")
         self._effects.add(change.uid)
@@ -205,9 +219,8 @@ class DataFault:
         ended = await database.end_sessions_of(change.uid)
         return f"role {change.role} has a password that nobody knows; {ended} sessions of it were ended"
 
-    async def _hold(self, change: SessionsHeld) -> Held:
-        fault, database = self._fault, await database_of(self._context, change)
-        name, seconds = change.application, change.seconds
+    async def _hold(self, change: SessionsHeld, database: Database) -> Held:
+        fault, name, seconds = self._fault, change.application, change.seconds
         if isinstance(fault, DatabaseLock):
             return await database.lock(name, fault.tables, seconds)
         if isinstance(fault, DatabaseSlow):
@@ -215,14 +228,13 @@ class DataFault:
             return await database.pulse(name, fault.tables, pulse, every, seconds)
         return await database.fill(name, fault.reserve, fault.max_sessions, seconds)
 
-    async def _touch(self, change: DataTouched) -> str:
+    async def _touch(self, change: DataTouched, server: Any) -> str:
         fault = self._fault
         if isinstance(fault, KafkaPoisonMessage):
-            broker = await broker_of(self._context, change)
-            places = await broker.produce(fault.topic, fault.partition, [POISON] * fault.count)
+            places = await server.produce(fault.topic, fault.partition, [POISON] * fault.count)
             self._effects.add(change.key)
             return f"acknowledged: {', '.join(places[:10])}"
-        before, after = await (await cache_of(self._context, change)).flush(fault.pattern)
+        before, after = await server.flush(fault.pattern)
         if after < before:
             self._effects.add(change.key)
         return f"{before} keys before, {after} after"
@@ -265,6 +277,7 @@ class DataFault:
         fault = self._fault
         where = {
             "namespace": self._namespace,
+            "namespace_uid": self._namespace_uid,
             "name": fault.service,
             "port": fault.port,
             "tls": fault.tls,

@@ -116,9 +116,9 @@ class PostgresDatabase:
                 left = min(most - 1, room - used - reserve)
                 refused = False
                 while left > 0 and not refused:
-                    batch = [connect(self._server, application, settings, _TIMEOUT) for _ in range(min(left, _AT_ONCE))]
+                    # Each is known as soon as it is there: who gives this up in between closes it, too.
+                    batch = [self._open(application, settings, opened) for _ in range(min(left, _AT_ONCE))]
                     answers = await asyncio.gather(*batch, return_exceptions=True)
-                    opened += [each for each in answers if not isinstance(each, BaseException)]
                     failures = [each for each in answers if isinstance(each, BaseException)]
                     refused = bool(failures)
                     if any(not isinstance(each, psycopg.OperationalError) for each in failures):
@@ -128,6 +128,9 @@ class PostgresDatabase:
                 await close_all(opened)
                 raise
         return Sessions(opened)
+
+    async def _open(self, application: str, settings: Mapping[str, str], opened: list[Connection]) -> None:
+        opened.append(await connect(self._server, application, settings, _TIMEOUT))
 
     async def end_sessions(self, application: str) -> int:
         """Ask the server to end them."""

@@ -13,11 +13,12 @@ from firedrill.api.changes import (
     SessionsHeld,
     StoreChange,
 )
+from firedrill.api.meta import ANNOTATION_SETTLED
 from firedrill.clusters import paths
-from firedrill.clusters.errors import ClusterError, NotFound
+from firedrill.clusters.errors import ClusterError, Forbidden, NotFound
 from firedrill.engines.chaos.faults.fields import SERVICE
-from firedrill.runner.data.addressing import broker_of, database_of
-from firedrill.runner.data.stores import Table
+from firedrill.runner.data.addressing import broker_of, database_of, uid_of_namespace
+from firedrill.runner.data.stores import StoreError, Table
 from firedrill.runner.faults.asked import may_be_on_its_way
 from firedrill.runner.undoing import Seen, UndoContext, seen, waiting
 
@@ -53,7 +54,7 @@ async def undo_grants_revoked(context: UndoContext, change: GrantsRevoked) -> Se
     """Grant again what is missing, and see it there."""
     if await _service_is_gone(context, change):
         # A database that comes back under that name has what it had, and the role is without its grants.
-        return waiting(change, f"its Service is gone: grants of {change.role} on {change.table} can not be put back")
+        return await _out_of_reach(context, change, f"grants of {change.role} on {change.table}")
     database = await database_of(context, change)
     if await database.end_sessions(change.application):
         return waiting(change, "a session that revokes was told to end")
@@ -80,7 +81,7 @@ async def undo_password_changed(context: UndoContext, change: PasswordChanged) -
     label = f"password of role {change.role}"
     if await _service_is_gone(context, change):
         # A database that comes back under that name may still hold our verifier.
-        return waiting(change, f"its Service is gone: the {label} can not be put back")
+        return await _out_of_reach(context, change, label)
     database = await database_of(context, change)
     if await database.end_sessions(change.application):
         return waiting(change, "a session that sets a password was told to end")
@@ -138,9 +139,31 @@ async def broker_unready(context: UndoContext, change: GroupJoined) -> str:
     return ""
 
 
+async def _out_of_reach(context: UndoContext, change: GrantsRevoked | PasswordChanged, what: str) -> Seen:
+    """Without its Service nothing can be put back: for good where the namespace is gone, else for as long as it is."""
+    try:
+        uid = await uid_of_namespace(context, change.namespace)
+    except Forbidden:
+        # Its rights may have gone with the namespace, or have been taken away: that can not be told apart.
+        uid = change.namespace_uid
+    if uid == change.namespace_uid or (uid and not change.namespace_uid):
+        return waiting(change, f"its Service is gone: {what} can not be put back. {_by_a_person(context)}")
+    if may_be_on_its_way(change, context.clock):
+        return waiting(change, _ON_ITS_WAY)
+    told = f"namespace {change.namespace} is gone: {what} was not put back, should its data be kept elsewhere"
+    return seen(change, told, (told,))
+
+
+def _by_a_person(context: UndoContext) -> str:
+    run = context.task.run_id
+    return f"Where it does not come back, see to it, and annotate the resource {ANNOTATION_SETTLED}: {run}"
+
+
 async def _service_is_gone(context: UndoContext, change: StoreChange) -> bool:
     try:
         await context.client.get(paths.path(SERVICE.api, SERVICE.plural, change.namespace, change.name))
     except NotFound:
         return True
+    except Forbidden as error:
+        raise StoreError(f"its Service may not be read any more: {error.message}. {_by_a_person(context)}") from error
     return False

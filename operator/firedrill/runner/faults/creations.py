@@ -13,7 +13,7 @@ from firedrill.clusters.errors import ApiError, Conflict, Forbidden, Invalid, No
 from firedrill.engines.chaos.faults import objects
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView
-from firedrill.runner.faults.asked import collection_of, may_be_on_its_way, path_of, soon, too_late
+from firedrill.runner.faults.asked import collection_of, may_be_on_its_way, path_of, send, soon
 from firedrill.runner.faults.driver import Look, NotInjected
 from firedrill.runner.ports import Clock, Cluster, Object
 from firedrill.runner.retry import retry
@@ -73,10 +73,9 @@ class CreateFault:
         label = f"{change.kind} {change.name}"
 
         async def create() -> Object:
-            if too_late(change, self._clock):
-                raise NotInjected(f"{label} could not be created in time")
             try:
-                return await self._client.create(collection_of(change), change.body)
+                created = self._client.create(collection_of(change), change.body)
+                return await send(change, self._clock, created, f"{label} could not be created in time")
             except Conflict:
                 found = await self._client.get(path_of(change))
             except (Forbidden, Invalid, NotFound) as error:

@@ -1,19 +1,20 @@
 """Faults that are a missing object: kept whole in the record, deleted, and created again."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from firedrill.api.changes import Change, ChangeState, ObjectDeleted
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.clusters import paths
-from firedrill.clusters.errors import Conflict, Forbidden, Invalid, NotFound, Unreachable
+from firedrill.clusters.errors import ApiError, Conflict, Forbidden, Invalid, NotFound, Unreachable
 from firedrill.engines.chaos.faults.deletions import check, kept, without_addresses
 from firedrill.engines.chaos.faults.fields import named
 from firedrill.engines.chaos.faults.template import NotApplicable
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView
-from firedrill.runner.faults.asked import asked_by_name, collection_of, may_be_on_its_way, path_of, soon, too_late
-from firedrill.runner.faults.driver import Look, NotInjected
+from firedrill.runner.faults.asked import asked_by_name, collection_of, may_be_on_its_way, path_of, send, soon
+from firedrill.runner.faults.driver import Look, NothingDone, NotInjected
 from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.retry import retry
 from firedrill.runner.undoing import Access, Seen, UndoContext, seen, waiting
@@ -84,13 +85,12 @@ class DeleteFault:
 
         async def delete() -> None:
             nonlocal lost_answer
-            if too_late(change, self._clock):
-                raise NotInjected(f"{label} could not be deleted in time")
             try:
                 # What others have made of it stays: they must not go with it.
-                await self._client.delete(
+                asked = self._client.delete(
                     path_of(change), uid=change.uid, resource_version=change.version, propagation="Orphan"
                 )
+                await send(change, self._clock, asked, f"{label} could not be deleted in time")
             except Unreachable:
                 lost_answer = True
                 raise
@@ -99,9 +99,18 @@ class DeleteFault:
             except (NotFound, Conflict) as error:
                 if not lost_answer:
                     raise NotInjected(f"{label} was changed or deleted between the plan and the fault") from error
+            except ApiError as error:
+                # An error of the server, or of one before it, does not tell whether it was done.
+                lost_answer = lost_answer or error.status >= 500
+                raise
 
         asked_at = self._clock.now()
-        await retry(self._clock, delete, f"deleting {label}")
+        try:
+            await retry(self._clock, delete, f"deleting {label}")
+        except NotInjected as error:
+            if lost_answer:
+                raise
+            raise NothingDone(str(error)) from error
         evidence = f"deleted {label} (uid {change.uid})"
         return change.model_copy(
             update={"state": ChangeState.APPLIED, "applied_at": asked_at, "evidence": evidence},
@@ -127,8 +136,14 @@ class DeleteFault:
 
 
 async def undo_object_deleted(context: UndoContext, change: ObjectDeleted) -> Seen:
-    """Create it again where it is missing; one that somebody else has created stays as it is."""
+    """Create it again where it is missing; one that somebody else has created stays as it is.
+
+    What our request was refused for is noted as undone, and never comes here. Where it was not noted what became of
+    the request, nobody can say who has deleted it: it is created again, and that is declared.
+    """
     label = f"{change.kind} {change.name}"
+    undecided = f"{label} was created again, though it is not known whether it was us who deleted it"
+    residues = (undecided,) if change.state is ChangeState.PLANNED else ()
     try:
         found = await context.client.get(path_of(change))
     except NotFound:
@@ -140,7 +155,7 @@ async def undo_object_deleted(context: UndoContext, change: ObjectDeleted) -> Se
             if change.kind != "Service":
                 raise
             await context.client.create(collection_of(change), without_addresses(change.body))
-        return waiting(change, f"{label} was created again")
+        return replace(waiting(change, f"{label} was created again"), residues=residues)
     if "deletionTimestamp" in found["metadata"]:
         return waiting(change, f"{label} is still on its way out")
     if found["metadata"]["uid"] == change.uid:
@@ -148,7 +163,7 @@ async def undo_object_deleted(context: UndoContext, change: ObjectDeleted) -> Se
             return waiting(change, f"a request to delete {label} may still be on its way")
         return seen(change, f"{label} was never deleted")
     if kept(found) == kept(change.body):
-        return seen(change, f"{label} is there again as it was")
+        return seen(change, f"{label} is there again as it was", residues)
     told = f"{label} is there again, but not as it was: somebody else has created or changed it"
     return seen(change, told, (told,))
 

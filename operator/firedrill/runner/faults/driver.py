@@ -16,6 +16,10 @@ class NotInjected(Exception):
     """The fault could not be put in place; the text says why."""
 
 
+class NothingDone(NotInjected):
+    """The fault could not be put in place, and it is certain that no request of ours has taken effect."""
+
+
 @dataclass(frozen=True)
 class Look:
     """A look at a change while the fault is on.

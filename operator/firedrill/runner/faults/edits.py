@@ -21,7 +21,7 @@ from firedrill.engines.chaos.faults.fields import BINDING, NODE, POD, WORKLOADS,
 from firedrill.engines.chaos.faults.template import NotApplicable, Setting, is_template_fault
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView
-from firedrill.runner.faults.asked import path_of, soon, too_late
+from firedrill.runner.faults.asked import path_of, ready_in_time, send, soon
 from firedrill.runner.faults.driver import Look, NotInjected
 from firedrill.runner.faults.workloads import describe, ready_pods, top_owners
 from firedrill.runner.ports import Clock, Cluster, Object
@@ -118,12 +118,9 @@ class EditFault:
         path = path_of(change)
 
         async def set_values() -> bool:
-            if too_late(change, self._clock):
-                raise NotInjected(
-                    f"{label} could not be changed in time: {self._refusals.get(change.uid, 'no answer')}"
-                )
+            late = f"{label} could not be changed in time: {self._refusals.get(change.uid, 'no answer')}"
             try:
-                body = await self._client.get(path)
+                body = await ready_in_time(change, self._clock, self._client.get(path), late)
             except NotFound as error:
                 raise NotInjected(f"{label} is gone") from error
             if body["metadata"]["uid"] != change.uid:
@@ -133,7 +130,8 @@ class EditFault:
             if not all(editing.holds_original(body, each) or editing.holds_ours(body, each) for each in change.edits):
                 raise NotInjected(f"{label} {_MOVED}")
             try:
-                await self._client.patch(path, editing.applying(body, change.edits), content_type=JSON_PATCH)
+                patch = self._client.patch(path, editing.applying(body, change.edits), content_type=JSON_PATCH)
+                await send(change, self._clock, patch, late)
             except Forbidden as error:
                 raise NotInjected(f"{label} may not be changed: {error.message}") from error
             except (Conflict, Invalid) as error:

@@ -15,7 +15,7 @@ from firedrill.engines.chaos.views import PodView
 from firedrill.runner import nft
 from firedrill.runner.context import RunContext
 from firedrill.runner.faults import nodepods
-from firedrill.runner.faults.asked import soon, too_late
+from firedrill.runner.faults.asked import send, soon
 from firedrill.runner.faults.driver import Look, NotInjected
 from firedrill.runner.ports import Object
 from firedrill.runner.retry import retry
@@ -131,10 +131,9 @@ class NodeCutFault:
         label = f"pod {change.inject_pod}"
 
         async def create() -> Object:
-            if too_late(change, self._context.clock):
-                raise NotInjected(f"{label} could not be created in time")
             try:
-                return await self._context.client.create(paths.pods(change.pods_in), self._injecting(change))
+                created = self._context.client.create(paths.pods(change.pods_in), self._injecting(change))
+                return await send(change, self._context.clock, created, f"{label} could not be created in time")
             except Conflict:
                 return await self._context.client.get(paths.pods(change.pods_in, change.inject_pod))
             except (Forbidden, Invalid) as error:

@@ -15,7 +15,7 @@ from firedrill.engines.chaos.outcome import EngineOutcome
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView
 from firedrill.runner.context import RunContext, Stop
-from firedrill.runner.faults.asked import collection_of, path_of, soon, too_late
+from firedrill.runner.faults.asked import collection_of, path_of, send, soon
 from firedrill.runner.faults.driver import Look, NotInjected
 from firedrill.runner.faults.operated_undo import result_of
 from firedrill.runner.ports import Object
@@ -87,10 +87,9 @@ class OperatedFault:
         label = f"{change.kind} {change.name}"
 
         async def create() -> Object:
-            if too_late(change, self._context.clock):
-                raise NotInjected(f"{label} could not be created in time")
             try:
-                return await self._context.client.create(collection_of(change), change.body)
+                created = self._context.client.create(collection_of(change), change.body)
+                return await send(change, self._context.clock, created, f"{label} could not be created in time")
             except Conflict:
                 found = await self._context.client.get(path_of(change))
             except (Forbidden, Invalid, NotFound) as error:

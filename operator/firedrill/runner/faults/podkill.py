@@ -17,7 +17,7 @@ from firedrill.clusters import paths
 from firedrill.clusters.errors import Conflict, NotFound, Throttled, Unreachable
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import Owner, PodView, parse_pod
-from firedrill.runner.faults.asked import may_be_on_its_way, soon, too_late
+from firedrill.runner.faults.asked import may_be_on_its_way, send, soon
 from firedrill.runner.faults.driver import Look, NotInjected
 from firedrill.runner.faults.workloads import selector_of
 from firedrill.runner.ports import Clock, Cluster, Object
@@ -102,10 +102,9 @@ class PodKillFault:
 
         async def delete() -> None:
             nonlocal lost_answer
-            if too_late(change, self._clock):
-                raise NotInjected(f"pod {change.key} could not be killed in time")
             try:
-                await self._ask(path, change)
+                asked = self._ask(path, change)
+                await send(change, self._clock, asked, f"pod {change.key} could not be killed in time")
             except Unreachable:
                 lost_answer = True
                 raise
