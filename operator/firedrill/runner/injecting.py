@@ -17,7 +17,7 @@ from firedrill.api.record_text import LARGEST_BYTES, room_needed
 from firedrill.clusters.errors import ClusterError
 from firedrill.runner.arming import GUARDIAN_WAIT, NotBegun, armed
 from firedrill.runner.context import RunContext, Stop
-from firedrill.runner.faults.driver import Fault, NotInjected
+from firedrill.runner.faults.driver import Fault, NotAsked, NotInjected
 from firedrill.runner.marking import Marks
 from firedrill.runner.overlap import busy_with, touched
 from firedrill.runner.record_store import Aborted, Refused
@@ -53,6 +53,15 @@ class Part:
     hold: timedelta
     #: Whether it brings a fault that is on already to pods that have come since.
     follows: bool = False
+    #: How long it may take, from being entered, to be in place.
+    starts: timedelta = timedelta()
+    #: How much longer than others it may take until its end can be seen.
+    settles: timedelta = timedelta()
+
+    @property
+    def within(self) -> timedelta:
+        """From its being entered until the guardian may begin to wonder why it is not undone."""
+        return self.starts + self.hold + self.settles
 
 
 Planned = Sequence[tuple[Part, Sequence[Change]]]
@@ -73,8 +82,8 @@ class Injecting:
     async def claim(self, planned: Planned) -> Record:
         """Write the record with all that is planned; raises NotBegun, ClaimedByAnother."""
         task, now = self._context.task, self._context.clock.now()
-        duration = max((part.duration for part, _ in planned), default=timedelta())
-        hold = max((part.hold for part, _ in planned), default=timedelta())
+        duration = max((part.starts + part.duration for part, _ in planned), default=timedelta())
+        within = max((part.within for part, _ in planned), default=timedelta())
         last = task.deadline - RESULT_MARGIN
         if now + duration + LEAST_SLACK > last:
             raise NotBegun("Timeout", _TOO_LITTLE)
@@ -84,7 +93,7 @@ class Injecting:
             cluster=task.cluster,
             kind=task.kind,
             claim=self._context.identity.uid,
-            deadline=min(last, now + GUARDIAN_WAIT + hold + UNDO_SLACK + _spread(planned)),
+            deadline=min(last, now + GUARDIAN_WAIT + within + UNDO_SLACK + _spread(planned)),
             changes=_all(planned, ChangeState.PLANNED),
         )
         _apart([changes for _, changes in planned])
@@ -115,9 +124,9 @@ class Injecting:
 
     async def add(self, planned: Planned) -> Record:
         """Add more to the record that is in use, and wait until the guardian has seen it; raises NotBegun, Aborted."""
-        hold = max((part.hold for part, _ in planned), default=timedelta())
+        within = max((part.within for part, _ in planned), default=timedelta())
         keys = {part.key for part, _ in planned}
-        until = self._deadline(self._context.clock.now() + GUARDIAN_WAIT + hold + _spread(planned))
+        until = self._deadline(self._context.clock.now() + GUARDIAN_WAIT + within + _spread(planned))
         await self._keep_originals()
 
         def add(record: Record) -> Record:
@@ -221,9 +230,9 @@ class Injecting:
             return record  # an earlier try, whose answer was lost
         now = self._context.clock.now() + _time_for(len(own))
         for part in parts:
-            self._ends[part.key] = now + part.hold
+            self._ends[part.key] = now + part.within
         deadline = self._deadline(now)
-        if now + max(part.duration for part in parts) + LEAST_SLACK > deadline:
+        if now + max(part.starts + part.duration for part in parts) + LEAST_SLACK > deadline:
             raise NotBegun("Timeout", _TOO_LITTLE)
         planned = {"state": ChangeState.PLANNED}
         return record.model_copy(
@@ -251,6 +260,8 @@ class Injecting:
                 applied = await fault.apply(change)
             except NotInjected as error:
                 log.warning("not injected: %s", error)
+                if isinstance(error, NotAsked):
+                    await self._marks.put(index, _skipped)
                 broken.set()  # the others need not be begun; what was begun is undone
                 raise
             log.info("applied %s to %s/%s", change.type, change.namespace, change.name)

@@ -16,6 +16,10 @@ class NotInjected(Exception):
     """The fault could not be put in place; the text says why."""
 
 
+class NotAsked(NotInjected):
+    """As that, and nothing was asked for that could take effect yet: there is nothing to undo."""
+
+
 @dataclass(frozen=True)
 class Look:
     """A look at a change while the fault is on.
