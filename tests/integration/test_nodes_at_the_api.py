@@ -96,7 +96,7 @@ def experiment(runner: KubeClient) -> tuple[RunContext, NodeCutFault]:
         "jobUid": "j",
         "startedAt": "2026-07-01T12:00:00Z",
         "deadline": "2036-07-01T12:10:00Z",
-        "image": "firedrill/runner:1",
+        "image": "docker.io/firedrill/runner:dev",
         "policy": {},
         "spec": raw,
     }
@@ -113,6 +113,11 @@ def experiment(runner: KubeClient) -> tuple[RunContext, NodeCutFault]:
     fault = fault_of(context, ChaosExperimentSpec.model_validate(raw))
     assert isinstance(fault, NodeCutFault)
     return context, fault
+
+
+def container(pod: Object) -> Object:
+    found: Object = pod["spec"]["containers"][0]
+    return found
 
 
 async def test_a_restricted_namespace_refuses_before_anything_is_written(
@@ -186,6 +191,22 @@ async def test_it_is_admitted_seen_and_undone_by_the_guardian(
         lambda pod: pod["spec"]["containers"][0].update(command=["sh", "-c", "id"]),
         lambda pod: pod["spec"]["containers"][0]["securityContext"]["capabilities"].update(add=["SYS_ADMIN"]),
         lambda pod: pod["spec"]["containers"].append({"name": "more", "image": "i"}),
+        lambda pod: pod["spec"].update(imagePullSecrets=[{"name": "others"}]),
+        lambda pod: container(pod)["env"].append({"name": "PATH", "value": "/evil"}),
+        lambda pod: container(pod)["env"].append({"name": "LD_PRELOAD", "value": "/evil"}),
+        lambda pod: container(pod).update(
+            env=[
+                {
+                    "name": "PYTHONDONTWRITEBYTECODE",
+                    "valueFrom": {"secretKeyRef": {"name": "firedrill-vault-secret", "key": "k"}},
+                }
+            ]
+        ),
+        lambda pod: container(pod).update(lifecycle={"postStart": {"exec": {"command": ["id"]}}}),
+        lambda pod: container(pod).update(livenessProbe={"exec": {"command": ["id"]}}),
+        lambda pod: container(pod).update(readinessProbe={"exec": {"command": ["id"]}}),
+        lambda pod: container(pod).update(startupProbe={"exec": {"command": ["id"]}}),
+        lambda pod: container(pod).update(image="somebody/elses:1"),
     ],
 )
 async def test_no_other_pod_is_admitted(

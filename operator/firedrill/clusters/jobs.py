@@ -21,7 +21,9 @@ from firedrill.api.meta import (
 from firedrill.api.performancebenchmark import PerformanceBenchmarkSpec
 from firedrill.api.resource import RunResource, Target
 from firedrill.api.run import Figure, JobTemplate
+from firedrill.api.target import PodTarget
 from firedrill.api.task import Task
+from firedrill.clusters.elsewhere import away_from
 from firedrill.core import naming
 from firedrill.core.actions import EnsureRun
 
@@ -140,8 +142,8 @@ def _mount_claims(pod: Object, claims: Sequence[str]) -> None:
 def guardian_job(plan: Plan) -> Object:
     """The Job that undoes what the runner has not undone; it is retried until it has."""
     pod: Object = {"priorityClassName": GUARDIAN_PRIORITY, "tolerations": [{"operator": "Exists"}]}
-    if elsewhere := _away_from_targets(plan):
-        pod["affinity"] = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": elsewhere}}
+    if elsewhere := away_from(_cut_off(plan)):
+        pod["affinity"] = elsewhere
     job = _job(
         plan,
         naming.guardian_name(plan.run.job),
@@ -158,25 +160,12 @@ def guardian_job(plan: Plan) -> Object:
     return job
 
 
-def _away_from_targets(plan: Plan) -> list[Object]:
-    """Where a node is to be cut off, the guardian prefers nodes without pods of the target."""
+def _cut_off(plan: Plan) -> list[PodTarget]:
+    """What is aimed at by faults that cut a node off."""
     if not isinstance(plan.resource.spec, ChaosExperimentSpec):
         return []
-    spec = plan.resource.spec
-    pairs = zip(spec.faults, spec.targets, strict=True)
-    targets = [target for fault, target in pairs if isinstance(fault.chosen, NodeNotReady)]
-    return [
-        {
-            "weight": 100,
-            "podAffinityTerm": {
-                "topologyKey": "kubernetes.io/hostname",
-                "namespaces": [target.namespace],
-                "labelSelector": {"matchLabels": dict(target.match_labels)},
-            },
-        }
-        for target in targets
-        if target.match_labels
-    ]
+    pairs = zip(plan.resource.spec.faults, plan.resource.spec.targets, strict=True)
+    return [target for fault, target in pairs if isinstance(fault.chosen, NodeNotReady)]
 
 
 def past_figures(resource: RunResource, cluster: str) -> list[list[Figure]]:

@@ -53,6 +53,15 @@ class Part:
     hold: timedelta
     #: Whether it brings a fault that is on already to pods that have come since.
     follows: bool = False
+    #: How long it may take, from being entered, to be in place.
+    starts: timedelta = timedelta()
+    #: How much longer than others it may take until its end can be seen.
+    settles: timedelta = timedelta()
+
+    @property
+    def within(self) -> timedelta:
+        """From its being entered until the guardian may begin to wonder why it is not undone."""
+        return self.starts + self.hold + self.settles
 
 
 Planned = Sequence[tuple[Part, Sequence[Change]]]
@@ -73,8 +82,8 @@ class Injecting:
     async def claim(self, planned: Planned) -> Record:
         """Write the record with all that is planned; raises NotBegun, ClaimedByAnother."""
         task, now = self._context.task, self._context.clock.now()
-        duration = max((part.duration for part, _ in planned), default=timedelta())
-        hold = max((part.hold for part, _ in planned), default=timedelta())
+        duration = max((part.starts + part.duration for part, _ in planned), default=timedelta())
+        within = max((part.within for part, _ in planned), default=timedelta())
         last = task.deadline - RESULT_MARGIN
         if now + duration + LEAST_SLACK > last:
             raise NotBegun("Timeout", _TOO_LITTLE)
@@ -84,7 +93,7 @@ class Injecting:
             cluster=task.cluster,
             kind=task.kind,
             claim=self._context.identity.uid,
-            deadline=min(last, now + GUARDIAN_WAIT + hold + UNDO_SLACK + _spread(planned)),
+            deadline=min(last, now + GUARDIAN_WAIT + within + UNDO_SLACK + _spread(planned)),
             changes=_all(planned, ChangeState.PLANNED),
         )
         _apart([changes for _, changes in planned])
@@ -115,9 +124,9 @@ class Injecting:
 
     async def add(self, planned: Planned) -> Record:
         """Add more to the record that is in use, and wait until the guardian has seen it; raises NotBegun, Aborted."""
-        hold = max((part.hold for part, _ in planned), default=timedelta())
+        within = max((part.within for part, _ in planned), default=timedelta())
         keys = {part.key for part, _ in planned}
-        until = self._deadline(self._context.clock.now() + GUARDIAN_WAIT + hold + _spread(planned))
+        until = self._deadline(self._context.clock.now() + GUARDIAN_WAIT + within + _spread(planned))
         await self._keep_originals()
 
         def add(record: Record) -> Record:
@@ -230,9 +239,9 @@ class Injecting:
             return record  # an earlier try, whose answer was lost
         now = self._context.clock.now() + _time_for(len(own))
         for part in parts:
-            self._ends[part.key] = now + part.hold
+            self._ends[part.key] = now + part.within
         deadline = self._deadline(now)
-        if now + max(part.duration for part in parts) + LEAST_SLACK > deadline:
+        if now + max(part.starts + part.duration for part in parts) + LEAST_SLACK > deadline:
             raise NotBegun("Timeout", _TOO_LITTLE)
         planned = {"state": ChangeState.PLANNED}
         return record.model_copy(

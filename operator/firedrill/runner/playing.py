@@ -84,6 +84,8 @@ class Playing:
             duration=spec.duration,
             hold=max(spec.duration, spec.recovery_timeout) if instant else spec.duration,
             follows=follows,
+            starts=timedelta(seconds=spec.fault.about.starts),
+            settles=timedelta(seconds=spec.fault.about.settles),
         )
 
     @property

@@ -5,23 +5,35 @@ done, or as being done: undoing then looks at the things themselves instead of t
 """
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, assert_never
 
 from firedrill.api.changes import (
     Change,
     ChangeState,
+    DataTouched,
     EngineStarted,
-    InPod,
+    FisStarted,
+    GrantsRevoked,
+    GroupJoined,
+    HeldInPod,
+    NamespaceCreated,
+    NodeCutOff,
     ObjectCreated,
     ObjectDeleted,
     ObjectEdited,
+    PacketsDropped,
+    PasswordChanged,
     PodDeleted,
-    StoreChange,
+    RequestsSent,
+    SessionsHeld,
     TemplateReplaced,
     ToolkitStarted,
 )
 from firedrill.api.record import Record, RecordState
+from firedrill.runner.faults.nodepods import STARTS_WITHIN, kernel_ends
 
+#: Clocks of two nodes may differ by so much.
+_SKEW: Final = timedelta(seconds=5)
 #: Longer than any runner takes from planning a change to asking for it.
 _LATEST_START: Final = timedelta(seconds=60)
 
@@ -36,21 +48,39 @@ def presumed(last: Record, now: datetime) -> Record:
 def _presumed(change: Change, now: datetime) -> Change:
     if change.state not in (ChangeState.LISTED, ChangeState.PLANNED):
         return change
+    planned: dict[str, object] = {"state": ChangeState.PLANNED, "not_after": now + _LATEST_START}
     match change:
+        case NamespaceCreated():
+            return change
         case TemplateReplaced():
             return change.model_copy(update={"state": ChangeState.APPLIED})
+        case PacketsDropped() | HeldInPod():
+            return change.model_copy(update=planned | {"expires_at": None})
+        case RequestsSent():
+            ends_at = change.ends_at or now + _LATEST_START + timedelta(seconds=change.seconds) + _SKEW
+            return change.model_copy(update=planned | {"ends_at": ends_at})
+        case NodeCutOff():
+            return change.model_copy(update=planned | _times(change, now))
         case (
             PodDeleted()
-            | InPod()
             | ObjectEdited()
             | ObjectCreated()
             | ObjectDeleted()
             | ToolkitStarted()
             | EngineStarted()
-            | StoreChange()
+            | SessionsHeld()
+            | GrantsRevoked()
+            | PasswordChanged()
+            | GroupJoined()
+            | DataTouched()
+            | FisStarted()
         ):
-            update: dict[str, object] = {"state": ChangeState.PLANNED, "not_after": now + _LATEST_START}
-            if isinstance(change, InPod):
-                update["expires_at"] = None
-            return change.model_copy(update=update)
-    return change
+            return change.model_copy(update=planned)
+        case _:
+            assert_never(change)
+
+
+def _times(change: NodeCutOff, now: datetime) -> dict[str, object]:
+    """Those that the runner has told its pod; where nobody saw them, the latest that it can have told."""
+    inject_by = change.inject_by or now + _LATEST_START + STARTS_WITHIN
+    return {"inject_by": inject_by, "expires_at": kernel_ends(inject_by, change.seconds)}

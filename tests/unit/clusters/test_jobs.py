@@ -113,6 +113,41 @@ def test_a_guardian_prefers_another_node_than_the_one_that_is_cut_off() -> None:
 
 
 @pytest.mark.parametrize(
+    ("target", "kind", "preferred"),
+    [
+        (
+            {"matchExpressions": [{"key": "app", "operator": "In", "values": ["shop"]}]},
+            "podAntiAffinity",
+            {
+                "podAffinityTerm": {
+                    "topologyKey": "kubernetes.io/hostname",
+                    "namespaces": ["shop"],
+                    "labelSelector": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["shop"]}]},
+                }
+            },
+        ),
+        (
+            {"nodes": ["n1"]},
+            "nodeAffinity",
+            {"preference": {"matchFields": [{"key": "metadata.name", "operator": "NotIn", "values": ["n1"]}]}},
+        ),
+        (
+            {"nodeLabels": {"zone": "a"}},
+            "nodeAffinity",
+            {"preference": {"matchExpressions": [{"key": "zone", "operator": "NotIn", "values": ["a"]}]}},
+        ),
+    ],
+)
+def test_a_guardian_keeps_away_whatever_tells_the_node(target: Object, kind: str, preferred: Object) -> None:
+    cut = {"fault": {"nodeNotReady": {"acknowledgeWholeNode": True}}, "duration": "90s", "timeout": "10m"}
+    affinity = pod(guardian_job(plan(**cut, target={"namespace": "shop", **target})))["affinity"]
+    (found,) = affinity.pop(kind)["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert found.pop("weight") > 0
+    assert found.items() >= preferred.items()
+    assert affinity == {}
+
+
+@pytest.mark.parametrize(
     ("kind", "spec", "account"),
     [
         (DRIFT_CHECK, {}, "firedrill-reader"),

@@ -102,7 +102,7 @@ class Nodes:
 
     def _lose(self, node: str) -> None:
         if self.cut(node):
-            self._world.objects[node_path(node)]["status"]["conditions"] = [_condition(False)]
+            self._say(node, heard=False)
             self._world.later(1.0, lambda: self._find(node))
 
     def _find(self, node: str) -> None:
@@ -112,7 +112,12 @@ class Nodes:
             self._world.later(_BACK_AFTER, lambda: self._back(node))
 
     def _back(self, node: str) -> None:
-        self._world.objects[node_path(node)]["status"]["conditions"] = [_condition(True)]
+        self._say(node, heard=True)
+
+    def _say(self, node: str, *, heard: bool) -> None:
+        body = self._world.objects.get(node_path(node))
+        if body is not None:
+            body["status"]["conditions"] = [_condition(heard)]
 
 
 def _condition(heard: bool) -> Object:

@@ -1,7 +1,7 @@
 """Surges as the simulated cluster has them: processes that end with the one that has started them, or in time."""
 
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime
 
 from chaos_process import Process
 
@@ -14,7 +14,7 @@ class SurgeInWorld:
     def __init__(self, process: Process, surge: Surge) -> None:
         self._process = process
         self._begun = process.world.clock.now()
-        self._ends = self._begun + timedelta(seconds=surge.seconds)
+        self._ends = datetime.fromtimestamp(surge.until, UTC)
         self._rate = surge.rate
         self._ended = False
 

@@ -12,9 +12,11 @@ from pydantic import ValidationError
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.faults.about import Family
 from firedrill.api.verdict import Verdict
+from firedrill.clusters.errors import Throttled
 from firedrill.engines.chaos.adapters.awsfis import Experiment, outcome, parsed
-from firedrill.runner.fis.aws import AwsFis
+from firedrill.runner.fis.aws import AwsFis, said
 from firedrill.runner.fis.port import TAG, FisError, FisUnreachable
+from firedrill.runner.retry import is_passing
 
 Object = dict[str, Any]
 
@@ -116,6 +118,63 @@ async def test_one_that_aws_knows_no_more_is_declared() -> None:
     assert record is not None
     assert record.state.settled
     assert record.residues == ["experiment EXP1: AWS knows it no more, so that nobody can say how it ended"]
+
+
+async def test_throttling_is_no_refusal() -> None:
+    lab = Lab(task(spec(AWS_FIS)))
+    lab.account.odd_starts = [(Throttled(429, "ThrottlingException", "later"), False)] * 2
+    await lab.play()
+    assert lab.result is not None
+    assert lab.result.verdict is Verdict.PASSED, lab.result.message
+    assert len(lab.account.started) == 1
+
+
+async def test_a_start_that_is_refused_leaves_nothing_to_undo() -> None:
+    lab = Lab(task(spec(AWS_FIS)))
+    lab.account.odd_starts = [(FisError("ValidationException", "no"), False)]
+    await lab.play()
+    assert lab.result is not None
+    assert lab.result.reason == "NotInjected"
+    record = lab.record()
+    assert record is not None
+    assert record.changes[0].evidence == "was never carried out"
+
+
+async def test_a_start_whose_answer_is_lost_may_have_begun_and_is_stopped() -> None:
+    lab = Lab(task(spec(AWS_FIS)))
+    lab.account.odd_starts = [(FisUnreachable("cut off"), True), (FisError("ConflictException", "no"), False)]
+    await lab.play()
+    assert lab.result is not None
+    assert lab.result.reason == "NotInjected"
+    assert list(lab.account.stopped) == ["EXP1"]
+    assert lab.problems() == []
+
+
+async def test_a_start_that_nobody_answers_may_have_begun() -> None:
+    lab = Lab(task(spec(AWS_FIS)))
+    lab.account.odd_starts = [(FisUnreachable("cut off"), True)] * 20
+    await lab.play()
+    assert lab.result is not None
+    assert (lab.result.reason, "may have begun" in lab.result.message) == ("NotInjected", True), lab.result.message
+    assert list(lab.account.stopped) == ["EXP1"]
+    assert lab.problems() == []
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        ("ThrottlingException", 400, Throttled),
+        ("RequestLimitExceeded", 503, Throttled),
+        ("Anything", 429, Throttled),
+        ("InternalServerException", 500, FisUnreachable),
+        ("ServiceUnavailable", 503, FisUnreachable),
+        ("AccessDeniedException", 403, FisError),
+    ],
+)
+def test_what_may_pass_by_itself_is_told_from_a_refusal(code: str, status: int, kind: type[Exception]) -> None:
+    told = said({"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}})
+    assert type(told) is kind
+    assert is_passing(told) is (kind is not FisError)
 
 
 @pytest.mark.parametrize(

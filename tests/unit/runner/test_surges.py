@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -122,7 +123,7 @@ async def test_rate_and_concurrency_are_kept_whatever_is_answered() -> None:
         raise Throttled(429, "TooManyRequests", "later")
 
     begun = time.monotonic()
-    await send(Surge(PODS, 100, 3, 1.0), ask)
+    await send(Surge(PODS, 100, 3, time.time() + 1.0), ask)
     took = time.monotonic() - begun
     assert 10 <= count <= 100 * took + 3
     assert most <= 3
@@ -172,7 +173,7 @@ async def told(surge: Any, count: int) -> None:
 
 
 async def test_the_child_asks_tells_and_is_ended(api: Api) -> None:
-    surge = await SystemSurges().begin(Surge(PODS, 200, 4, 60.0))
+    surge = await SystemSurges().begin(Surge(PODS, 200, 4, time.time() + 60.0))
     await told(surge, 20)
     assert (await surge.look())[0]
     assert surge.told().refused > 0
@@ -186,7 +187,7 @@ async def test_the_child_asks_tells_and_is_ended(api: Api) -> None:
 
 
 async def test_the_child_ends_by_itself(api: Api) -> None:
-    surge = await SystemSurges().begin(Surge(PODS, 50, 2, 8.0))
+    surge = await SystemSurges().begin(Surge(PODS, 50, 2, time.time() + 8.0))
     async with asyncio.timeout(60):
         while (await surge.look())[0]:  # noqa: ASYNC110 - it is another process
             await asyncio.sleep(0.05)
@@ -196,11 +197,11 @@ async def test_the_child_ends_by_itself(api: Api) -> None:
 
 async def test_the_child_ends_with_the_one_that_has_started_it(api: Api) -> None:
     parent = (
-        "import asyncio, os, sys\n"
+        "import asyncio, os, sys, time\n"
         "from firedrill.runner.surge.port import Surge\n"
         "from firedrill.runner.surge.system import SystemSurges\n"
         "async def main():\n"
-        f"    surge = await SystemSurges().begin(Surge({PODS!r}, 100, 2, 60.0))\n"
+        f"    surge = await SystemSurges().begin(Surge({PODS!r}, 100, 2, time.time() + 60.0))\n"
         "    while not surge.told().count:\n"
         "        await asyncio.sleep(0.05)\n"
         "    print(surge._process.pid, flush=True)\n"
@@ -224,18 +225,31 @@ def _runs(pid: int) -> bool:
         return False
 
 
+def arguments(**other: str) -> list[str]:
+    given = {"path": PODS, "rate": "1", "concurrency": "1", "until": str(time.time() + 60), "parent": str(os.getpid())}
+    return [part for name, value in (given | other).items() for part in (f"--{name}", value)]
+
+
 @pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--path", "/metrics", "--rate", "1", "--concurrency", "1", "--seconds", "1"],
-        ["--path", PODS, "--rate", "1", "--concurrency", "1", "--seconds", "0"],
-    ],
+    "other", [{"path": "/metrics"}, {"until": "1"}, {"until": str(time.time() + 2 * 86400)}], ids=str
 )
-def test_the_child_refuses_what_is_out_of_bounds(arguments: list[str]) -> None:
+def test_the_child_refuses_what_is_out_of_bounds(other: dict[str, str]) -> None:
     from firedrill.runner.surge import child
 
     with pytest.raises(SystemExit):
-        child.main(arguments)
+        child.main(arguments(**other))
+
+
+def test_a_child_whose_parent_has_ended_before_it_could_tell_sends_nothing() -> None:
+    command = [sys.executable, "-m", "firedrill", "surge", *arguments(parent="1")]
+    ended = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stdout) == (1, b"")
+
+
+def test_its_time_is_limited_before_anything_heavy_is_imported() -> None:
+    code = "import sys, firedrill.runner.surge.child; print(sorted({'pydantic', 'aiohttp'} & set(sys.modules)))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
+    assert shown.stdout.strip() == b"[]"
 
 
 def test_what_the_child_tells_is_json() -> None:

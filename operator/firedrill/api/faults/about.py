@@ -50,6 +50,8 @@ class About:
     proven: str
     needs: str = ""
     instant: bool = False
+    #: Seconds that it may take from being asked for to being in place, where that is long.
+    starts: int = 0
     #: Seconds that it takes at most, beyond what undoing takes elsewhere, until the end of it can be seen.
     settles: int = 0
 

@@ -89,6 +89,7 @@ class NodeNotReady(FaultModel):
         "the node's condition Ready, which was seen to leave True",
         "one node that does not run the API server; target.nodeNotReady of the chart, and a namespace of Firedrill "
         "whose pod security is privileged; a duration of 90s to 240s",
+        starts=70,
         settles=90,
     )
 

@@ -1,24 +1,27 @@
 """An experiment of AWS FIS as a fault: allowed by its template's id, started once, watched, stopped."""
 
+import asyncio
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from firedrill.api.changes import Change, ChangeState, FisStarted
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.faults.awsfis import AwsFis
-from firedrill.clusters.errors import ClusterError
+from firedrill.clusters.errors import ClusterError, Throttled
 from firedrill.engines.chaos.adapters.awsfis import Experiment, outcome
 from firedrill.engines.chaos.outcome import EngineOutcome
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView
 from firedrill.runner.context import RunContext, Stop
-from firedrill.runner.faults.asked import soon, too_late
-from firedrill.runner.faults.driver import Look, NotInjected
+from firedrill.runner.faults.asked import IN_FLIGHT, soon, too_late
+from firedrill.runner.faults.driver import Look, NothingDone, NotInjected
 from firedrill.runner.fis.port import FisError, FisUnreachable
 from firedrill.runner.retry import retry
 
 _POLL_SECONDS: Final = 2.0
+#: Of one request to start it, connecting and logging in included: less than it counts as being on its way.
+_ATTEMPT_SECONDS: Final = (IN_FLIGHT - timedelta(seconds=2)).total_seconds()
 
 
 class AwsFisFault:
@@ -46,7 +49,7 @@ class AwsFisFault:
             await retry(self._context.clock, lambda: self._fis.actions(template), "asking AWS for the template")
         except FisError as error:
             return Refusal("NotApplicable" if error.missing else "NotPermitted", str(error))
-        except FisUnreachable as error:
+        except (FisUnreachable, Throttled) as error:
             return Refusal("NotApplicable", str(error))
         return None
 
@@ -67,17 +70,33 @@ class AwsFisFault:
 
     async def apply(self, change: FisStarted) -> Change:
         """Start it. A second try with the same token starts no second one."""
+        asked_at = self._context.clock.now()
+        what = f"an experiment of {change.name}"
+        # A refusal is sure only where no earlier request is without an answer.
+        refused: type[NotInjected] = NothingDone
 
         async def start() -> str:
+            nonlocal refused
             if too_late(change, self._context.clock):
-                raise NotInjected(f"an experiment of {change.name} could not be started in time")
+                raise refused(f"{what} could not be started in time")
             try:
-                return await self._fis.start(change.name, change.token)
+                async with asyncio.timeout(_ATTEMPT_SECONDS):
+                    return await self._fis.start(change.name, change.token)
             except FisError as error:
-                raise NotInjected(f"AWS refuses to start an experiment of {change.name}: {error}") from error
+                raise refused(f"AWS refuses to start {what}: {error}") from error
+            except TimeoutError as error:
+                refused = NotInjected
+                raise FisUnreachable("AWS FIS has not answered in time") from error
+            except FisUnreachable:
+                refused = NotInjected
+                raise
 
-        asked_at = self._context.clock.now()
-        self._identity = await retry(self._context.clock, start, "starting the experiment")
+        try:
+            self._identity = await retry(self._context.clock, start, "starting the experiment")
+        except Throttled as error:
+            raise refused(f"{what} was not started: AWS asks to come back later: {error}") from error
+        except FisUnreachable as error:
+            raise NotInjected(f"{what} may have begun, but AWS has not said so: {error}") from error
         update = {
             "state": ChangeState.APPLIED,
             "applied_at": asked_at,

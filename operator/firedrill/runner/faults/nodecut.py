@@ -16,7 +16,7 @@ from firedrill.runner import nft
 from firedrill.runner.context import RunContext
 from firedrill.runner.faults import nodepods
 from firedrill.runner.faults.asked import send, soon
-from firedrill.runner.faults.driver import Look, NotInjected
+from firedrill.runner.faults.driver import Look, NothingDone, NotInjected
 from firedrill.runner.ports import Object
 from firedrill.runner.retry import retry
 
@@ -26,9 +26,6 @@ _SHORTEST: Final = timedelta(seconds=90)
 _LONGEST: Final = timedelta(seconds=240)
 #: The drop outlives the duration by so much, to be seen in place at its end.
 _SLACK: Final = timedelta(seconds=5)
-#: From asking for the pod until its container must have put the drop in place, delay included.
-_STARTS_WITHIN: Final = timedelta(seconds=60)
-SKEW: Final = timedelta(seconds=5)
 _POLL_SECONDS: Final = 0.5
 _SLICE: Final = paths.path("discovery.k8s.io/v1", "endpointslices", "default", "kubernetes")
 
@@ -122,22 +119,27 @@ class NodeCutFault:
     def schedule(self, change: NodeCutOff, now: datetime, deadline: datetime) -> Change:
         """The pod is asked for soon; its container refuses to inject after a time; the kernel ends it after another."""
         begun = soon(change, now, deadline)
-        by = now + _STARTS_WITHIN
-        return begun.model_copy(update={"inject_by": by, "expires_at": by + timedelta(seconds=change.seconds) + SKEW})
+        by = now + nodepods.STARTS_WITHIN
+        return begun.model_copy(update={"inject_by": by, "expires_at": nodepods.kernel_ends(by, change.seconds)})
 
     async def apply(self, change: NodeCutOff) -> Change:
         """Create the pod and see its container run: it injects a moment later."""
         await self._guardian_is_elsewhere(change)
         label = f"pod {change.inject_pod}"
+        # A refusal is sure only where no earlier request is without an answer.
+        refused: type[NotInjected] = NothingDone
 
         async def create() -> Object:
+            nonlocal refused
             try:
                 created = self._context.client.create(paths.pods(change.pods_in), self._injecting(change))
                 return await send(change, self._context.clock, created, f"{label} could not be created in time")
             except Conflict:
                 return await self._context.client.get(paths.pods(change.pods_in, change.inject_pod))
             except (Forbidden, Invalid) as error:
-                raise NotInjected(f"{label} was refused: {error.message}") from error
+                raise refused(f"{label} was refused: {error.message}") from error
+            finally:
+                refused = NotInjected
 
         await retry(self._context.clock, create, f"creating {label}")
         now = await self._started(change)
@@ -145,7 +147,6 @@ class NodeCutFault:
         update = {
             "state": ChangeState.APPLIED,
             "applied_at": applied_at,
-            "expires_at": applied_at + timedelta(seconds=change.seconds) + SKEW,
             "evidence": f"{label} runs on node {change.name}, and drops what it sends to {', '.join(change.addresses)}",
         }
         return change.model_copy(update=update)
@@ -179,7 +180,7 @@ class NodeCutFault:
             each for each in others if nodepods.ready(each)[0] and not (each.get("spec") or {}).get("unschedulable")
         ]
         if free:
-            raise NotInjected(f"the guardian runs on node {change.name} itself, and there are others: try again")
+            raise NothingDone(f"the guardian runs on node {change.name} itself, and there are others: try again")
 
     async def look(self, change: NodeCutOff) -> Look:
         """What the control plane says of the node."""

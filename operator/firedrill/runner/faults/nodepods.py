@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from firedrill.api.changes import NodeCutOff
@@ -13,6 +14,10 @@ from firedrill.runner.ports import Cluster, Object
 
 #: The kubelet tells that the pod runs before it is cut off.
 DELAY: Final = 8.0
+#: From asking for the pod until its container must have put the drop in place, delay included.
+STARTS_WITHIN: Final = timedelta(seconds=60)
+#: Clocks of two nodes may differ by so much.
+_SKEW: Final = timedelta(seconds=5)
 _ENDED: Final = ("Succeeded", "Failed")
 
 
@@ -40,6 +45,11 @@ class NodePod:
         except ValueError:
             return {}
         return parsed if isinstance(parsed, dict) else {}
+
+
+def kernel_ends(begun: datetime, seconds: float) -> datetime:
+    """When a drop is over that was begun by then, whatever the node's clock says."""
+    return begun + timedelta(seconds=seconds) + _SKEW
 
 
 def injecting_pod(change: NodeCutOff, image: str, run: str) -> Object:

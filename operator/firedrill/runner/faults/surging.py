@@ -105,7 +105,7 @@ class SurgeFault:
         if too_late(change, clock):
             raise NotInjected("the surge could not be begun in time")
         now = clock.now()
-        surge = Surge(change.path, change.rate, change.concurrency, change.seconds)
+        surge = Surge(change.path, change.rate, change.concurrency, now.timestamp() + change.seconds)
         try:
             self._sender = await self._context.surges.begin(surge)
         except OSError as error:

@@ -4,9 +4,10 @@ The client is imported late, and asked in threads: it knows no other way.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
+from firedrill.clusters.errors import ClusterError, Throttled
 from firedrill.engines.chaos.adapters.awsfis import Experiment, parsed
 from firedrill.runner.fis.port import TAG, FisError, FisUnreachable
 
@@ -15,6 +16,37 @@ _CONNECT_SECONDS: Final = 5
 _READ_SECONDS: Final = 10
 #: Runner and guardian try again themselves: a request must not be sent later than they know of.
 _TRIES: Final = 1
+_TOO_MANY: Final = 429
+_SERVER_ERRORS: Final = 500
+#: What AWS says, also with a status of 400, where it asks to come back later, and where the trouble is its own.
+_THROTTLING: Final = frozenset(
+    (
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestLimitExceeded",
+        "TooManyRequestsException",
+        "SlowDown",
+        "PriorRequestNotComplete",
+    )
+)
+_OWN_TROUBLE: Final = frozenset(
+    ("InternalFailure", "InternalError", "InternalServerException", "ServiceUnavailable", "ServiceUnavailableException")
+)
+
+
+def said(response: Mapping[str, Any]) -> ClusterError:
+    """An error answer of AWS in our words: what may pass by itself is no refusal."""
+    told = response.get("Error") or {}
+    code, message = str(told.get("Code", "unknown")), str(told.get("Message", ""))[:300]
+    status = int((response.get("ResponseMetadata") or {}).get("HTTPStatusCode") or 0)
+    if code in _THROTTLING or status == _TOO_MANY:
+        return Throttled(_TOO_MANY, code, f"AWS FIS: {message}")
+    if status >= _SERVER_ERRORS or code in _OWN_TROUBLE:
+        return FisUnreachable(f"AWS FIS: {code}: {message}")
+    return FisError(code, message)
 
 
 class AwsRegions:
@@ -72,8 +104,7 @@ class AwsFis:
         try:
             return ask(self._client())
         except ClientError as error:
-            told = error.response.get("Error") or {}
-            raise FisError(str(told.get("Code", "unknown")), str(told.get("Message", ""))[:300]) from error
+            raise said(error.response) from error
         except BotoCoreError as error:
             raise FisUnreachable(f"AWS FIS in {self._region}: {type(error).__name__}: {str(error)[:200]}") from error
 

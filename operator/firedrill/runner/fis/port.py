@@ -1,6 +1,7 @@
 """What is asked of AWS FIS. Tests give it others.
 
-Every method raises FisError, or FisUnreachable where there is no answer, and nothing else.
+Every method raises FisError where AWS refuses, Throttled where it asks to come back later, or FisUnreachable where
+there is no answer, or none but that AWS itself is in trouble; and nothing else.
 """
 
 from typing import Protocol

@@ -10,12 +10,15 @@ REFUSED = 429
 
 @dataclass(frozen=True)
 class Surge:
-    """What is sent: GET requests for ``path``, ``rate`` a second and ``concurrency`` at a time at most."""
+    """What is sent: GET requests for ``path``, ``rate`` a second and ``concurrency`` at a time at most.
+
+    ``until`` is a Unix time: the kernel ends the process then, however long it took to start.
+    """
 
     path: str
     rate: int
     concurrency: int
-    seconds: float
+    until: float
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ class Statuses:
 
 async def send(surge: Surge, ask: Ask) -> None:
     """Ask until the time is over. What is refused is asked again like everything else: that is what a surge is."""
-    end = time.monotonic() + surge.seconds
+    seconds = max(0.0, surge.until - time.time())
+    end = time.monotonic() + seconds
     limiter = AsyncLimiter(max_rate=1, time_period=1 / surge.rate)
 
     async def work() -> None:
@@ -42,7 +43,7 @@ async def send(surge: Surge, ask: Ask) -> None:
 
     workers = [asyncio.ensure_future(work()) for _ in range(surge.concurrency)]
     try:
-        await asyncio.wait(workers, timeout=surge.seconds)
+        await asyncio.wait(workers, timeout=seconds)
     finally:
         for worker in workers:
             worker.cancel()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import sys
 from collections import Counter
 
@@ -28,8 +29,10 @@ class SystemSurges:
             str(surge.rate),
             "--concurrency",
             str(surge.concurrency),
-            "--seconds",
-            str(surge.seconds),
+            "--until",
+            f"{surge.until:.3f}",
+            "--parent",
+            str(os.getpid()),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
         )
