@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from firedrill.api.performancebenchmark import PerformanceBenchmarkSpec, Ramp
+from firedrill.api.performancebenchmark import BenchmarkThresholds, PerformanceBenchmarkSpec, Ramp
 from firedrill.api.verdict import Verdict
 from firedrill.engines.benchmark import BenchmarkReport, Phase, PodUsage, Tally, evaluate, next_rate
+from firedrill.engines.benchmark.limits import check_phase
 from firedrill.engines.benchmark.ramp import Step, knee
 
 OPEN = {"openLoop": {"rate": 100, "duration": "10s"}}
@@ -65,6 +66,17 @@ def test_limits_are_judged_by_their_bounds(latency: Any, limits: Any, verdict: V
     if verdict in (Verdict.PASSED, Verdict.FAILED):
         assert "limit" in report.message
         assert "1000 requests" in report.message or "a second" in report.message
+
+
+def test_a_limit_on_tokens_is_not_dropped_where_none_came() -> None:
+    checks = check_phase(Phase(tally(FAST), rate=100.0), BenchmarkThresholds(max_between_tokens_p95="1s"))
+    found = next(check for check in checks if check.measurement.name == "between_tokens_p95")
+    assert (found.limited, found.passed) == (True, None)
+
+
+def test_pods_that_nobody_looked_at_leave_their_limit_open() -> None:
+    report = evaluate(spec(pods=True, maxMemoryMiB=200), [Phase(tally(FAST), rate=100.0)], None, None)
+    assert report.verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_late_client_acquits_but_does_not_blame() -> None:

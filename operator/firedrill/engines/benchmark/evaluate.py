@@ -43,8 +43,8 @@ def evaluate(
             checks = (_knee(steps, limits), *checks)
         if spec.load.soak is not None:
             checks = (*checks, check_growth(judged.tally, limits.max_soak_growth))
-        if usage is not None:
-            checks = (*checks, *check_pods(usage, limits))
+        if spec.pods is not None:
+            checks = (*checks, *check_pods(usage or PodUsage(0, 0, None, None, "nobody looked"), limits))
     decision = judge(Evidence(judged, checks))
     return BenchmarkReport(
         verdict=decision.verdict,

@@ -66,7 +66,8 @@ def check_phase(phase: Phase, limits: BenchmarkThresholds) -> tuple[Check, ...]:
     checks = [_errors(tally, limits.max_error_rate)]
     checks += [_quantile(f"latency_{name}", tally.latency, LEVELS[name], limit) for name, limit in of_latency.items()]
     checks.append(_throughput(tally, limits.min_throughput))
-    if tally.tokens:
+    of_tokens = (limits.max_first_token_p95, limits.max_between_tokens_p95, limits.min_tokens_per_second)
+    if tally.tokens or any(limit is not None for limit in of_tokens):
         checks.append(_quantile("first_token_p95", tally.first, 0.95, limits.max_first_token_p95))
         checks.append(_quantile("between_tokens_p95", tally.between, 0.95, limits.max_between_tokens_p95))
         checks.append(_tokens(tally, limits.min_tokens_per_second))

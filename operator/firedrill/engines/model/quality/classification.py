@@ -14,15 +14,14 @@ from firedrill.engines.model.quality.metric import RESAMPLES, SEED, Answered, Me
 #: More labels than this make a matrix that is not resampled.
 _LABELS: Final = 64
 _BINS: Final = 10
+NO_POSITIVE: Final = "there is no positive class among the labels; name it last in answers.classes"
 _Matrix = NDArray[np.float64]
 
 
 def classification(rows: Sequence[Answered], reading: Reading) -> tuple[Metric, ...]:
     """Macro F1, precision and recall of the positive class, AUC, calibration error."""
-    if not rows:
-        return ()
-    labels = sorted({canonical(row.truth) for row in rows} | {canonical(row.label) for row in rows}, key=str)
-    positive = _positive(reading, labels)
+    labels = sorted(_labels(rows), key=str)
+    positive = positive_class(rows, reading)
     return (
         *_of_matrix(rows, labels, positive),
         _auc(rows, reading, positive),
@@ -30,10 +29,14 @@ def classification(rows: Sequence[Answered], reading: Reading) -> tuple[Metric, 
     )
 
 
-def _positive(reading: Reading, labels: Sequence[float | str]) -> float | str | None:
-    """The positive class: the last of the classes that are named, else 1; None where there is none."""
-    wanted = canonical(reading.classes[-1]) if reading.classes else 1.0
-    return wanted if wanted in labels else None
+def _labels(rows: Sequence[Answered]) -> set[float | str]:
+    return {canonical(row.truth) for row in rows} | {canonical(row.label) for row in rows}
+
+
+def positive_class(rows: Sequence[Answered], reading: Reading) -> float | str | None:
+    """The positive class: the last of the classes that are named, else 1; None where no row is or was said to be it."""
+    wanted = canonical(reading.classes[-1]) if reading.classes else 1
+    return wanted if wanted in _labels(rows) else None
 
 
 def _of_matrix(
@@ -50,7 +53,7 @@ def _of_matrix(
     resampled = draws.reshape(RESAMPLES, *matrix.shape).astype(float)
     found = [_metric("macro_f1", _macro_f1, matrix, resampled, len(rows))]
     if positive is None:
-        problem = "there is no positive class among the labels; name it last in answers.classes"
+        problem = NO_POSITIVE
         return (*found, Metric("precision", None, problem), Metric("recall", None, problem))
     at = index[positive]
     shares: tuple[tuple[str, Callable[[_Matrix], _Matrix]], ...] = (

@@ -25,8 +25,6 @@ def regression(rows: Sequence[Answered]) -> tuple[Metric, ...]:
 
     Intervals: Student's for means, its root for RMSE, the delta method for R squared.
     """
-    if not rows:
-        return ()
     pairs = _pairs(rows)
     names = ("mean_error", "rmse", "r2")
     if pairs is None:
