@@ -238,6 +238,49 @@ def test_disturbed_rows_count() -> None:
     assert value(report, "changed_by_noise").passed is True
 
 
+@pytest.mark.parametrize("limit", ["min_macro_f1", "min_precision", "min_recall"])
+@pytest.mark.parametrize(
+    ("size", "verdict"), [(3, Verdict.INCONCLUSIVE), (8, Verdict.INCONCLUSIVE), (800, Verdict.PASSED)]
+)
+def test_a_few_rows_that_are_all_right_do_not_pass(limit: str, size: int, verdict: Verdict) -> None:
+    labels = [i % 2 for i in range(size)]
+    report = judge(log(labels, labels), max_error_rate=None, **{limit: 0.99})
+    assert report.verdict is verdict, report.message
+
+
+def test_a_few_rows_that_are_all_wrong_do_not_fail() -> None:
+    report = judge(log([0, 1, 0], [1, 0, 1]), max_error_rate=None, min_macro_f1=0.3)
+    assert report.verdict is Verdict.INCONCLUSIVE, report.message
+
+
+@pytest.mark.parametrize(
+    ("size", "verdict"), [(2, Verdict.INCONCLUSIVE), (20, Verdict.INCONCLUSIVE), (40, Verdict.PASSED)]
+)
+@pytest.mark.parametrize("limits", [{"max_mean_error": 0.11}, {"max_rmse": 0.11}, {"min_r2": 0.9}])
+def test_a_few_errors_that_are_alike_do_not_pass(limits: dict[str, float], size: int, verdict: Verdict) -> None:
+    truth = np.arange(size, dtype=float)
+    asked = Asked(task=ModelTask.REGRESSION)
+    report = judge(log(truth.tolist(), (truth + 0.1).tolist()), asked, max_error_rate=None, **limits)
+    assert report.verdict is verdict, report.message
+
+
+@pytest.mark.parametrize(("queries", "verdict"), [(5, Verdict.INCONCLUSIVE), (400, Verdict.PASSED)])
+def test_a_few_queries_that_are_ranked_well_do_not_pass(queries: int, verdict: Verdict) -> None:
+    relevance = [int(i % 5 == 0) for i in range(queries * 5)]
+    groups = {"q": [str(i // 5) for i in range(queries * 5)]}
+    asked = Asked(task=ModelTask.RANKING, query_column="q", groups=groups)
+    report = judge(log(relevance, [float(item) for item in relevance]), asked, max_error_rate=None, min_ndcg=0.99)
+    assert report.verdict is verdict, report.message
+
+
+@pytest.mark.parametrize(("size", "verdict"), [(20, Verdict.INCONCLUSIVE), (200, Verdict.PASSED)])
+def test_a_few_rows_on_which_two_models_agree_do_not_pass(size: int, verdict: Verdict) -> None:
+    same = answers(np.ones(size))
+    asked = Asked(baseline=Baseline(endpoint=ENDPOINT, max_loss=0.1), baseline_log=same)
+    report = judge(same, asked, max_error_rate=None)
+    assert report.verdict is verdict, report.message
+
+
 def refused_by_all(truth: Any) -> RequestLog:
     asked = log([truth] * 200, [0] * 200)
     records = tuple(replace(item, outcome=Outcome.HTTP_ERROR, predicted=(), status=500) for item in asked.records)
