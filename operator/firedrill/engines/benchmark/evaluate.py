@@ -58,6 +58,7 @@ def evaluate(
         steps=steps,
         usage=usage,
         workers=spec.workers,
+        judged=judged,
     )
 
 
