@@ -195,7 +195,28 @@ class ModelValidationSpec(RunSpec):
                 raise ValueError(f"thresholds.{to_camel(given)} needs task: {name}")
         if self.thresholds.min_accuracy is not None and self.task not in (ModelTask.CLASSIFICATION, ModelTask.TEXT):
             raise ValueError(f"thresholds.minAccuracy does not fit task: {self.task}")
+        self._comparisons_fit()
         return self
+
+    def _comparisons_fit(self) -> None:
+        """What could never be measured for the task is refused: its limit would stay open in every run."""
+        labels = self.task in (ModelTask.CLASSIFICATION, ModelTask.TEXT)
+        if self.slices is not None:
+            if self.task is ModelTask.RANKING:
+                raise ValueError(f"slices does not fit task: {self.task}")
+            if self.slices.min_accuracy is not None and not labels:
+                raise ValueError(f"slices.minAccuracy does not fit task: {self.task}; set slices.maxMeanError")
+            if self.slices.max_mean_error is not None and labels:
+                raise ValueError(f"slices.maxMeanError does not fit task: {self.task}; set slices.minAccuracy")
+        if self.disparity is not None:
+            if not labels:
+                raise ValueError(f"disparity does not fit task: {self.task}")
+            if self.disparity.measure is DisparityMeasure.POSITIVE_RATE and self.task is ModelTask.TEXT:
+                raise ValueError("disparity.measure PositiveRate needs task: Classification")
+        if self.baseline is not None and self.task is ModelTask.RANKING:
+            raise ValueError(f"baseline does not fit task: {self.task}")
+        if self.robustness is not None and self.robustness.max_changed is not None and not labels:
+            raise ValueError(f"robustness.maxChanged does not fit task: {self.task}, whose answers are no labels")
 
 
 _OF_TASK = {

@@ -211,6 +211,10 @@ class PerformanceBenchmarkSpec(RunSpec):
         limits = self.thresholds
         if limits.min_knee is not None and self.load.ramp is None:
             raise ValueError("thresholds.minKnee needs load.ramp")
+        of_latency = (limits.max_p50, limits.max_p95, limits.max_p99, limits.max_p999)
+        certain = limits.max_error_rate is None or limits.max_error_rate >= 1
+        if limits.min_knee is not None and certain and all(limit is None for limit in of_latency):
+            raise ValueError("thresholds.minKnee needs a limit on latency, or a maxErrorRate below 1")
         if limits.max_soak_growth is not None and self.load.soak is None:
             raise ValueError("thresholds.maxSoakGrowth needs load.soak")
         if (limits.max_memory_mi_b is not None or limits.max_cpu_cores is not None) and self.pods is None:

@@ -63,7 +63,9 @@ async def run(task: Task, sources: SourceContext, clock: Clock = utc_now, crew: 
     except WorkerMissing as error:
         return ending.result(Verdict.INCONCLUSIVE, "WorkerMissing", str(error))
     report = evaluate(spec, phases, warmup, usage)
-    told = compared(report.verdict, report.reason, report.message, report.measurements, task.past, spec.regression)
+    told = compared(
+        report.verdict, report.reason, report.message, report.measurements, task.past, spec.regression, report.counted
+    )
     evidence = report.to_json() | ({"history": told.past} if told.past else {})
     return ending.result(told.verdict, told.reason, told.message, told.measurements, evidence)
 

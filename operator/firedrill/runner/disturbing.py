@@ -1,13 +1,14 @@
 """Rows that are not as they should be, and requests that are wrong: what does the server make of them?"""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from firedrill.api.modelvalidation import ModelValidationSpec
-from firedrill.engines.model import Tried
+from firedrill.api.modelvalidation import ModelTask, ModelValidationSpec
+from firedrill.engines.model import Asked, Tried
+from firedrill.engines.model.labels import Reading, is_right, predicted_label
 from firedrill.sources.errors import InvalidTable
 from firedrill.sources.serving.port import Reply, ReplyKind, ServedModel, Value
 from firedrill.sources.serving.rows import Rows
@@ -46,6 +47,7 @@ async def disturb(
     generator = np.random.default_rng(spec.load.seed)
     chosen = generator.permutation(len(rows.features))[: wanted.rows].tolist()
     spread = _deviations(rows)
+    reading = _reading(spec)
     noise, handled, refused = _Count("changed_by_noise"), _Count("handled"), _Count("refused")
     for row in chosen:
         if not in_time():
@@ -55,7 +57,8 @@ async def disturb(
             value + wanted.noise * deviation * generator.standard_normal() if isinstance(value, float) else value
             for value, deviation in zip(plain, spread, strict=True)
         ]
-        await _noise(model, plain, noisy, noise)
+        if reading is not None:
+            await _noise(model, plain, noisy, noise, reading)
         at = int(generator.integers(len(plain)))
         name = rows.columns.names[at]
         await _odd(model, [*plain[:at], None, *plain[at + 1 :]], f"{name} blank", handled)
@@ -71,28 +74,29 @@ async def disturb(
     return [count.done() for count in (noise, handled, refused)]
 
 
-async def _noise(model: ServedModel, plain: Sequence[Value], noisy: Sequence[Value], count: _Count) -> None:
+def _reading(spec: ModelValidationSpec) -> Reading | None:
+    """How labels are read from answers; None where answers are numbers, which any noise changes."""
+    if spec.task not in (ModelTask.CLASSIFICATION, ModelTask.TEXT):
+        return None
+    # What one answer holds of the other is no matter here: both are answers.
+    return replace(Asked(task=spec.task, answers=spec.answers).reading, contains=False)
+
+
+async def _noise(
+    model: ServedModel, plain: Sequence[Value], noisy: Sequence[Value], count: _Count, reading: Reading
+) -> None:
     try:
-        before, after = await model.ask(model.body(plain)), await model.ask(model.body(noisy))
+        bodies = model.body(plain), model.body(noisy)
     except InvalidTable:
         # Whole numbers have no noise.
         return
+    if bodies[0] == bodies[1]:
+        # Nothing was changed: that the answer is the same says nothing.
+        return
+    before, after = [await model.ask(body) for body in bodies]
     if before.kind is after.kind is ReplyKind.ANSWERED:
-        count.add(_same(before.values, after.values), "")
-
-
-def _same(before: Sequence[Value], after: Sequence[Value]) -> bool:
-    """Whether two answers mean the same label: of scores the largest counts."""
-    if len(before) != len(after):
-        return False
-    if len(before) == 1:
-        return before == after
-    return _largest(before) == _largest(after)
-
-
-def _largest(values: Sequence[Value]) -> int:
-    numbers = [float(value) if isinstance(value, int | float) else -np.inf for value in values]
-    return int(np.argmax(numbers))
+        labels = [predicted_label(reply.values, reading) for reply in (before, after)]
+        count.add(is_right(labels[1], labels[0], reading), "")
 
 
 async def _odd(model: ServedModel, row: Sequence[Value | None], what: str, count: _Count) -> None:

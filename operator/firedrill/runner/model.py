@@ -68,7 +68,9 @@ async def run(task: Task, sources: SourceContext, clock: Clock = utc_now) -> Res
         tried=tried,
     )
     report = evaluate(log, spec.thresholds, spec.load, asked)
-    told = compared(report.verdict, report.reason, report.message, report.measurements, task.past, spec.regression)
+    told = compared(
+        report.verdict, report.reason, report.message, report.measurements, task.past, spec.regression, report.counted
+    )
     evidence = report.to_json() | ({"history": told.past} if told.past else {})
     return ending.result(told.verdict, told.reason, told.message, told.measurements, evidence)
 

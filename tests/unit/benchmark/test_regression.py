@@ -50,6 +50,14 @@ def test_few_runs_decide_nothing_and_a_failure_stays_what_it_is() -> None:
     assert compared(Verdict.PASSED, "W", "m", now(9), figures(BEFORE), None).measurements == tuple(now(9))
 
 
+@pytest.mark.parametrize(("errors", "verdict"), [(1, Verdict.PASSED), (3, Verdict.PASSED), (20, Verdict.FAILED)])
+def test_the_first_error_after_runs_without_one_is_no_regression(errors: int, verdict: Verdict) -> None:
+    seen = Measurement(name="error_rate", value=errors / 500, unit="ratio", limit="<= 0.1", passed=True)
+    past = [[Figure(cluster="finance", name="error_rate", value=0.0, better="Lower")] for _ in range(6)]
+    told = compared(Verdict.PASSED, "WithinLimits", "m", [seen], past, Regression(), {"error_rate": 500})
+    assert told.verdict is verdict, told.message
+
+
 def test_alike_runs_rarely_alarm() -> None:
     generator = np.random.default_rng(2)
     alarms = 0

@@ -232,6 +232,14 @@ def test_the_wrong_label_column_gets_a_hint() -> None:
         ("1_0", 10, False),
         ("nan", float("nan"), True),
         (10**400, "x", False),
+        (1_000_000, 1_000_001, False),
+        ("90210001", "90210002", False),
+        ("123456789012", 123456789012.0, True),
+        ("123456789012", "123456789999", False),
+        (2**53 + 1, str(2**53 + 1), True),
+        (2**53 + 1, 2**53, False),
+        (1.5, 1.5000002, False),
+        (0.99999999, 1, True),
     ],
 )
 def test_labels_are_the_same_however_they_are_written(predicted: Any, truth: Any, same: bool) -> None:

@@ -1,5 +1,6 @@
 """Metrics and comparisons of answers, with scikit-learn as the oracle for values."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from firedrill.api.modelvalidation import (
     Baseline,
     Disparity,
     ModelTask,
+    ModelValidationSpec,
     Robustness,
     Slices,
     ValidationLoad,
@@ -23,6 +25,7 @@ from firedrill.engines.model import Asked, ModelReport, Outcome, Readiness, Requ
 from firedrill.engines.model.quality.groups import largest_difference, sliced
 from firedrill.engines.model.quality.paired import compare
 
+ENDPOINT = {"openInference": {"url": "http://a", "model": "m"}}
 RNG = np.random.default_rng(11)
 
 
@@ -235,4 +238,118 @@ def test_disturbed_rows_count() -> None:
     assert value(report, "changed_by_noise").passed is True
 
 
-ENDPOINT = {"openInference": {"url": "http://a", "model": "m"}}
+@pytest.mark.parametrize("limit", ["min_macro_f1", "min_precision", "min_recall"])
+@pytest.mark.parametrize(
+    ("size", "verdict"), [(3, Verdict.INCONCLUSIVE), (8, Verdict.INCONCLUSIVE), (800, Verdict.PASSED)]
+)
+def test_a_few_rows_that_are_all_right_do_not_pass(limit: str, size: int, verdict: Verdict) -> None:
+    labels = [i % 2 for i in range(size)]
+    report = judge(log(labels, labels), max_error_rate=None, **{limit: 0.99})
+    assert report.verdict is verdict, report.message
+
+
+def test_a_few_rows_that_are_all_wrong_do_not_fail() -> None:
+    report = judge(log([0, 1, 0], [1, 0, 1]), max_error_rate=None, min_macro_f1=0.3)
+    assert report.verdict is Verdict.INCONCLUSIVE, report.message
+
+
+@pytest.mark.parametrize(
+    ("size", "verdict"), [(2, Verdict.INCONCLUSIVE), (20, Verdict.INCONCLUSIVE), (40, Verdict.PASSED)]
+)
+@pytest.mark.parametrize("limits", [{"max_mean_error": 0.11}, {"max_rmse": 0.11}, {"min_r2": 0.9}])
+def test_a_few_errors_that_are_alike_do_not_pass(limits: dict[str, float], size: int, verdict: Verdict) -> None:
+    truth = np.arange(size, dtype=float)
+    asked = Asked(task=ModelTask.REGRESSION)
+    report = judge(log(truth.tolist(), (truth + 0.1).tolist()), asked, max_error_rate=None, **limits)
+    assert report.verdict is verdict, report.message
+
+
+@pytest.mark.parametrize(("queries", "verdict"), [(5, Verdict.INCONCLUSIVE), (400, Verdict.PASSED)])
+def test_a_few_queries_that_are_ranked_well_do_not_pass(queries: int, verdict: Verdict) -> None:
+    relevance = [int(i % 5 == 0) for i in range(queries * 5)]
+    groups = {"q": [str(i // 5) for i in range(queries * 5)]}
+    asked = Asked(task=ModelTask.RANKING, query_column="q", groups=groups)
+    report = judge(log(relevance, [float(item) for item in relevance]), asked, max_error_rate=None, min_ndcg=0.99)
+    assert report.verdict is verdict, report.message
+
+
+@pytest.mark.parametrize(("size", "verdict"), [(20, Verdict.INCONCLUSIVE), (200, Verdict.PASSED)])
+def test_a_few_rows_on_which_two_models_agree_do_not_pass(size: int, verdict: Verdict) -> None:
+    same = answers(np.ones(size))
+    asked = Asked(baseline=Baseline(endpoint=ENDPOINT, max_loss=0.1), baseline_log=same)
+    report = judge(same, asked, max_error_rate=None)
+    assert report.verdict is verdict, report.message
+
+
+def refused_by_all(truth: Any) -> RequestLog:
+    asked = log([truth] * 200, [0] * 200)
+    records = tuple(replace(item, outcome=Outcome.HTTP_ERROR, predicted=(), status=500) for item in asked.records)
+    return replace(asked, records=records)
+
+
+@pytest.mark.parametrize(
+    ("task", "limits"),
+    [
+        (ModelTask.CLASSIFICATION, {"min_macro_f1": 0.9}),
+        (ModelTask.CLASSIFICATION, {"min_recall": 0.9}),
+        (ModelTask.REGRESSION, {"max_mean_error": 0.9}),
+        (ModelTask.REGRESSION, {"min_ndcg": 0.9}),
+    ],
+)
+def test_a_limit_is_open_where_nothing_was_answered(task: ModelTask, limits: dict[str, float]) -> None:
+    report = judge(refused_by_all(1), Asked(task=task), max_error_rate=1, **limits)
+    assert report.reason == "IntervalStraddlesLimit"
+    assert "no row was answered" in report.message
+
+
+@pytest.mark.parametrize(
+    ("task", "slices"),
+    [
+        (ModelTask.REGRESSION, {"min_accuracy": 0.9}),
+        (ModelTask.REGRESSION, {"max_mean_error": 0.1}),
+        (ModelTask.CLASSIFICATION, {"max_mean_error": 0.1}),
+    ],
+)
+def test_a_limit_on_slices_is_open_where_it_can_not_be_measured(task: ModelTask, slices: dict[str, float]) -> None:
+    asked = Asked(task=task, groups={"g": ["a", "b"] * 200}, slices=Slices(columns=["g"], **slices))
+    report = judge(log([1.5] * 400, ["oops"] * 400), asked)
+    assert report.reason == "IntervalStraddlesLimit"
+    assert "unknown" in report.message
+
+
+@pytest.mark.parametrize("classes", [[], ["no", "yes"]])
+def test_a_rate_of_positives_needs_a_positive_class(classes: list[str]) -> None:
+    wanted = Disparity(column="g", measure="PositiveRate", max_difference=0.1)
+    asked = Asked(answers=Answers(classes=classes), groups={"g": ["a", "b"] * 200}, disparity=wanted)
+    report = judge(log(["approve"] * 400, ["approve", "deny"] * 200), asked)
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert value(report, "disparity").value is None
+    assert "no positive class" in report.message
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"task": "Regression", "slices": {"columns": ["g"], "minAccuracy": 0.9}}, "slices.minAccuracy does not fit"),
+        ({"slices": {"columns": ["g"], "maxMeanError": 0.9}}, "slices.maxMeanError does not fit task"),
+        ({"task": "Regression", "disparity": {"column": "g", "maxDifference": 0.1}}, "disparity does not fit task"),
+        (
+            {"task": "Text", "disparity": {"column": "g", "maxDifference": 0.1, "measure": "PositiveRate"}},
+            "PositiveRate needs task: Classification",
+        ),
+        ({"task": "Regression", "robustness": {"maxChanged": 0.1}}, "robustness.maxChanged does not fit task"),
+        ({"task": "Ranking", "slices": {"columns": ["g"]}}, "slices does not fit task"),
+        (
+            {"task": "Ranking", "baseline": {"endpoint": {"openInference": {"url": "http://a", "model": "b"}}}},
+            "baseline",
+        ),
+    ],
+)
+def test_what_does_not_fit_the_task_is_refused(change: dict[str, Any], said: str) -> None:
+    dataset: dict[str, Any] = {"source": {"inline": {"csv": "a,y\n1,1\n"}}, "labelColumn": "y"}
+    if change.get("task") == "Ranking":
+        dataset["groupColumn"] = "q"
+    body = {"clusters": {"names": ["x"]}, "endpoint": ENDPOINT, "dataset": dataset}
+    with pytest.raises(ValueError) as error:
+        ModelValidationSpec.model_validate(body | change)
+    assert said in str(error.value)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from firedrill.api.performancebenchmark import BenchmarkThresholds, PerformanceBenchmarkSpec
 from firedrill.api.verdict import Measurement
-from firedrill.engines.benchmark.limits import Check, check_growth, check_phase, check_pods, saturated
+from firedrill.engines.benchmark.limits import Check, check_growth, check_phase, check_pods, reaches, saturated
 from firedrill.engines.benchmark.ramp import Step, knee
 from firedrill.engines.benchmark.report import BenchmarkReport
 from firedrill.engines.benchmark.tally import Phase, PodUsage, Tally
@@ -12,9 +12,11 @@ from firedrill.engines.benchmark.verdict import Evidence, judge
 
 
 def held(phase: Phase, limits: BenchmarkThresholds) -> bool | None:
-    """Whether every limit holds at a rate of a ramp; None where that is open, or the rate was not reached."""
+    """Whether good answers keep up with a rate of a ramp, and every limit holds; None where that is open."""
     if not phase.tally.latency.size:
         return None
+    if not phase.tally.stopped and not reaches(phase, limits):
+        return False
     limited = [check.passed for check in check_phase(phase, limits) if check.limited]
     if False in limited:
         return False
@@ -43,8 +45,8 @@ def evaluate(
             checks = (_knee(steps, limits), *checks)
         if spec.load.soak is not None:
             checks = (*checks, check_growth(judged.tally, limits.max_soak_growth))
-        if usage is not None:
-            checks = (*checks, *check_pods(usage, limits))
+        if spec.pods is not None:
+            checks = (*checks, *check_pods(usage or PodUsage(0, 0, None, None, "nobody looked"), limits))
     decision = judge(Evidence(judged, checks))
     return BenchmarkReport(
         verdict=decision.verdict,
@@ -56,6 +58,7 @@ def evaluate(
         steps=steps,
         usage=usage,
         workers=spec.workers,
+        judged=judged,
     )
 
 

@@ -3,9 +3,10 @@
 import math
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from firedrill.api.performancebenchmark import BenchmarkThresholds
@@ -54,6 +55,19 @@ def saturated(tally: Tally) -> bool:
     return size > 0 and (tally.late > LATE_SHARE_ALLOWED * size or tally.busy > BUSY_ALLOWED)
 
 
+def reaches(phase: Phase, limits: BenchmarkThresholds) -> bool:
+    """Whether good answers came at the rate that was asked for, less the share that may fail.
+
+    Counted in the second half of the time, as they came: a server that is behind hands in the rest after the end. By
+    Student's 99 % interval over pieces of time.
+    """
+    tally = phase.tally
+    allowed = limits.max_error_rate if limits.max_error_rate is not None and limits.max_error_rate < 1 else 0.0
+    each = tally.done[len(tally.done) // 2 :] / (tally.seconds / len(tally.done))
+    spread = float(stats.t.ppf(0.995, len(each) - 1) * each.std(ddof=1) / math.sqrt(len(each)))
+    return float(each.mean()) + spread >= (phase.rate or 0.0) * (1 - allowed)
+
+
 def check_phase(phase: Phase, limits: BenchmarkThresholds) -> tuple[Check, ...]:
     """Every figure of a phase that has answers or failures, in the order that a person wants them."""
     tally = phase.tally
@@ -66,7 +80,8 @@ def check_phase(phase: Phase, limits: BenchmarkThresholds) -> tuple[Check, ...]:
     checks = [_errors(tally, limits.max_error_rate)]
     checks += [_quantile(f"latency_{name}", tally.latency, LEVELS[name], limit) for name, limit in of_latency.items()]
     checks.append(_throughput(tally, limits.min_throughput))
-    if tally.tokens:
+    of_tokens = (limits.max_first_token_p95, limits.max_between_tokens_p95, limits.min_tokens_per_second)
+    if tally.tokens or any(limit is not None for limit in of_tokens):
         checks.append(_quantile("first_token_p95", tally.first, 0.95, limits.max_first_token_p95))
         checks.append(_quantile("between_tokens_p95", tally.between, 0.95, limits.max_between_tokens_p95))
         checks.append(_tokens(tally, limits.min_tokens_per_second))
@@ -87,18 +102,32 @@ def check_pods(usage: PodUsage, limits: BenchmarkThresholds) -> tuple[Check, ...
 def check_growth(tally: Tally, limit: float | None) -> Check:
     """Soak: growth of the median from the first third of the time to the last, with a bootstrap over batches."""
     medians = np.array([_median(tally.latency, i) for i in range(len(tally.latency.failed))])
-    known = medians[np.isfinite(medians)]
+    # Where all failed the median is infinite, and so is the growth up to there.
+    known = medians[~np.isnan(medians)]
     if len(known) < 9:
         return _made("soak_growth", None, "ratio", limit, "<=", None, "growth unknown: too few answers in parts of it")
     third = len(known) // 3
     draws = np.random.default_rng(1).integers(0, third, (2000, 2, third))
     first, last = known[:third], known[-third:]
-    ratios = np.median(last[draws[:, 1]], axis=1) / np.median(first[draws[:, 0]], axis=1) - 1
-    value = float(np.median(last) / np.median(first) - 1)
-    low, high = (float(bound) for bound in np.quantile(ratios, (0.025, 0.975)))
+    if not math.isfinite(float(np.median(first))):
+        return _made("soak_growth", None, "ratio", limit, "<=", None, "growth unknown: most failed from the beginning")
+    ratios = _growth(np.median(first[draws[:, 0]], axis=1), np.median(last[draws[:, 1]], axis=1))
+    value = float(_growth(np.median(first), np.median(last)))
+    low, high = (float(bound) for bound in np.quantile(ratios, (0.025, 0.975), method="inverted_cdf"))
     passed = None if limit is None else True if high <= limit else False if low > limit else None
-    phrase = f"median latency grew by {value:.1%} (95% {low:.1%} to {high:.1%}) from the first third to the last"
+    grown, least, most = (_percent(item) for item in (value, low, high))
+    phrase = f"median latency grew by {grown} (95% {least} to {most}) from the first third to the last"
     return _made("soak_growth", value, "ratio", limit, "<=", passed, phrase)
+
+
+def _growth(first: Any, last: Any) -> NDArray[np.float64]:
+    """Growth by draws; without end where the last is an outage, whatever the first was."""
+    finite = np.isfinite(last)
+    return np.where(finite, np.where(finite, last, 0.0) / first - 1, np.inf)
+
+
+def _percent(growth: float) -> str:
+    return f"{growth:.1%}" if math.isfinite(growth) else "no end"
 
 
 def _errors(tally: Tally, limit: float | None) -> Check:
@@ -135,19 +164,29 @@ def _said(name: str, found: CertifiedQuantile) -> str:
 
 
 def _throughput(tally: Tally, limit: float | None) -> Check:
-    """Good answers a second, with Student's interval over batches."""
-    each = tally.latency.counts.sum(axis=1) / (tally.seconds / len(tally.latency.failed))
-    value = tally.latency.answered / max(tally.elapsed, tally.seconds)
+    """Good answers a second, with Student's interval over the pieces of time that were driven.
+
+    Of a load that was cut short nothing is decided: the rest was not put.
+    """
+    sizes = tally.latency.sizes()
+    # The piece in which it was cut short is not whole.
+    driven = int(np.flatnonzero(sizes)[-1]) if tally.stopped and sizes.any() else len(sizes)
+    each = tally.latency.counts.sum(axis=1)[: max(driven, 2)] / (tally.seconds / len(sizes))
+    value = tally.latency.answered / _driven_seconds(tally)
     spread = float(stats.t.ppf(0.975, len(each) - 1) * each.std(ddof=1) / math.sqrt(len(each)))
     low, high = value - spread, value + spread
-    passed = None if limit is None else True if low >= limit else False if high < limit else None
+    passed = None if limit is None or tally.stopped else True if low >= limit else False if high < limit else None
     phrase = f"throughput {value:.4g} good answers a second (95% {max(low, 0):.4g} to {high:.4g})"
     return _made("throughput", value, "1/s", limit, ">=", passed, phrase, blames_latency=True)
 
 
+def _driven_seconds(tally: Tally) -> float:
+    return tally.elapsed if tally.stopped and tally.elapsed > 0 else max(tally.elapsed, tally.seconds)
+
+
 def _tokens(tally: Tally, limit: float | None) -> Check:
-    value = tally.tokens / max(tally.elapsed, tally.seconds)
-    passed = None if limit is None else value >= limit
+    value = tally.tokens / _driven_seconds(tally)
+    passed = None if limit is None or tally.stopped else value >= limit
     phrase = f"{value:.4g} tokens a second, {tally.tokens} in all"
     return _made("tokens_per_second", value, "1/s", limit, ">=", passed, phrase, blames_latency=True)
 

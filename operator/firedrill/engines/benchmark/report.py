@@ -26,6 +26,13 @@ class BenchmarkReport:
     steps: Sequence[Step]
     usage: PodUsage | None
     workers: int
+    #: The phase that the measurements are of.
+    judged: Phase | None = None
+
+    @property
+    def counted(self) -> dict[str, int]:
+        """Of how many requests each measured share is."""
+        return {"error_rate": self.judged.tally.latency.size} if self.judged is not None else {}
 
     def to_json(self) -> dict[str, Any]:
         """The full evidence; times in seconds."""

@@ -24,6 +24,8 @@ class Tally:
     latency: Histogram = field(default_factory=lambda: Histogram(BATCHES))
     first: Histogram = field(default_factory=lambda: Histogram(BATCHES))
     between: Histogram = field(default_factory=lambda: Histogram(BATCHES))
+    #: Good answers by the piece of time in which they came; those that came after the end are in none.
+    done: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BATCHES, np.int64))
     tokens: int = 0
     late: int = 0
     lag_max: float = 0.0
@@ -48,6 +50,8 @@ class Tally:
         batch = self.batch(intended)
         self.latency.add(batch, latency)
         self.first.add(batch, first)
+        ended = intended + latency
+        self.done += np.bincount(self.batch(ended[ended < self.seconds]), minlength=BATCHES)
         self.late += int((lag > self.lag_allowed).sum())
         self.lag_max = max(self.lag_max, float(lag.max()))
 
@@ -70,6 +74,7 @@ class Tally:
             (self.between, other.between),
         ):
             mine.merge(theirs)
+        self.done += other.done
         self.tokens += other.tokens
         self.late += other.late
         self.lag_max = max(self.lag_max, other.lag_max)
@@ -87,6 +92,7 @@ class Tally:
             "latency": self.latency.to_wire(),
             "first": self.first.to_wire(),
             "between": self.between.to_wire(),
+            "done": self.done.tolist(),
             "tokens": self.tokens,
             "late": self.late,
             "lagMax": self.lag_max,
@@ -106,6 +112,7 @@ class Tally:
             latency=Histogram.from_wire(wire["latency"]),
             first=Histogram.from_wire(wire["first"]),
             between=Histogram.from_wire(wire["between"]),
+            done=np.array(wire["done"], np.int64),
             tokens=int(wire["tokens"]),
             late=int(wire["late"]),
             lag_max=float(wire["lagMax"]),

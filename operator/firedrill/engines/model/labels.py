@@ -1,13 +1,16 @@
 """Whether a prediction is the label, across the ways that data files and servers write labels."""
 
 import math
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
 
 from firedrill.engines.model.records import Label
 
-#: Labels may come back in single precision.
-PRECISION = 1e-6
+#: From here on a float does not hold every whole number.
+_WHOLE: Final = 2**53
 
 
 @dataclass(frozen=True)
@@ -69,16 +72,23 @@ def _plain(text: Label) -> str:
 
 def same_label(predicted: Label, truth: Label) -> bool:
     """Whether both mean the same: 1, 1.0, "1" and true do, and so do equal texts."""
-    a, b = canonical(predicted), canonical(truth)
-    if isinstance(a, float) and isinstance(b, float):
-        return math.isclose(a, b, rel_tol=PRECISION, abs_tol=PRECISION)
-    return a == b
+    return canonical(predicted) == canonical(truth)
 
 
 def canonical(label: Label) -> float | str:
-    """One form for all ways to write a label."""
+    """One form for all ways to write a label.
+
+    Whole numbers are exact, since neighbours are other classes. A number with a fraction may come back in single
+    precision, so it is rounded to that.
+    """
     number = as_number(label)
-    return str(label).strip() if number is None else number
+    if number is None:
+        return str(label).strip()
+    if not number.is_integer():
+        return float(struct.unpack("f", struct.pack("f", number))[0])
+    if abs(number) < _WHOLE or isinstance(label, bool | float):
+        return int(number)
+    return label if isinstance(label, int) else int(Decimal(label.strip()))
 
 
 def as_number(label: Label) -> float | None:

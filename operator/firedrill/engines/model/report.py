@@ -27,6 +27,14 @@ class ModelReport:
     #: Name, version and platform, as the server tells them.
     facts: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def counted(self) -> dict[str, int]:
+        """Of how many rows or requests each measured share is."""
+        if self.measured is None:
+            return {}
+        rows = {"accuracy": self.measured.accuracy.size} if self.measured.accuracy is not None else {}
+        return {"error_rate": self.measured.errors.size, **rows}
+
     def to_json(self) -> dict[str, Any]:
         """The full evidence; times in seconds, numbers that are not finite as null."""
         result: dict[str, Any] = {

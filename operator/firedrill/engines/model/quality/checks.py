@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from firedrill.api.modelvalidation import DisparityMeasure, ModelTask, ValidationThresholds
+from firedrill.api.modelvalidation import DisparityMeasure, ModelTask, Slices, ValidationThresholds
 from firedrill.engines.common.intervals import Interval, wilson
 from firedrill.engines.model.asked import Asked
 from firedrill.engines.model.labels import canonical, is_right
 from firedrill.engines.model.limits import Check, at_least, at_most, make_check, with_interval
-from firedrill.engines.model.quality.classification import classification
+from firedrill.engines.model.quality.classification import NO_POSITIVE, classification, positive_class
 from firedrill.engines.model.quality.groups import Sliced, largest_difference, sliced
 from firedrill.engines.model.quality.metric import Answered, Metric, answered_rows
 from firedrill.engines.model.quality.numbers import absolute_errors, ranking, regression
@@ -18,7 +18,19 @@ from firedrill.engines.model.records import Readiness, RequestRecord
 
 #: Slices that the report lists; the worst come first.
 _LISTED = 50
-_LOWER_IS_BETTER = frozenset({"calibration_error", "mean_error", "rmse"})
+#: The limit of every metric.
+_LIMITS = {
+    "macro_f1": "min_macro_f1",
+    "precision": "min_precision",
+    "recall": "min_recall",
+    "auc": "min_auc",
+    "calibration_error": "max_calibration_error",
+    "mean_error": "max_mean_error",
+    "rmse": "max_rmse",
+    "r2": "min_r2",
+    "ndcg": "min_ndcg",
+    "mrr": "min_mrr",
+}
 
 
 @dataclass(frozen=True)
@@ -34,18 +46,20 @@ def quality(records: Sequence[RequestRecord], thresholds: ValidationThresholds, 
     rows = answered_rows(records, asked.reading)
     scores = _scores(rows, asked)
     details: dict[str, Any] = {}
-    metrics = [_metric(metric, thresholds) for metric in _metrics(rows, asked)]
-    # What is neither known nor asked for is no news.
-    checks = [check for check in metrics if check.limited or check.measurement.value is not None]
-    if asked.slices is not None and scores is not None:
-        checks.append(_slices(scores, asked, details))
+    found = {metric.name: metric for metric in (_metrics(rows, asked) if rows else ())}
+    absent = f"task {asked.task} has none" if rows else "no row was answered"
+    checks = [_metric(found.get(name, Metric(name, None, absent)), thresholds) for name in _LIMITS]
+    if asked.slices is not None:
+        checks += _slices(scores, asked, details)
     if asked.disparity is not None:
         checks.append(_disparity(rows, asked, details))
     if asked.baseline is not None:
         checks.append(_baseline(scores, asked, details))
     if asked.robustness is not None:
         checks += _robustness(asked, details)
-    return Quality(tuple(checks), details)
+    # What is neither known nor asked for is no news; what is asked for and not known is open.
+    told = (check for check in checks if check.limited or check.measurement.value is not None)
+    return Quality(tuple(told), details)
 
 
 def _metrics(rows: Sequence[Answered], asked: Asked) -> tuple[Metric, ...]:
@@ -65,13 +79,13 @@ def _scores(rows: Sequence[Answered], asked: Asked) -> dict[int, float] | None:
     """By row: 1 for right and 0 for wrong, or the absolute error. None where neither can be told."""
     if asked.task in (ModelTask.CLASSIFICATION, ModelTask.TEXT):
         return {row.row: float(is_right(row.label, row.truth, asked.reading)) for row in rows}
-    errors = absolute_errors(rows) if asked.task is ModelTask.REGRESSION and rows else None
+    errors = absolute_errors(rows) if asked.task is ModelTask.REGRESSION else None
     return None if errors is None else {row.row: float(error) for row, error in zip(rows, errors, strict=True)}
 
 
 def _metric(metric: Metric, thresholds: ValidationThresholds) -> Check:
-    lower = metric.name in _LOWER_IS_BETTER
-    limit: float | None = getattr(thresholds, f"{'max' if lower else 'min'}_{metric.name}")
+    lower = _LIMITS[metric.name].startswith("max")
+    limit: float | None = getattr(thresholds, _LIMITS[metric.name])
     text = "" if limit is None else f"{'<=' if lower else '>='} {limit:g}"
     found = metric.interval
     if found is None:
@@ -86,11 +100,28 @@ def _within(found: Interval, limit: float, *, lower: bool) -> bool | None:
     return at_most(found, limit) if lower else at_least(found, limit)
 
 
-def _slices(scores: Mapping[int, float], asked: Asked, details: dict[str, Any]) -> Check:
+def _slices(scores: Mapping[int, float] | None, asked: Asked, details: dict[str, Any]) -> list[Check]:
     wanted = asked.slices
     assert wanted is not None
     shares = asked.task is not ModelTask.REGRESSION
-    limit = wanted.min_accuracy if shares else wanted.max_mean_error
+    limits = {"slice_accuracy": wanted.min_accuracy, "slice_mean_error": wanted.max_mean_error}
+    judged = "slice_accuracy" if shares else "slice_mean_error"
+    open_names = [name for name in limits if name != judged or not scores]
+    checks = [_unknown_slices(name, limits[name], asked.task, judged) for name in open_names]
+    return [_worst_slice(scores, asked, wanted, limits[judged], details), *checks] if scores else checks
+
+
+def _unknown_slices(name: str, limit: float | None, task: ModelTask, judged: str) -> Check:
+    shares = name == "slice_accuracy"
+    text = "" if limit is None else f"{'>=' if shares else '<='} {limit:g}"
+    why = f"task {task} has none" if name != judged else "no answer can be told right or wrong"
+    return make_check(name, None, "ratio" if shares else "", text, None, f"{name} unknown: {why}")
+
+
+def _worst_slice(
+    scores: Mapping[int, float], asked: Asked, wanted: Slices, limit: float | None, details: dict[str, Any]
+) -> Check:
+    shares = asked.task is not ModelTask.REGRESSION
     groups = {column: asked.groups[column] for column in wanted.columns}
     found = sliced(scores, groups, wanted.min_rows, shares=shares)
     details["slices"] = {
@@ -118,7 +149,9 @@ def _disparity(rows: Sequence[Answered], asked: Asked, details: dict[str, Any]) 
     assert wanted is not None
     text = f"<= {wanted.max_difference:g}"
     if wanted.measure is DisparityMeasure.POSITIVE_RATE:
-        positive = canonical(asked.reading.classes[-1]) if asked.reading.classes else 1.0
+        positive = positive_class(rows, asked.reading)
+        if positive is None:
+            return make_check("disparity", None, "ratio", text, None, f"positive rate unknown: {NO_POSITIVE}")
         scores = {row.row: float(canonical(row.label) == positive) for row in rows}
     else:
         scores = {row.row: float(is_right(row.label, row.truth, asked.reading)) for row in rows}

@@ -1,28 +1,27 @@
-"""Metrics of classification. Those of the confusion matrix have bootstrap intervals, AUC has DeLong's."""
+"""Metrics of classification: macro F1 has a bootstrap interval, precision and recall have exact ones, AUC DeLong's."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from firedrill.engines.common.intervals import Z95, Interval
+from firedrill.engines.common.intervals import Z95, Interval, exact
 from firedrill.engines.model.labels import Reading, canonical, same_label
-from firedrill.engines.model.quality.metric import RESAMPLES, SEED, Answered, Metric, clipped
+from firedrill.engines.model.quality.metric import RESAMPLES, SEED, UNSEEN, Answered, Metric, clipped
 
 #: More labels than this make a matrix that is not resampled.
 _LABELS: Final = 64
 _BINS: Final = 10
+NO_POSITIVE: Final = "there is no positive class among the labels; name it last in answers.classes"
 _Matrix = NDArray[np.float64]
 
 
 def classification(rows: Sequence[Answered], reading: Reading) -> tuple[Metric, ...]:
     """Macro F1, precision and recall of the positive class, AUC, calibration error."""
-    if not rows:
-        return ()
-    labels = sorted({canonical(row.truth) for row in rows} | {canonical(row.label) for row in rows}, key=str)
-    positive = _positive(reading, labels)
+    labels = sorted(_labels(rows), key=str)
+    positive = positive_class(rows, reading)
     return (
         *_of_matrix(rows, labels, positive),
         _auc(rows, reading, positive),
@@ -30,10 +29,14 @@ def classification(rows: Sequence[Answered], reading: Reading) -> tuple[Metric, 
     )
 
 
-def _positive(reading: Reading, labels: Sequence[float | str]) -> float | str | None:
-    """The positive class: the last of the classes that are named, else 1; None where there is none."""
-    wanted = canonical(reading.classes[-1]) if reading.classes else 1.0
-    return wanted if wanted in labels else None
+def _labels(rows: Sequence[Answered]) -> set[float | str]:
+    return {canonical(row.truth) for row in rows} | {canonical(row.label) for row in rows}
+
+
+def positive_class(rows: Sequence[Answered], reading: Reading) -> float | str | None:
+    """The positive class: the last of the classes that are named, else 1; None where no row is or was said to be it."""
+    wanted = canonical(reading.classes[-1]) if reading.classes else 1
+    return wanted if wanted in _labels(rows) else None
 
 
 def _of_matrix(
@@ -46,23 +49,46 @@ def _of_matrix(
     matrix = np.zeros((len(labels), len(labels)))
     for row in rows:
         matrix[index[canonical(row.truth)], index[canonical(row.label)]] += 1
-    draws = np.random.default_rng(SEED).multinomial(len(rows), matrix.ravel() / len(rows), RESAMPLES)
-    resampled = draws.reshape(RESAMPLES, *matrix.shape).astype(float)
-    found = [_metric("macro_f1", _macro_f1, matrix, resampled, len(rows))]
+    found = _macro_f1_metric(matrix, len(rows))
     if positive is None:
-        problem = "there is no positive class among the labels; name it last in answers.classes"
-        return (*found, Metric("precision", None, problem), Metric("recall", None, problem))
+        return (found, Metric("precision", None, NO_POSITIVE), Metric("recall", None, NO_POSITIVE))
     at = index[positive]
-    shares: tuple[tuple[str, Callable[[_Matrix], _Matrix]], ...] = (
-        ("precision", lambda m: _ratio(m[..., at, at], m[..., :, at].sum(-1))),
-        ("recall", lambda m: _ratio(m[..., at, at], m[..., at, :].sum(-1))),
+    hits = float(matrix[at, at])
+    return (
+        found,
+        _share("precision", hits, int(matrix[:, at].sum()), "answers that are positive"),
+        _share("recall", hits, int(matrix[at, :].sum()), "rows that are positive"),
     )
-    return (*found, *(_metric(name, share, matrix, resampled, len(rows)) for name, share in shares))
 
 
-def _metric(name: str, measure: Callable[[_Matrix], _Matrix], matrix: _Matrix, resampled: _Matrix, size: int) -> Metric:
-    low, high = np.quantile(measure(resampled), (0.025, 0.975))
-    return Metric(name, Interval(float(measure(matrix)), float(low), float(high), size))
+def _share(name: str, hits: float, size: int, of: str) -> Metric:
+    """Clopper's and Pearson's interval: it does not collapse where all are right."""
+    return Metric(name, exact(hits, size, 0.95), of=of) if size else Metric(name, None, f"there are no {of}")
+
+
+def _macro_f1_metric(matrix: _Matrix, size: int) -> Metric:
+    draws = np.random.default_rng(SEED).multinomial(size, matrix.ravel() / size, RESAMPLES)
+    low, high = np.quantile(_macro_f1(draws.reshape(RESAMPLES, *matrix.shape).astype(float)), (0.025, 0.975))
+    value = float(_macro_f1(matrix))
+    loss, gain = _unseen(matrix)
+    return Metric(
+        "macro_f1", clipped(Interval(value, min(float(low), value - loss), max(float(high), value + gain), size))
+    )
+
+
+def _unseen(matrix: _Matrix) -> tuple[float, float]:
+    """How far three rows could move macro F1, down and up: no resampling draws what was not seen (rule of three).
+
+    The loss is that of the class where it is largest, with the rows given to the class that it hurts most.
+    """
+    right, sums = np.diagonal(matrix), matrix.sum(0) + matrix.sum(1)
+    each = 2 * right / sums
+    lost, won = np.minimum(right, UNSEEN), np.minimum(matrix.sum(1) - right, UNSEEN)
+    own = each - 2 * (right - lost) / (sums - lost)
+    given = each[None, :] - 2 * right[None, :] / (sums[None, :] + lost[:, None])
+    np.fill_diagonal(given, 0)
+    gained = 2 * (right + won) / (sums + won) - each
+    return float((own + given.max(axis=1)).max() / len(right)), float(gained.max() / len(right))
 
 
 def _macro_f1(matrix: _Matrix) -> _Matrix:
@@ -71,10 +97,6 @@ def _macro_f1(matrix: _Matrix) -> _Matrix:
     present = sums > 0
     each = np.where(present, 2 * right / np.where(present, sums, 1), 0)
     return np.asarray(each.sum(-1) / np.maximum(present.sum(-1), 1))
-
-
-def _ratio(part: _Matrix, whole: _Matrix) -> _Matrix:
-    return np.asarray(np.where(whole > 0, part / np.where(whole > 0, whole, 1), 0))
 
 
 def _auc(rows: Sequence[Answered], reading: Reading, positive: float | str | None) -> Metric:
@@ -94,7 +116,7 @@ def _auc(rows: Sequence[Answered], reading: Reading, positive: float | str | Non
     deviation = float(np.sqrt(placed.var(ddof=1) / len(good) + beaten.var(ddof=1) / len(bad)))
     if deviation == 0:
         # All of one side are above all of the other: by the rule of three the truth may be that far off.
-        room = 3 / min(len(good), len(bad))
+        room = UNSEEN / min(len(good), len(bad))
         return Metric("auc", clipped(Interval(value, value - room, value + room, len(rows))))
     return Metric("auc", clipped(Interval(value, value - Z95 * deviation, value + Z95 * deviation, len(rows))))
 
@@ -112,6 +134,9 @@ def _calibration(rows: Sequence[Answered], reading: Reading) -> Metric:
     generator = np.random.default_rng(SEED)
     draws = [generator.integers(0, len(rows), len(rows)) for _ in range(400)]
     low, high = np.quantile([_ece(sure[draw], right[draw]) for draw in draws], (0.025, 0.975))
+    if low == high:
+        # All draws are alike: by the rule of three the truth may be that far off.
+        low, high = low - UNSEEN / len(rows), high + UNSEEN / len(rows)
     return Metric("calibration_error", clipped(Interval(value, 2 * value - high, 2 * value - low, len(rows))))
 
 

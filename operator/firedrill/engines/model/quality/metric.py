@@ -8,12 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from firedrill.engines.common.intervals import Interval
+from firedrill.engines.common.intervals import Z95, Interval
 from firedrill.engines.model.labels import Reading, predicted_label
 from firedrill.engines.model.records import Label, Outcome, RequestRecord
 
 RESAMPLES: Final = 2000
 SEED: Final = 7
+#: Rule of three: what was not seen in n rows may be in three of n.
+UNSEEN: Final = 3
+LEAST: Final = 10
+_LEAST_ALIKE: Final = 30
+#: Values that differ by less than this share of them differ by rounding.
+_ALIKE: Final = 1e-9
 
 
 @dataclass(frozen=True)
@@ -47,12 +53,25 @@ def answered_rows(records: Sequence[RequestRecord], reading: Reading) -> tuple[A
     return tuple(found[row] for row in sorted(found))
 
 
-def mean_interval(values: NDArray[np.float64], level: float = 0.95) -> Interval:
-    """Mean with Student's interval; of fewer than two values it is everything."""
+def thin(values: NDArray[np.float64]) -> bool:
+    """Whether values are too few to tell how far the next may be off: fewer than 10, or than 30 that are all alike."""
+    alike = bool(np.ptp(values) <= _ALIKE * np.abs(values).max()) if len(values) else True
+    return len(values) < (_LEAST_ALIKE if alike else LEAST)
+
+
+def mean_interval(values: NDArray[np.float64], level: float = 0.95, reach: float | None = None) -> Interval:
+    """Mean with Student's interval. Of values that are :func:`thin` it is everything.
+
+    ``reach`` is the largest value where values are bounded by 0 and that. They may all be alike by chance, and the
+    one that is not comes next: the variance is widened so that a mean at an end has the room of the rule of three.
+    """
     size, value = len(values), float(np.mean(values))
-    if size < 2:
+    if size < 2 or (reach is None and thin(values)):
         return Interval(value, -np.inf, np.inf, size)
-    spread = float(stats.t.ppf((1 + level) / 2, size - 1) * np.std(values, ddof=1) / np.sqrt(size))
+    squares = float(np.sum((values - value) ** 2))
+    if reach is not None:
+        squares += (UNSEEN / Z95 * max(value, reach - value)) ** 2
+    spread = float(stats.t.ppf((1 + level) / 2, size - 1)) * float(np.sqrt(squares / (size - 1) / size))
     return Interval(value, value - spread, value + spread, size)
 
 

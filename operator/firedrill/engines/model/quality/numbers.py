@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from firedrill.engines.common.intervals import Z95, Interval
 from firedrill.engines.model.labels import as_number
-from firedrill.engines.model.quality.metric import Answered, Metric, clipped, mean_interval
+from firedrill.engines.model.quality.metric import Answered, Metric, clipped, mean_interval, thin
 
 _GROUPS_NEEDED: Final = 5
 
@@ -23,10 +23,8 @@ def absolute_errors(rows: Sequence[Answered]) -> NDArray[np.float64] | None:
 def regression(rows: Sequence[Answered]) -> tuple[Metric, ...]:
     """Mean absolute error, root mean squared error, and the share of variance explained.
 
-    Intervals: Student's for means, its root for RMSE, the delta method for R squared.
+    Intervals (where rows are not too few): Student's for means, its root for RMSE, the delta method for R squared.
     """
-    if not rows:
-        return ()
     pairs = _pairs(rows)
     names = ("mean_error", "rmse", "r2")
     if pairs is None:
@@ -46,6 +44,8 @@ def _r2(truth: NDArray[np.float64], squared: NDArray[np.float64]) -> Metric:
     around = (truth - truth.mean()) ** 2
     if len(truth) < 3 or around.sum() == 0:
         return Metric("r2", None, "all labels are the same")
+    if thin(squared):
+        return Metric("r2", None, f"{len(truth)} rows are too few")
     value = float(1 - squared.mean() / around.mean())
     influence = (squared - (1 - value) * around) / around.mean()
     spread = Z95 * float(influence.std(ddof=1)) / len(truth) ** 0.5
@@ -66,7 +66,9 @@ def ranking(rows: Sequence[Answered], groups: Mapping[int, str]) -> tuple[Metric
         problem = f"{len(scored)} queries with something relevant; {_GROUPS_NEEDED} are needed"
         return Metric("ndcg", None, problem), Metric("mrr", None, problem)
     found = {"ndcg": np.array([_ndcg(items) for items in scored]), "mrr": np.array([_first(items) for items in scored])}
-    return tuple(Metric(name, clipped(mean_interval(values)), of="queries") for name, values in found.items())
+    return tuple(
+        Metric(name, clipped(mean_interval(values, reach=1.0)), of="queries") for name, values in found.items()
+    )
 
 
 def _ranked(items: Sequence[tuple[float, float]]) -> list[float]:

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import stats
 
 from firedrill.engines.common.intervals import Interval
-from firedrill.engines.model.quality.metric import RESAMPLES, SEED, mean_interval
+from firedrill.engines.model.quality.metric import RESAMPLES, SEED, UNSEEN, clipped, mean_interval
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Comparison:
 def compare(model: Mapping[int, float], baseline: Mapping[int, float], *, shares: bool) -> Comparison | None:
     """Compare scores of rows that both answered; None where there are none.
 
-    Shares (0 or 1): McNemar's exact test, and a paired bootstrap of the difference. Errors: a paired t-test.
+    Shares (0 or 1): McNemar's exact test, and a paired bootstrap of the difference, with the room of the rule of
+    three. Errors: a paired t-test.
     """
     rows = sorted(model.keys() & baseline.keys())
     if len(rows) < 2:
@@ -41,7 +42,8 @@ def compare(model: Mapping[int, float], baseline: Mapping[int, float], *, shares
     cells = np.array([ours_alone + 0.5, theirs_alone + 0.5, len(rows) - apart])
     draws = np.random.default_rng(SEED).multinomial(len(rows), cells / cells.sum(), RESAMPLES)
     low, high = np.quantile((draws[:, 0] - draws[:, 1]) / len(rows), (0.025, 0.975))
-    value = (ours_alone - theirs_alone) / len(rows)
-    return Comparison(
-        Interval(value, float(low), float(high), len(rows)), p_value, ours_alone, theirs_alone, "McNemar exact"
+    value, room = (ours_alone - theirs_alone) / len(rows), UNSEEN / len(rows)
+    interval = clipped(
+        Interval(value, min(float(low), value - room), max(float(high), value + room), len(rows)), low=-1
     )
+    return Comparison(interval, p_value, ours_alone, theirs_alone, "McNemar exact")
