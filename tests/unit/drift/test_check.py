@@ -156,6 +156,37 @@ def test_a_changed_type_is_drift() -> None:
     assert result.reason == "TypeChanged"
 
 
+DAYS = pa.array([date(2024, 1, 1 + i % 28) for i in range(ROWS)])
+LISTS = pa.array([[1.0, 2.0]] * ROWS)
+
+
+@pytest.mark.parametrize(
+    ("reference", "current"),
+    [
+        (DAYS, CITIES),
+        (CITIES, DAYS),
+        (DAYS, NORMAL),
+        (NORMAL, LISTS),
+        (NORMAL, pa.array([{"a": 1}] * ROWS)),
+        (CITIES, pa.array([b"x"] * ROWS)),
+        (LISTS, pa.array([{"a": 1}] * ROWS)),
+    ],
+)
+def test_a_change_to_or_from_what_is_not_compared_is_drift(reference: Any, current: Any) -> None:
+    assert one(reference, current).reason == "TypeChanged"
+    assert one(reference, current, columns=CODES).reason == "TypeChanged"
+
+
+@pytest.mark.parametrize("whole", [DAYS, LISTS, pa.array([b"x"] * ROWS)])
+def test_what_is_not_compared_may_still_be_gone(whole: Any) -> None:
+    gaps = pa.array([None if i % 3 else whole[i].as_py() for i in range(ROWS)], whole.type)
+    for gone in (pa.nulls(ROWS), pa.nulls(ROWS, whole.type), gaps):
+        assert one(whole, gone).reason == "MissingShareChanged"
+    same = one(whole, whole)
+    assert (same.drift, same.decided) == (False, False)
+    assert check(pa.table({"x": whole}), pa.table({"x": whole})).reason == "NoColumns"
+
+
 def test_numbers_with_blank_marks_among_them_stay_numbers() -> None:
     texts = [str(value) for value in NORMAL]
     marked = ["?" if i % 50 == 0 else text for i, text in enumerate(texts)]

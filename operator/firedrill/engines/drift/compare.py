@@ -12,7 +12,16 @@ from firedrill.engines.drift.contingency import TableTest, compare_counts
 from firedrill.engines.drift.effects import bin_counts, bin_labels, jensen_shannon, psi, quantile_edges, wasserstein
 from firedrill.engines.drift.report import Bin, ColumnReport, Effects, Reason, TestName, TestResult
 from firedrill.engines.drift.shapes import NotThisType, is_embedding, shaped
-from firedrill.engines.drift.values import NUMERIC_SHARE, Categories, Numbers, categories, kind_of, numbers, parse_texts
+from firedrill.engines.drift.values import (
+    NUMERIC_SHARE,
+    Categories,
+    Numbers,
+    categories,
+    family_of,
+    kind_of,
+    numbers,
+    parse_texts,
+)
 
 #: With fewer values than this on a side nothing can be said of the values themselves.
 MIN_VALUES: Final = 10
@@ -47,20 +56,19 @@ def compare_column(
         limits = Limits(settings.limit, settings.limit)
     if asked is None and is_embedding(reference.type) and is_embedding(current.type):
         asked = ColumnType.EMBEDDING
+    if _incomparable(reference.type, current.type):
+        return _type_changed(name, reference, current)
     try:
         reference, current = shaped(reference, current, asked)
     except NotThisType as error:
-        return ColumnReport(name, "unsupported", Reason.UNSUPPORTED_TYPE, str(error))
+        return _by_nature(name, Reason.UNSUPPORTED_TYPE, str(error), reference, current, limits)
     kinds = {kind_of(reference.type), kind_of(current.type)} - {"empty"}
     if "unsupported" in kinds:
-        types = f"{reference.type} and {current.type}"
-        return ColumnReport(name, "unsupported", Reason.UNSUPPORTED_TYPE, f"values of type {types} are not compared")
-    if "temporal" in kinds and not ((named or asked is not None) and kinds == {"temporal"}):
-        if kinds & {"numeric", "boolean"}:
-            return _type_changed(name, reference, current)
-        return ColumnReport(
-            name, "temporal", Reason.TEMPORAL, "dates and times move by their nature; compared when included by name"
-        )
+        message = f"values of type {reference.type} and {current.type} are not compared"
+        return _by_nature(name, Reason.UNSUPPORTED_TYPE, message, reference, current, limits)
+    if kinds == {"temporal"} and not named and asked is None:
+        message = "dates and times move by their nature; compared when included by name"
+        return _by_nature(name, Reason.TEMPORAL, message, reference, current, limits)
     if asked is ColumnType.CATEGORICAL or (asked is None and (not kinds or kinds <= {"boolean"})):
         return _categorical(name, categories(reference, current), limits)
     if asked is not None or "text" not in kinds:
@@ -81,6 +89,27 @@ def _with_texts(name: str, reference: Any, current: Any, kinds: set[str], limits
     if min(shares) < NUMERIC_SHARE:
         return _type_changed(name, reference, current)
     return _numeric(name, numbers(reference), numbers(current), limits)
+
+
+def _incomparable(first: Any, second: Any) -> bool:
+    """Whether the types are so different that no value of one can be one of the other."""
+    kinds = {kind_of(first), kind_of(second)}
+    if "empty" in kinds:
+        return False
+    if kinds == {"unsupported"}:
+        return family_of(first) != family_of(second)
+    return len(kinds) > 1 and bool(kinds & {"temporal", "unsupported"})
+
+
+def _by_nature(
+    name: str, reason: Reason, message: str, reference: Any, current: Any, limits: Limits
+) -> ColumnReport:
+    """A column whose values can not be compared; whether they are there can be."""
+    sides = [(len(side) - side.null_count, side.null_count) for side in (reference, current)]
+    tests = tuple(_missing_test(sides[0], sides[1], limits))
+    shares = [_share(gone, there + gone) for there, gone in sides]
+    kind = "temporal" if reason is Reason.TEMPORAL else "unsupported"
+    return ColumnReport(name, kind, reason, message, tests, Effects(), shares[0], shares[1])
 
 
 def _type_changed(name: str, reference: Any, current: Any) -> ColumnReport:

@@ -67,11 +67,16 @@ def blocked(report: ColumnReport, reference: Any, current: Any, blocks: Blocks) 
     """The counts behind each test of a column, by block. A column whose blocks are too short loses its tests."""
     if not report.tests:
         return Blocked(report)
-    if report.type == "categorical":
+    series: list[Floats]
+    if report.type in ("temporal", "unsupported"):
+        # Only what is missing of them is tested.
+        missing = [side.is_null().to_numpy().astype(np.int64) for side in (reference, current)]
+        values, series = missing, [side.astype(np.float64) for side in missing]
+    elif report.type == "categorical":
         first, second, names = codes_in_order(reference, current)
         missing = [(side < 0).astype(np.int64) for side in (first, second)]
         values = _common(first, second, len(names))
-        series: list[Floats] = [side.astype(np.float64) for side in values]
+        series = [side.astype(np.float64) for side in values]
     else:
         series = [values_in_order(side) for side in (reference, current)]
         missing = [np.where(np.isfinite(side), 0, np.where(np.isnan(side), 1, 2)).astype(np.int64) for side in series]

@@ -81,6 +81,23 @@ def kind_of(kind: Any) -> str:
     return next((name for name, is_kind in checks if is_kind(kind)), "unsupported")
 
 
+def family_of(kind: Any) -> str:
+    """What values of an unsupported type are made of: list, struct, map, binary, or the type itself."""
+    if pa.types.is_dictionary(kind):
+        return family_of(kind.value_type)
+    checks = (
+        ("list", pa.types.is_list),
+        ("list", pa.types.is_large_list),
+        ("list", pa.types.is_fixed_size_list),
+        ("struct", pa.types.is_struct),
+        ("map", pa.types.is_map),
+        ("binary", pa.types.is_binary),
+        ("binary", pa.types.is_large_binary),
+        ("binary", pa.types.is_fixed_size_binary),
+    )
+    return next((name for name, is_kind in checks if is_kind(kind)), str(kind))
+
+
 def plain(column: Any) -> Any:
     """The column without dictionary encoding, as a ChunkedArray."""
     return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
