@@ -2,6 +2,7 @@
 
 import json
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -203,6 +204,36 @@ def test_numbers_with_blank_marks_among_them_stay_numbers() -> None:
 def test_texts_that_are_all_numbers_are_codes() -> None:
     codes = [f"{i % 7:03d}" for i in range(ROWS)]
     assert one(codes, codes).type == "categorical"
+
+
+def test_texts_that_are_numbers_and_all_different_are_quantities() -> None:
+    texts, far = ([str(value) for value in side] for side in (NORMAL, NORMAL + 50))
+    assert one(texts, far).reason == "ValuesChanged"
+    assert one(texts, texts).reason == "NoDrift"
+    padded = [f"{i:06d}" for i in range(ROWS)]
+    assert one(padded, [f"{i + ROWS:06d}" for i in range(ROWS)]).reason == "AllValuesRare"
+
+
+@pytest.mark.parametrize("marks", [True, False])
+def test_texts_that_were_numbers_and_are_words_have_changed_their_type(marks: bool) -> None:
+    texts = ["?" if marks and i % 20 == 0 else str(value) for i, value in enumerate(NORMAL)]
+    words = [f"w{i:x}" for i in range(ROWS)]
+    result = one(texts, words)
+    assert result.reason == "TypeChanged"
+    assert "0% are now" in result.message
+    assert one(words, texts).reason == "TypeChanged"
+    some = [word if i % 10 < 3 else text for i, (word, text) in enumerate(zip(words, texts, strict=True))]
+    assert one(texts, some).drift
+
+
+@pytest.mark.parametrize("make", [pa.array, lambda v: pa.array(v, pa.uint64()), lambda v: pa.array(map(Decimal, v))])
+def test_whole_numbers_too_large_for_floats_are_told_apart(make: Any) -> None:
+    first = [2**60 + i % 50 for i in range(ROWS)]
+    later = [value + 60 for value in first]
+    assert one(make(first), make(later)).reason == "ValuesChanged"
+    assert one(make(first), make(first)).reason == "NoDrift"
+    assert one(make(first), make(later), columns=CODES).drift
+    assert one(make([2**60 + 1] * ROWS), make([2**60 + 1] * ROWS)).message.startswith(f"every value is {2**60 + 1}")
 
 
 def test_integers_floats_booleans_and_their_texts_are_the_same_values() -> None:

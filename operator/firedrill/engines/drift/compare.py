@@ -19,12 +19,18 @@ from firedrill.engines.drift.values import (
     categories,
     family_of,
     kind_of,
+    near_zero,
     numbers,
     parse_texts,
+    zero_padded,
 )
 
 #: With fewer values than this on a side nothing can be said of the values themselves.
 MIN_VALUES: Final = 10
+#: Texts that were numbers are still compared as such, with what is none counted, while this share of them are.
+MIXED_SHARE: Final = 0.5
+#: Texts that are numbers are quantities and no codes when this share of them are different.
+DISTINCT_SHARE: Final = 0.9
 #: Categories shown one by one; the others are shown as one bin.
 CATEGORIES_SHOWN: Final = 12
 #: What values of a column are called in a report, by the type asked for.
@@ -73,7 +79,7 @@ def compare_column(
         return _categorical(name, categories(reference, current), limits)
     if asked is not None or "text" not in kinds:
         called = _CALLED.get(asked, "numeric") if asked is not None else "numeric"
-        return replace(_numeric(name, numbers(reference), numbers(current), limits), type=called)
+        return replace(_numeric(name, reference, current, limits), type=called)
     return _with_texts(name, reference, current, kinds, limits)
 
 
@@ -82,13 +88,27 @@ def _with_texts(name: str, reference: Any, current: Any, kinds: set[str], limits
         return _categorical(name, categories(reference, current), limits)
     shares = [parse_texts(side).numeric_share for side in (reference, current) if kind_of(side.type) == "text"]
     if kinds == {"text"}:
-        # Texts that are all numbers are codes; numbers with a few blank marks among them are numbers.
-        if min(shares) >= NUMERIC_SHARE and min(shares) < 1.0:
-            return _numeric(name, numbers(reference), numbers(current), limits)
-        return _categorical(name, categories(reference, current), limits)
+        return _two_texts(name, reference, current, shares, limits)
     if min(shares) < NUMERIC_SHARE:
         return _type_changed(name, reference, current)
-    return _numeric(name, numbers(reference), numbers(current), limits)
+    return _numeric(name, reference, current, limits)
+
+
+def _two_texts(name: str, reference: Any, current: Any, shares: list[float], limits: Limits) -> ColumnReport:
+    """Texts that are all numbers are codes, unless nearly all differ; with blank marks among them, numbers."""
+    low, high = min(shares), max(shares)
+    marked = NUMERIC_SHARE <= high and low < 1.0 and (high < 1.0 or low >= NUMERIC_SHARE)
+    if not marked:
+        found = categories(reference, current)
+        report = _categorical(name, found, limits)
+        counts = found.reference if shares[0] == high else found.current
+        distinct = np.count_nonzero(counts) / max(int(counts.sum()), 1)
+        padded = zero_padded(reference) or zero_padded(current)
+        if distinct < DISTINCT_SHARE or high < NUMERIC_SHARE or padded:
+            return report
+    if low < MIXED_SHARE:
+        return _type_changed(name, reference, current)
+    return _numeric(name, reference, current, limits)
 
 
 def _incomparable(first: Any, second: Any) -> bool:
@@ -114,10 +134,15 @@ def _by_nature(
 
 def _type_changed(name: str, reference: Any, current: Any) -> ColumnReport:
     message = f"was {reference.type} in the reference and is {current.type} now"
+    if {kind_of(reference.type), kind_of(current.type)} == {"text"}:
+        was, now = (f"{parse_texts(side).numeric_share:.0%}" for side in (reference, current))
+        message = f"{was} of the texts were numbers in the reference and {now} are now"
     return ColumnReport(name, "mixed", Reason.TYPE_CHANGED, message)
 
 
-def _numeric(name: str, a: Numbers, b: Numbers, limits: Limits) -> ColumnReport:
+def _numeric(name: str, reference: Any, current: Any, limits: Limits) -> ColumnReport:
+    reference, current, offset = near_zero(reference, current)
+    a, b = numbers(reference), numbers(current)
     tests = _state_test(a, b, limits)
     reason, message = Reason.NO_DRIFT, ""
     bins: tuple[Bin, ...] = ()
@@ -129,12 +154,12 @@ def _numeric(name: str, a: Numbers, b: Numbers, limits: Limits) -> ColumnReport:
     else:
         low, high = min(a.sorted[0], b.sorted[0]), max(a.sorted[-1], b.sorted[-1])
         if low == high:
-            reason, message = Reason.CONSTANT, f"every value is {low:g} on both sides"
+            reason, message = Reason.CONSTANT, f"every value is {offset or f'{low:g}'} on both sides"
         elif _only(a.sorted, low, high) and _only(b.sorted, low, high):
             tests = [*_flag_test(a, b, high, limits), *tests]
         else:
             tests = [_ks_test(a, b, limits), *tests]
-        effects, bins = _numeric_bins(a, b)
+        effects, bins = _numeric_bins(a, b, offset)
     return ColumnReport(
         name,
         "numeric",
@@ -230,9 +255,9 @@ def _result(test: TestName, outcome: TableTest, limits: Limits) -> TestResult:
     return TestResult(test, outcome.statistic, outcome.p_value, outcome.effect, limits.categorical)
 
 
-def _numeric_bins(a: Numbers, b: Numbers) -> tuple[Effects, tuple[Bin, ...]]:
+def _numeric_bins(a: Numbers, b: Numbers, offset: int) -> tuple[Effects, tuple[Bin, ...]]:
     edges = quantile_edges(a.sorted)
-    labels = bin_labels(edges)
+    labels = [f"{label} + {offset}" if offset else label for label in bin_labels(edges)]
     extra = ("missing", "infinite", "not a number")
     counts = [
         np.concatenate(
