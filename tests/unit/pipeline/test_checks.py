@@ -380,7 +380,7 @@ PATIENT = '{"resourceType": "Patient", "gender": "female", "birthDate": "1970-01
         ('{"resourceType": "Nope"}', "resourceType is no type of R4B"),
         ('{"resourceType": "Patient", "birthDate": "Smith"}', "Patient.birthDate: is not valid"),
         ('{"resourceType": "Patient", "surname": "Smith"}', "Patient has an unknown field"),
-    ('{"resourceType": "Patient", "name": [{"Smith": 1}]}', "Patient.name[] has an unknown field"),
+        ('{"resourceType": "Patient", "name": [{"Smith": 1}]}', "Patient.name[] has an unknown field"),
         ('{"resourceType": "Observation", "status": "final"}', "Observation.code: is missing"),
         ('{"resourceType": "Device"}', "resourceType Device is not one of those allowed"),
     ],

@@ -97,7 +97,7 @@ def _with_texts(name: str, reference: Any, current: Any, kinds: set[str], limits
 def _two_texts(name: str, reference: Any, current: Any, shares: list[float], limits: Limits) -> ColumnReport:
     """Texts that are all numbers are codes, unless nearly all differ; with blank marks among them, numbers."""
     low, high = min(shares), max(shares)
-    marked = NUMERIC_SHARE <= high and low < 1.0 and (high < 1.0 or low >= NUMERIC_SHARE)
+    marked = high >= NUMERIC_SHARE and low < 1.0 and (high < 1.0 or low >= NUMERIC_SHARE)
     if not marked:
         found = categories(reference, current)
         report = _categorical(name, found, limits)
@@ -121,9 +121,7 @@ def _incomparable(first: Any, second: Any) -> bool:
     return len(kinds) > 1 and bool(kinds & {"temporal", "unsupported"})
 
 
-def _by_nature(
-    name: str, reason: Reason, message: str, reference: Any, current: Any, limits: Limits
-) -> ColumnReport:
+def _by_nature(name: str, reason: Reason, message: str, reference: Any, current: Any, limits: Limits) -> ColumnReport:
     """A column whose values can not be compared; whether they are there can be."""
     sides = [(len(side) - side.null_count, side.null_count) for side in (reference, current)]
     tests = tuple(_missing_test(sides[0], sides[1], limits))
