@@ -1,6 +1,7 @@
 """Documents run in this process, with no cluster at all."""
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,6 +91,18 @@ async def _run_one(item: Document, context: SourceContext) -> Result:
             verdict=Verdict.INCONCLUSIVE,
             reason="Timeout",
             message=f"The run took longer than spec.timeout ({item.spec.timeout.total_seconds():g} s)",
+            started_at=started,
+            finished_at=datetime.now(UTC),
+        )
+    except Exception as error:  # noqa: BLE001 - a bug in one run must not throw away the results of the others
+        traceback.print_exc()
+        return Result(
+            uid=task.uid,
+            run_id=task.run_id,
+            cluster=task.cluster,
+            verdict=Verdict.ERROR,
+            reason="RunnerCrashed",
+            message=f"the runner failed: {type(error).__name__}",
             started_at=started,
             finished_at=datetime.now(UTC),
         )

@@ -51,6 +51,9 @@ async def _fetch(client: httpx.AsyncClient, url: str, path: Path, field: str, ma
         if response.status_code != 200:
             reason = SourceReason.NOT_FOUND if response.status_code in (404, 410) else SourceReason.UNREACHABLE
             raise SourceError(reason, field, f"GET {shown(url)} answered {response.status_code}")
+        if response.headers.get("content-type", "").lower().startswith("text/html"):
+            message = f"GET {shown(url)} answered with an HTML page, such as that of a login, and no table"
+            raise SourceError(SourceReason.INVALID_DATA, field, message)
         size = 0
         with path.open("wb") as stream:
             async for chunk in response.aiter_bytes():

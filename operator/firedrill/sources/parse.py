@@ -1,5 +1,7 @@
 """Tables from bytes or files, in any of the formats."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +35,10 @@ _BLOCK: Final = 4 * 1024 * 1024
 _HEAD: Final = 64 * 1024
 
 
+_HTML: Final = (b"<!doctype", b"<html")
+_COUNTS: Final = re.compile(r"(?:Row #(?P<row>\d+): )?Expected (?P<wanted>\d+) columns, got (?P<found>\d+)")
+
+
 def format_of(path: Path, head: bytes) -> TableFormat:
     """Format of a file by its name, else by how it starts."""
     known = _SUFFIXES.get(path.suffix.lower())
@@ -47,6 +53,7 @@ def format_of(path: Path, head: bytes) -> TableFormat:
 
 def parse_bytes(data: bytes, kind: TableFormat) -> SourceTable:
     """A table from bytes in memory. Raises InvalidTable that says where it is not one."""
+    _no_page(data[:_HEAD])
     if kind is TableFormat.PARQUET:
         return ParquetTable(pa.BufferReader(data))
     if kind is TableFormat.ARROW:
@@ -66,6 +73,7 @@ def parse_file(path: Path, kind: TableFormat | None) -> SourceTable:
         return _parse_stream(path, kind)
     with path.open("rb") as stream:
         head = stream.read(_HEAD)
+    _no_page(head)
     kind = kind or format_of(path, head)
     if kind is TableFormat.PARQUET:
         # Not mapped: the pages of a mapped file count as memory of the process.
@@ -80,6 +88,12 @@ def parse_file(path: Path, kind: TableFormat | None) -> SourceTable:
 def _parse_stream(path: Path, kind: TableFormat | None) -> SourceTable:
     data = path.read_bytes()
     return parse_bytes(data, kind or format_of(path, data[:_HEAD]))
+
+
+def _no_page(head: bytes) -> None:
+    """A page for people, such as a login that a server answers with, would else be read as a table."""
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:16].lower().startswith(_HTML):
+        raise InvalidTable("not a table but an HTML page, such as that of a login")
 
 
 def _read_lines(data: bytes, kind: TableFormat) -> "pa.Table":
@@ -115,26 +129,44 @@ def _read_csv(open_source: Any, head: bytes) -> "pa.Table":
         raise InvalidTable("not CSV but binary data; compressed files are not read")
     delimiter = _delimiter(text)
     try:
-        table = _convert_csv(open_source(), delimiter, encoding)
+        table = _convert_csv(open_source, delimiter, encoding)
         # Names are decoded only when they are asked for.
         if table.column_names and any(pa.types.is_binary(field.type) for field in table.schema):
-            table = _convert_csv(open_source(), delimiter, "latin-1")
+            table = _convert_csv(open_source, delimiter, "latin-1")
     except UnicodeDecodeError:
-        table = _convert_csv(open_source(), delimiter, "latin-1")
+        table = _convert_csv(open_source, delimiter, "latin-1")
     return table
 
 
-def _convert_csv(source: Any, delimiter: str, encoding: str) -> "pa.Table":
-    try:
-        with source:
+def _convert_csv(open_source: Callable[[], Any], delimiter: str, encoding: str) -> "pa.Table":
+    def read(threads: bool) -> "pa.Table":
+        with open_source() as source:
             return csv.read_csv(
                 source,
-                csv.ReadOptions(block_size=_BLOCK, encoding=encoding),
+                csv.ReadOptions(use_threads=threads, block_size=_BLOCK, encoding=encoding),
                 csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
                 csv.ConvertOptions(strings_can_be_null=True),
             )
+
+    try:
+        return read(threads=True)
+    except pa.ArrowException:
+        pass
+    try:
+        # Once more: rows are numbered only when they are read one after the other.
+        return read(threads=False)
     except pa.ArrowException as error:
-        raise InvalidTable(f"not CSV: {_first_line(error)}") from error
+        # Not as its cause: the text of the error shows the row.
+        raise InvalidTable(f"not CSV: {_wrong_row(error)}") from None
+
+
+def _wrong_row(error: Exception) -> str:
+    """Where a CSV is wrong, without the text of the row, which Arrow shows."""
+    found = _COUNTS.search(_first_line(error))
+    if found is None:
+        return re.split("['\"]", _first_line(error))[0].rstrip(": ")
+    row = f"row {found['row']}: " if found["row"] else ""
+    return f"{row}expected {found['wanted']} columns, got {found['found']}"
 
 
 def _delimiter(head: str) -> str:

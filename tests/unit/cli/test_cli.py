@@ -13,8 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from firedrill.api.task import Result, Task
 from firedrill.cli import main as entry_point
+from firedrill.cli import offline
 from firedrill.cli.main import main
+from firedrill.sources.context import SourceContext
 
 HEAD = "apiVersion: firedrill.dev/v1alpha1\nkind: DriftCheck\nmetadata: {name: %s}\nspec:\n"
 SAME = "  reference: {file: {path: ref.csv}}\n  current: {file: {path: same.csv}}\n"
@@ -134,6 +137,27 @@ def test_run_offline_tells_a_source_that_is_missing_as_a_verdict(
     (place / "c.yaml").write_text(HEAD % "one" + SAME.replace("same.csv", "gone.csv"))
     assert main(["run", "--offline", "-f", "c.yaml", "-o", "json"]) == 2
     assert "spec.current.file.path: there is no file 'gone.csv'" in capsys.readouterr().out
+
+
+def test_run_offline_keeps_the_results_of_others_when_one_run_breaks(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = offline.RUNNERS["DriftCheck"]
+
+    async def broken(task: Task, context: SourceContext) -> Result:
+        if task.name == "one":
+            raise ZeroDivisionError("a value")
+        return await whole(task, context)
+
+    monkeypatch.setitem(offline.RUNNERS, "DriftCheck", broken)
+    (place / "c.yaml").write_text(HEAD % "one" + SAME + "---\n" + HEAD % "two" + SAME)
+    assert main(["run", "--offline", "-f", "c.yaml", "-o", "json"]) == 3
+    results = json.loads(capsys.readouterr().out)["results"]
+    assert [(each["verdict"], each["reason"]) for each in results] == [
+        ("Error", "RunnerCrashed"),
+        ("Passed", "NoDrift"),
+    ]
+    assert results[0]["message"] == "the runner failed: ZeroDivisionError"
 
 
 @pytest.mark.parametrize("output", ["table", "json", "junit", "html"])

@@ -2,6 +2,7 @@
 
 import json
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -156,6 +157,37 @@ def test_a_changed_type_is_drift() -> None:
     assert result.reason == "TypeChanged"
 
 
+DAYS = pa.array([date(2024, 1, 1 + i % 28) for i in range(ROWS)])
+LISTS = pa.array([[1.0, 2.0]] * ROWS)
+
+
+@pytest.mark.parametrize(
+    ("reference", "current"),
+    [
+        (DAYS, CITIES),
+        (CITIES, DAYS),
+        (DAYS, NORMAL),
+        (NORMAL, LISTS),
+        (NORMAL, pa.array([{"a": 1}] * ROWS)),
+        (CITIES, pa.array([b"x"] * ROWS)),
+        (LISTS, pa.array([{"a": 1}] * ROWS)),
+    ],
+)
+def test_a_change_to_or_from_what_is_not_compared_is_drift(reference: Any, current: Any) -> None:
+    assert one(reference, current).reason == "TypeChanged"
+    assert one(reference, current, columns=CODES).reason == "TypeChanged"
+
+
+@pytest.mark.parametrize("whole", [DAYS, LISTS, pa.array([b"x"] * ROWS)])
+def test_what_is_not_compared_may_still_be_gone(whole: Any) -> None:
+    gaps = pa.array([None if i % 3 else whole[i].as_py() for i in range(ROWS)], whole.type)
+    for gone in (pa.nulls(ROWS), pa.nulls(ROWS, whole.type), gaps):
+        assert one(whole, gone).reason == "MissingShareChanged"
+    same = one(whole, whole)
+    assert (same.drift, same.decided) == (False, False)
+    assert check(pa.table({"x": whole}), pa.table({"x": whole})).reason == "NoColumns"
+
+
 def test_numbers_with_blank_marks_among_them_stay_numbers() -> None:
     texts = [str(value) for value in NORMAL]
     marked = ["?" if i % 50 == 0 else text for i, text in enumerate(texts)]
@@ -172,6 +204,36 @@ def test_numbers_with_blank_marks_among_them_stay_numbers() -> None:
 def test_texts_that_are_all_numbers_are_codes() -> None:
     codes = [f"{i % 7:03d}" for i in range(ROWS)]
     assert one(codes, codes).type == "categorical"
+
+
+def test_texts_that_are_numbers_and_all_different_are_quantities() -> None:
+    texts, far = ([str(value) for value in side] for side in (NORMAL, NORMAL + 50))
+    assert one(texts, far).reason == "ValuesChanged"
+    assert one(texts, texts).reason == "NoDrift"
+    padded = [f"{i:06d}" for i in range(ROWS)]
+    assert one(padded, [f"{i + ROWS:06d}" for i in range(ROWS)]).reason == "AllValuesRare"
+
+
+@pytest.mark.parametrize("marks", [True, False])
+def test_texts_that_were_numbers_and_are_words_have_changed_their_type(marks: bool) -> None:
+    texts = ["?" if marks and i % 20 == 0 else str(value) for i, value in enumerate(NORMAL)]
+    words = [f"w{i:x}" for i in range(ROWS)]
+    result = one(texts, words)
+    assert result.reason == "TypeChanged"
+    assert "0% are now" in result.message
+    assert one(words, texts).reason == "TypeChanged"
+    some = [word if i % 10 < 3 else text for i, (word, text) in enumerate(zip(words, texts, strict=True))]
+    assert one(texts, some).drift
+
+
+@pytest.mark.parametrize("make", [pa.array, lambda v: pa.array(v, pa.uint64()), lambda v: pa.array(map(Decimal, v))])
+def test_whole_numbers_too_large_for_floats_are_told_apart(make: Any) -> None:
+    first = [2**60 + i % 50 for i in range(ROWS)]
+    later = [value + 60 for value in first]
+    assert one(make(first), make(later)).reason == "ValuesChanged"
+    assert one(make(first), make(first)).reason == "NoDrift"
+    assert one(make(first), make(later), columns=CODES).drift
+    assert one(make([2**60 + 1] * ROWS), make([2**60 + 1] * ROWS)).message.startswith(f"every value is {2**60 + 1}")
 
 
 def test_integers_floats_booleans_and_their_texts_are_the_same_values() -> None:

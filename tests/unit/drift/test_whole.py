@@ -97,6 +97,42 @@ def test_labels_that_say_nothing_leave_the_concept_undecided(labels: pa.Array, r
     assert (concept["drift"], concept["reason"]) == (False, reason)
 
 
+@pytest.mark.parametrize("renamed", [1.0, 0.7])
+def test_a_label_that_is_renamed_is_a_change_of_concept(renamed: float) -> None:
+    rng = np.random.default_rng(10)
+    x = rng.normal(size=(2, 400))
+    before = np.where(x[0] > 0, "p", "q")
+    after = np.where(x[1] > 0, np.where(rng.random(400) < renamed, "z", "p"), "q")
+    report = check(pa.table({"x": x[0], "y": before}), pa.table({"x": x[1], "y": after}), LABELLED)
+    assert (report.verdict, report.reason) == (Verdict.FAILED, "ConceptDrift")
+
+
+def test_one_new_label_is_no_change_of_concept() -> None:
+    x = np.random.default_rng(11).normal(size=(2, 300))
+    labels = [["p" if value > 0 else "q" for value in side] for side in x]
+    odd = ["z", *labels[1][1:]]
+    report = check(pa.table({"x": x[0], "y": labels[0]}), pa.table({"x": x[1], "y": odd}), LABELLED)
+    assert report.verdict is Verdict.PASSED
+
+
+def test_labels_that_are_all_different_are_no_classes() -> None:
+    x = np.random.default_rng(12).normal(size=300)
+    table = pa.table({"x": x, "y": [f"name-{i}" for i in range(300)]})
+    assert part(check(table, table, LABELLED), Part.CONCEPT).reason == "TooManyLabels"
+
+
+@pytest.mark.parametrize(("turned", "reason"), [(False, "NoDrift"), (True, "ConceptDrift")])
+def test_a_hundred_rows_with_a_label_missing_a_side_are_decided(turned: bool, reason: str) -> None:
+    x = np.random.default_rng(13).normal(size=(2, 100))
+    labels = [(side > 0).astype(float) for side in x]
+    labels[1] = 1 - labels[1] if turned else labels[1]
+    for side in labels:
+        side[0] = np.nan
+    report = check(pa.table({"x": x[0], "y": labels[0]}), pa.table({"x": x[1], "y": labels[1]}), LABELLED)
+    assert part(report, Part.CONCEPT).reason == reason
+    assert report.reason == reason
+
+
 def test_labels_that_have_not_arrived_leave_the_concept_undecided() -> None:
     x = np.random.default_rng(8).normal(size=300)
     report = check(pa.table({"x": x, "y": (x > 0).astype(int)}), pa.table({"x": x}), LABELLED)

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from pipeline_builders import NOW, findings, only, report, subject
 
+from firedrill.api.errors import InvalidInput
 from firedrill.api.verdict import Verdict
 from firedrill.engines.pipeline import Latencies, PipelineRun
 
@@ -39,6 +40,12 @@ ROWS: list[tuple[Object, Object, bool | None, str]] = [
     ({"a": ["AB1", "xAB1"]}, {"pattern": {"column": "a", "regex": "[A-Z]+\\d"}}, False, "1 of 2 rows"),
     ({"a": ["a|b", "c"]}, {"pattern": {"column": "a", "regex": "a|c"}}, False, "1 of 2 rows"),
     ({"a": ["é", "abc", None]}, {"pattern": {"column": "a", "maxLength": 2}}, False, "1 of 2 rows"),
+    ({"a": [2**60, -5]}, {"range": {"columns": ["a"], "min": 0.5}}, False, "1 of 2 rows"),
+    ({"a": [2**53 + 1]}, {"range": {"columns": ["a"], "max": 2.0**53}}, False, "1 of 1 rows"),
+    ({"a": pa.array([2**64 - 1], pa.uint64())}, {"range": {"columns": ["a"], "max": 1e30}}, True, "0 of 1 rows"),
+    ({"a": pa.array([7], pa.uint8())}, {"range": {"columns": ["a"], "min": 1e30}}, False, "1 of 1 rows"),
+    ({"a": [2**60, 2**60 + 1]}, {"allowed": {"column": "a", "values": [str(2**60), "x"]}}, False, "1 of 2 rows"),
+    ({"a": [Decimal(10**20 + 1)]}, {"range": {"columns": ["a"], "max": 1}}, False, "1 of 1 rows"),
     ({"a": [12, 345]}, {"pattern": {"column": "a", "regex": "\\d\\d"}}, False, "1 of 2 rows"),
 ]
 
@@ -88,6 +95,7 @@ def test_a_column_that_is_there_twice_is_told() -> None:
             False,
             "1 of",
         ),
+        ({"c": [2.0**53]}, {"c": [2**53 + 1]}, {"columns": ["c"], "table": "other"}, False, "1 of 1"),
         ({"c": [1]}, {"c": pa.array([], pa.int64())}, {"columns": ["c"], "table": "other"}, False, "1 of 1"),
     ],
 )
@@ -126,11 +134,76 @@ def test_reconciliation_tells_missing_extra_and_differing_rows_apart() -> None:
         ({"k": [1, 1], "v": [1, 2]}, {"k": [1, 1], "v": [1, 2]}, {}, True),
         ({"k": [1, 1], "v": [2, 1]}, {"k": [1, 1], "v": [1, 2]}, {}, False),
         ({"k": [None], "v": [1]}, {"k": [None], "v": [1]}, {}, True),
+        ({"k": [1], "v": [2.0**53]}, {"k": [1], "v": [2**53 + 1]}, {}, False),
+        ({"k": [1], "v": [2.0**53]}, {"k": [1], "v": [2**53 + 1]}, {"tolerance": 2}, True),
+        ({"k": [1], "v": [2**60 + 3]}, {"k": [1], "v": [2**60]}, {"tolerance": 2}, False),
+        ({"k": [1], "v": pa.array([2**64 - 1], pa.uint64())}, {"k": [1], "v": [5]}, {}, False),
+        ({"k": [1], "v": [Decimal("1." + 24 * "0" + "1")]}, {"k": [1], "v": [1]}, {}, False),
     ],
 )
 def test_values_that_agree(columns: Object, source: Object, check: Object, passed: bool) -> None:
     found = reconciled(columns, source, **check)
     assert (found["missing"][0], found["extra"][0], found["differing"][0]) == (True, True, passed)
+
+
+@pytest.mark.parametrize(
+    ("columns", "source", "check", "alone", "differing"),
+    [
+        ({"k": [1], "v": [1]}, {"k": [1], "v": [1], "w": [5]}, {}, False, True),
+        ({"k": [1], "v": [1], "w": [5]}, {"k": [1], "v": [1]}, {}, None, True),
+        ({"k": [1], "V": [1]}, {"k": [1], "v": [2]}, {}, False, None),
+        ({"k": [1], "v": [1]}, {"k": [1], "v": [1], "w": [5]}, {"columns": ["v"]}, "not asked", True),
+        ({"k": [1]}, {"k": [1]}, {}, "not asked", "not asked"),
+    ],
+)
+def test_columns_of_one_side_are_told_unless_those_that_count_are_named(
+    columns: Object, source: Object, check: Object, alone: Any, differing: Any
+) -> None:
+    found = reconciled(columns, source, **check)
+    passed = [found.get(name, ("not asked", ""))[0] for name in ("columns of one side", "differing")]
+    assert passed == [alone, differing]
+
+
+@pytest.mark.parametrize("values", [["x", *["10", "11"] * 50], [float("inf"), *[10.0, 11.0] * 50]])
+def test_statistics_of_values_that_are_no_numbers_are_undecided(values: list[Any]) -> None:
+    bounds = {"mean": {"max": 13}, "standardDeviation": {"max": 9}, "quantiles": [{"q": 0.5, "max": 13}]}
+    found = findings(subject({"a": values}), {"distribution": {"column": "a", **bounds}})
+    assert [each.passed for each in found] == [None] * 3
+    assert "1 of 101 values are no finite numbers" in found[0].detail
+
+
+@pytest.mark.parametrize(("rows", "passed"), [(2, None), (9, None), (10, True)])
+def test_few_equal_values_are_no_evidence_of_a_mean(rows: int, passed: bool | None) -> None:
+    check = {"distribution": {"column": "a", "mean": {"min": 9, "max": 11}}}
+    assert only(subject({"a": [10.0] * rows}), check).passed is passed
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"t": ["a", "a"], "m": ["-92233720368547758.08"] * 2},
+        {"t": ["a", "a"], "d": ["92233720368547758.07", None], "c": ["-92233720368547758.07", "-0.02"]},
+    ],
+)
+def test_a_ledger_of_amounts_beyond_64_bits_does_not_wrap_round_to_zero(columns: Object) -> None:
+    sides = {"amount": "m"} if "m" in columns else {"debit": "d", "credit": "c"}
+    found = findings(subject(columns), {"ledgerBalances": {"transaction": "t", "scale": 2, **sides}})
+    assert found[-1].passed is False
+
+
+@pytest.mark.parametrize("kind", ["allowed", "pattern"])
+def test_a_check_that_can_not_be_computed_leaves_the_others_decided(kind: str) -> None:
+    asked = {"allowed": {"values": ["1"]}, "pattern": {"regex": ".*"}}[kind]
+    made = report(subject({"a": [b"\xff\xfe"]}), {"volume": {"min": 1}}, {kind: {"column": "a", **asked}})
+    assert {each.kind: each.worst.passed for each in made.checks} == {"volume": True, kind: None}
+    assert made.verdict is Verdict.INCONCLUSIVE
+    assert "checks[1]" in made.message
+
+
+@pytest.mark.parametrize("regex", ["a)|(?:b", "a)|(b", "("])
+def test_an_expression_must_stand_by_itself(regex: str) -> None:
+    with pytest.raises(InvalidInput, match=r"checks\[0\]\.pattern\.regex"):
+        report(subject({"a": ["aXXX"]}), {"pattern": {"column": "a", "regex": regex}})
 
 
 def test_a_key_that_repeats_once_more_is_an_extra_row() -> None:
@@ -306,7 +379,8 @@ PATIENT = '{"resourceType": "Patient", "gender": "female", "birthDate": "1970-01
         ("{}", "resourceType is missing"),
         ('{"resourceType": "Nope"}', "resourceType is no type of R4B"),
         ('{"resourceType": "Patient", "birthDate": "Smith"}', "Patient.birthDate: is not valid"),
-        ('{"resourceType": "Patient", "surname": "Smith"}', "Patient.surname: is no field of it"),
+        ('{"resourceType": "Patient", "surname": "Smith"}', "Patient has an unknown field"),
+        ('{"resourceType": "Patient", "name": [{"Smith": 1}]}', "Patient.name[] has an unknown field"),
         ('{"resourceType": "Observation", "status": "final"}', "Observation.code: is missing"),
         ('{"resourceType": "Device"}', "resourceType Device is not one of those allowed"),
     ],

@@ -53,8 +53,8 @@ def captured(text: str, encoding: str = "CSV", output: str | None = "1") -> byte
 FILES: list[tuple[str, bytes, str]] = [
     ("csv", b"", "the file is empty; a header line is needed"),
     ("csv", b"\xef\xbb\xbf", "the file is empty; a header line is needed"),
-    ("csv", b"a,b\n1,2\n3\n", "Expected 2 columns, got 1: 3"),
-    ("csv", b"a,b\n1,2,3\n", "Expected 2 columns, got 3: 1,2,3"),
+    ("csv", b"a,b\n1,2\n3\n", "row 3: expected 2 columns, got 1"),
+    ("csv", b"a,b\n1,2,3\n", "row 2: expected 2 columns, got 3"),
     ("csv", b"a\n\x00\x01\n", "not CSV but binary data"),
     ("csv", gzip.compress(b"a\n1\n"), "compressed files are not read"),
     ("jsonl", gzip.compress(b'{"a":1}\n'), "compressed files are not read"),

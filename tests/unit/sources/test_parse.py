@@ -78,8 +78,19 @@ def test_what_is_no_csv_is_refused(text: str) -> None:
 
 
 def test_the_row_that_is_wrong_is_named() -> None:
-    with pytest.raises(InvalidTable, match="Expected 2 columns, got 3"):
-        csv("a,b\n1,2\n1,2,3\n")
+    with pytest.raises(InvalidTable, match="row 3: expected 2 columns, got 3") as raised:
+        csv("a,b\n1,2\nJane Doe,1970-01-01,4111111111111111\n")
+    assert not any(part in str(raised.value) for part in ("Jane", "1970", "4111"))
+
+
+@pytest.mark.parametrize("head", ["<!DOCTYPE html>", "\ufeff\n<html lang='en'>"])
+@pytest.mark.parametrize("kind", [TableFormat.CSV, TableFormat.LINES, TableFormat.JSONL])
+def test_a_page_for_people_is_no_table(head: str, kind: TableFormat, tmp_path: Path) -> None:
+    page = f"{head}\n<title>Log in</title>\n".encode()
+    (tmp_path / "page").write_bytes(page)
+    for read in (lambda: parse_bytes(page, kind), lambda: parse_file(tmp_path / "page", kind)):
+        with pytest.raises(InvalidTable, match="HTML page"):
+            read()
 
 
 def test_json_lines_with_fields_that_come_and_go() -> None:

@@ -30,6 +30,10 @@ def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(302, headers={"location": "/x.csv"})
     if path == "/x.csv":
         return httpx.Response(200, content=CSV)
+    if path == "/login":
+        return httpx.Response(200, content=CSV, headers={"content-type": "text/html; charset=utf-8"})
+    if path == "/page":
+        return httpx.Response(200, content=b"<!doctype html>\n<p>a,b\n")
     if path == "/bad":
         return httpx.Response(200, content=b"a,b\n1\n")
     return httpx.Response(404 if path == "/gone" else 500)
@@ -81,6 +85,8 @@ async def test_files_are_read_beside_the_resource_first(tmp_path: Path, monkeypa
         ({"http": {"url": "http://h/500"}}, SourceReason.UNREACHABLE, "spec.current.http.url"),
         ({"http": {"url": "http://h/gone"}}, SourceReason.NOT_FOUND, "spec.current.http.url"),
         ({"http": {"url": "http://h/bad"}}, SourceReason.INVALID_DATA, "spec.current.http.url"),
+        ({"http": {"url": "http://h/login"}}, SourceReason.INVALID_DATA, "spec.current.http.url"),
+        ({"http": {"url": "http://h/page"}}, SourceReason.INVALID_DATA, "spec.current.http.url"),
         ({"http": {"url": "http://h:99999/x"}}, SourceReason.UNREACHABLE, "spec.current.http.url"),
         ({"file": {"path": "x.csv"}}, SourceReason.NOT_ALLOWED, "spec.current.file.path"),
     ],

@@ -12,10 +12,25 @@ from firedrill.engines.drift.contingency import TableTest, compare_counts
 from firedrill.engines.drift.effects import bin_counts, bin_labels, jensen_shannon, psi, quantile_edges, wasserstein
 from firedrill.engines.drift.report import Bin, ColumnReport, Effects, Reason, TestName, TestResult
 from firedrill.engines.drift.shapes import NotThisType, is_embedding, shaped
-from firedrill.engines.drift.values import NUMERIC_SHARE, Categories, Numbers, categories, kind_of, numbers, parse_texts
+from firedrill.engines.drift.values import (
+    NUMERIC_SHARE,
+    Categories,
+    Numbers,
+    categories,
+    family_of,
+    kind_of,
+    near_zero,
+    numbers,
+    parse_texts,
+    zero_padded,
+)
 
 #: With fewer values than this on a side nothing can be said of the values themselves.
 MIN_VALUES: Final = 10
+#: Texts that were numbers are still compared as such, with what is none counted, while this share of them are.
+MIXED_SHARE: Final = 0.5
+#: Texts that are numbers are quantities and no codes when this share of them are different.
+DISTINCT_SHARE: Final = 0.9
 #: Categories shown one by one; the others are shown as one bin.
 CATEGORIES_SHOWN: Final = 12
 #: What values of a column are called in a report, by the type asked for.
@@ -47,25 +62,24 @@ def compare_column(
         limits = Limits(settings.limit, settings.limit)
     if asked is None and is_embedding(reference.type) and is_embedding(current.type):
         asked = ColumnType.EMBEDDING
+    if _incomparable(reference.type, current.type):
+        return _type_changed(name, reference, current)
     try:
         reference, current = shaped(reference, current, asked)
     except NotThisType as error:
-        return ColumnReport(name, "unsupported", Reason.UNSUPPORTED_TYPE, str(error))
+        return _by_nature(name, Reason.UNSUPPORTED_TYPE, str(error), reference, current, limits)
     kinds = {kind_of(reference.type), kind_of(current.type)} - {"empty"}
     if "unsupported" in kinds:
-        types = f"{reference.type} and {current.type}"
-        return ColumnReport(name, "unsupported", Reason.UNSUPPORTED_TYPE, f"values of type {types} are not compared")
-    if "temporal" in kinds and not ((named or asked is not None) and kinds == {"temporal"}):
-        if kinds & {"numeric", "boolean"}:
-            return _type_changed(name, reference, current)
-        return ColumnReport(
-            name, "temporal", Reason.TEMPORAL, "dates and times move by their nature; compared when included by name"
-        )
+        message = f"values of type {reference.type} and {current.type} are not compared"
+        return _by_nature(name, Reason.UNSUPPORTED_TYPE, message, reference, current, limits)
+    if kinds == {"temporal"} and not named and asked is None:
+        message = "dates and times move by their nature; compared when included by name"
+        return _by_nature(name, Reason.TEMPORAL, message, reference, current, limits)
     if asked is ColumnType.CATEGORICAL or (asked is None and (not kinds or kinds <= {"boolean"})):
         return _categorical(name, categories(reference, current), limits)
     if asked is not None or "text" not in kinds:
         called = _CALLED.get(asked, "numeric") if asked is not None else "numeric"
-        return replace(_numeric(name, numbers(reference), numbers(current), limits), type=called)
+        return replace(_numeric(name, reference, current, limits), type=called)
     return _with_texts(name, reference, current, kinds, limits)
 
 
@@ -74,21 +88,59 @@ def _with_texts(name: str, reference: Any, current: Any, kinds: set[str], limits
         return _categorical(name, categories(reference, current), limits)
     shares = [parse_texts(side).numeric_share for side in (reference, current) if kind_of(side.type) == "text"]
     if kinds == {"text"}:
-        # Texts that are all numbers are codes; numbers with a few blank marks among them are numbers.
-        if min(shares) >= NUMERIC_SHARE and min(shares) < 1.0:
-            return _numeric(name, numbers(reference), numbers(current), limits)
-        return _categorical(name, categories(reference, current), limits)
+        return _two_texts(name, reference, current, shares, limits)
     if min(shares) < NUMERIC_SHARE:
         return _type_changed(name, reference, current)
-    return _numeric(name, numbers(reference), numbers(current), limits)
+    return _numeric(name, reference, current, limits)
+
+
+def _two_texts(name: str, reference: Any, current: Any, shares: list[float], limits: Limits) -> ColumnReport:
+    """Texts that are all numbers are codes, unless nearly all differ; with blank marks among them, numbers."""
+    low, high = min(shares), max(shares)
+    marked = high >= NUMERIC_SHARE and low < 1.0 and (high < 1.0 or low >= NUMERIC_SHARE)
+    if not marked:
+        found = categories(reference, current)
+        report = _categorical(name, found, limits)
+        counts = found.reference if shares[0] == high else found.current
+        distinct = np.count_nonzero(counts) / max(int(counts.sum()), 1)
+        padded = zero_padded(reference) or zero_padded(current)
+        if distinct < DISTINCT_SHARE or high < NUMERIC_SHARE or padded:
+            return report
+    if low < MIXED_SHARE:
+        return _type_changed(name, reference, current)
+    return _numeric(name, reference, current, limits)
+
+
+def _incomparable(first: Any, second: Any) -> bool:
+    """Whether the types are so different that no value of one can be one of the other."""
+    kinds = {kind_of(first), kind_of(second)}
+    if "empty" in kinds:
+        return False
+    if kinds == {"unsupported"}:
+        return family_of(first) != family_of(second)
+    return len(kinds) > 1 and bool(kinds & {"temporal", "unsupported"})
+
+
+def _by_nature(name: str, reason: Reason, message: str, reference: Any, current: Any, limits: Limits) -> ColumnReport:
+    """A column whose values can not be compared; whether they are there can be."""
+    sides = [(len(side) - side.null_count, side.null_count) for side in (reference, current)]
+    tests = tuple(_missing_test(sides[0], sides[1], limits))
+    shares = [_share(gone, there + gone) for there, gone in sides]
+    kind = "temporal" if reason is Reason.TEMPORAL else "unsupported"
+    return ColumnReport(name, kind, reason, message, tests, Effects(), shares[0], shares[1])
 
 
 def _type_changed(name: str, reference: Any, current: Any) -> ColumnReport:
     message = f"was {reference.type} in the reference and is {current.type} now"
+    if {kind_of(reference.type), kind_of(current.type)} == {"text"}:
+        was, now = (f"{parse_texts(side).numeric_share:.0%}" for side in (reference, current))
+        message = f"{was} of the texts were numbers in the reference and {now} are now"
     return ColumnReport(name, "mixed", Reason.TYPE_CHANGED, message)
 
 
-def _numeric(name: str, a: Numbers, b: Numbers, limits: Limits) -> ColumnReport:
+def _numeric(name: str, reference: Any, current: Any, limits: Limits) -> ColumnReport:
+    reference, current, offset = near_zero(reference, current)
+    a, b = numbers(reference), numbers(current)
     tests = _state_test(a, b, limits)
     reason, message = Reason.NO_DRIFT, ""
     bins: tuple[Bin, ...] = ()
@@ -100,12 +152,12 @@ def _numeric(name: str, a: Numbers, b: Numbers, limits: Limits) -> ColumnReport:
     else:
         low, high = min(a.sorted[0], b.sorted[0]), max(a.sorted[-1], b.sorted[-1])
         if low == high:
-            reason, message = Reason.CONSTANT, f"every value is {low:g} on both sides"
+            reason, message = Reason.CONSTANT, f"every value is {offset or f'{low:g}'} on both sides"
         elif _only(a.sorted, low, high) and _only(b.sorted, low, high):
             tests = [*_flag_test(a, b, high, limits), *tests]
         else:
             tests = [_ks_test(a, b, limits), *tests]
-        effects, bins = _numeric_bins(a, b)
+        effects, bins = _numeric_bins(a, b, offset)
     return ColumnReport(
         name,
         "numeric",
@@ -201,9 +253,9 @@ def _result(test: TestName, outcome: TableTest, limits: Limits) -> TestResult:
     return TestResult(test, outcome.statistic, outcome.p_value, outcome.effect, limits.categorical)
 
 
-def _numeric_bins(a: Numbers, b: Numbers) -> tuple[Effects, tuple[Bin, ...]]:
+def _numeric_bins(a: Numbers, b: Numbers, offset: int) -> tuple[Effects, tuple[Bin, ...]]:
     edges = quantile_edges(a.sorted)
-    labels = bin_labels(edges)
+    labels = [f"{label} + {offset}" if offset else label for label in bin_labels(edges)]
     extra = ("missing", "infinite", "not a number")
     counts = [
         np.concatenate(

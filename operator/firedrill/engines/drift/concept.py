@@ -7,7 +7,8 @@ harmless changes move that loss as well, and each has its own test that they do 
   features alone, whatever the model is worth. Tested: the generalised covariance measure of loss and side given the
   features (Shah and Peters 2020), both regressed out of fold.
 - labels have become more or less frequent and each label still looks alike (label-prior shift). Then the loss given
-  the label does not depend on the side. Tested: its means within each label.
+  the label does not depend on the side. Tested: its means within each label. A label that the reference never had
+  has not become more frequent: how many rows have one is tested beside it.
 
 Concept drift is said when neither explains the loss: the larger of the two p-values counts. Each holds its level
 under its own kind of shift, and so does their maximum.
@@ -20,13 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from firedrill.engines.drift.contingency import compare_counts
 from firedrill.engines.drift.learners import classifier, folds, one_thread, out_of_fold, probabilities, regressor
 from firedrill.engines.drift.matrix import Floats, Matrix
 
 #: Fewer labelled rows than this on a side say too little.
-MIN_ROWS: Final = 100
+MIN_ROWS: Final = 50
 #: With fewer rows of a label than this on a side, the label is left out of the comparison within labels.
 MIN_OF_LABEL: Final = 10
+#: With fewer rows of a class than this on average in the reference, labels are more like names than classes.
+MIN_ROWS_OF_CLASS: Final = 5
 FOLDS: Final = 5
 #: Parts for what is regressed out; each part costs a model.
 REST_FOLDS: Final = 3
@@ -47,6 +51,8 @@ class Labels:
     current: Floats
     #: Number of classes; 0 for a regression.
     classes: int
+    #: Whether the last class stands for labels that the reference does not have.
+    new: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,11 +90,14 @@ def find(matrix: Matrix, labels: Labels, seed: int = 0) -> ConceptFound:
         return undecided("TooFewLabels", rows)
     if truth[0].min() == truth[0].max():
         return undecided("OneLabel", rows)
+    if labels.classes * MIN_ROWS_OF_CLASS > rows[0]:
+        return undecided("TooManyLabels", rows)
     with one_thread():
-        return _find(matrix, features, truth, labels.classes, seed)
+        return _find(matrix, features, truth, labels, seed)
 
 
-def _find(matrix: Matrix, features: list[Floats], truth: list[Floats], classes: int, seed: int) -> ConceptFound:
+def _find(matrix: Matrix, features: list[Floats], truth: list[Floats], labels: Labels, seed: int) -> ConceptFound:
+    classes = labels.classes
     rows = (len(truth[0]), len(truth[1]))
     said, losses = _said(features, truth, classes, matrix.categorical, seed)
     # What the model says is a feature as well: a band beside its boundary is hard to find by the others.
@@ -96,6 +105,8 @@ def _find(matrix: Matrix, features: list[Floats], truth: list[Floats], classes: 
     marks = (*matrix.categorical, *(False,) * said[0].shape[1])
     given_features, change, overlap = _given_features(seen, losses, marks, seed)
     given_label = _given_label(seen, losses, truth if classes else _strata(truth), marks, seed)
+    if labels.new:
+        given_label = min(2 * min(given_label, _never_seen(truth, classes - 1)), 1.0)
     found = ConceptFound(
         p_value=max(given_features, given_label),
         loss_change=change,
@@ -198,6 +209,13 @@ def _given_label(
     for rows in labels:
         told[rows] -= told[rows].mean()
     return _either((other_side * other_loss)[usual], (other_side * told)[usual])
+
+
+def _never_seen(truth: list[Floats], new: int) -> float:
+    """p-value that no row of the reference has the class of new labels only by chance."""
+    sides = [np.bincount(side == new, minlength=2).astype(np.int64) for side in truth]
+    outcome = compare_counts(sides[0], sides[1])
+    return outcome.p_value if outcome else 1.0
 
 
 def _either(everywhere: Floats, where: Floats) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firedrill.engines.drift.report import ColumnReport, Reason, TestName, TestResult
-from firedrill.engines.drift.values import codes_in_order, values_in_order
+from firedrill.engines.drift.values import codes_in_order, near_zero, values_in_order
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -67,13 +67,18 @@ def blocked(report: ColumnReport, reference: Any, current: Any, blocks: Blocks) 
     """The counts behind each test of a column, by block. A column whose blocks are too short loses its tests."""
     if not report.tests:
         return Blocked(report)
-    if report.type == "categorical":
+    series: list[Floats]
+    if report.type in ("temporal", "unsupported"):
+        # Only what is missing of them is tested.
+        missing = [side.is_null().to_numpy().astype(np.int64) for side in (reference, current)]
+        values, series = missing, [side.astype(np.float64) for side in missing]
+    elif report.type == "categorical":
         first, second, names = codes_in_order(reference, current)
         missing = [(side < 0).astype(np.int64) for side in (first, second)]
         values = _common(first, second, len(names))
-        series: list[Floats] = [side.astype(np.float64) for side in values]
+        series = [side.astype(np.float64) for side in values]
     else:
-        series = [values_in_order(side) for side in (reference, current)]
+        series = [values_in_order(side) for side in near_zero(reference, current)[:2]]
         missing = [np.where(np.isfinite(side), 0, np.where(np.isnan(side), 1, 2)).astype(np.int64) for side in series]
         values = _binned(series)
     worst = max(memory(side) for side in series)

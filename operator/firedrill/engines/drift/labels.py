@@ -31,7 +31,7 @@ class LabelsFound:
 
 
 def labels_of(reference: Any, current: Any, asked: ColumnType | None) -> LabelsFound:
-    """Labels row by row, as classes or as numbers. A class that the reference lacks has no label."""
+    """Labels row by row, as classes or as numbers. All classes that the reference lacks are one of their own."""
     numeric = {kind_of(side.type) for side in (reference, current)} <= {"numeric", "empty"}
     if asked is ColumnType.NUMERIC or (numeric and asked is None):
         first, second = (np.clip(values_in_order(side), -_HUGE, _HUGE) for side in (reference, current))
@@ -43,9 +43,12 @@ def labels_of(reference: Any, current: Any, asked: ColumnType | None) -> LabelsF
     place = np.full(len(names) + 1, np.nan)
     known = np.flatnonzero(counts > 0)
     place[known] = np.arange(len(known))
+    # Rows with a label that no model of the reference can say are the most wrong of all, and must count.
+    new = bool(np.any(now[counts == 0]))
+    place[:-1][counts == 0] = len(known)
     outcome = compare_counts(counts, now) if counts.sum() and now.sum() else None
     return LabelsFound(
-        labels=Labels(place[codes], place[others], len(known)),
+        labels=Labels(place[codes], place[others], len(known) + new, new),
         shift=outcome.effect if outcome else None,
         shift_p_value=outcome.p_value if outcome else None,
         unseen=float(now[counts == 0].sum() / now.sum()) if now.sum() else 0.0,

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from firedrill.engines.drift.values import codes_in_order, values_in_order
+from firedrill.engines.drift.values import codes_in_order, near_zero, values_in_order
 
 Floats = NDArray[np.float64]
 
@@ -56,7 +56,8 @@ def encode(columns: Sequence[Sampled]) -> Matrix:
 
 
 def _numbers(column: Sampled) -> tuple[Floats, Floats]:
-    first, second = (np.clip(values_in_order(side), -_HUGE, _HUGE) for side in (column.reference, column.current))
+    sides = near_zero(column.reference, column.current)[:2]
+    first, second = (np.clip(values_in_order(side), -_HUGE, _HUGE) for side in sides)
     return first, second
 
 

@@ -1,6 +1,7 @@
 """Columns of any type brought into one of two comparable forms: numbers, or counts of categories."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +14,10 @@ Counts = NDArray[np.int64]
 
 #: A column of texts is taken as numbers with blank marks such as "?" when at least this share are numbers.
 NUMERIC_SHARE: Final = 0.9
+#: Floats hold every whole number up to this one.
+_EXACT: Final = 2**53
+#: Whole numbers of any width; one digit is left for a difference.
+_WIDE: Final = pa.decimal256(75, 0)
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,23 @@ def kind_of(kind: Any) -> str:
     return next((name for name, is_kind in checks if is_kind(kind)), "unsupported")
 
 
+def family_of(kind: Any) -> str:
+    """What values of an unsupported type are made of: list, struct, map, binary, or the type itself."""
+    if pa.types.is_dictionary(kind):
+        return family_of(kind.value_type)
+    checks = (
+        ("list", pa.types.is_list),
+        ("list", pa.types.is_large_list),
+        ("list", pa.types.is_fixed_size_list),
+        ("struct", pa.types.is_struct),
+        ("map", pa.types.is_map),
+        ("binary", pa.types.is_binary),
+        ("binary", pa.types.is_large_binary),
+        ("binary", pa.types.is_fixed_size_binary),
+    )
+    return next((name for name, is_kind in checks if is_kind(kind)), str(kind))
+
+
 def plain(column: Any) -> Any:
     """The column without dictionary encoding, as a ChunkedArray."""
     return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
@@ -96,6 +118,28 @@ def numbers(column: Any) -> Numbers:
         return _split(np.empty(0), len(column), 0)
     values = _to_float(plain(column))
     return _split(values, len(values), 0)
+
+
+def near_zero(reference: Any, current: Any) -> tuple[Any, Any, int]:
+    """Both columns less one whole number, and that number: 0 unless whole numbers are too large for floats.
+
+    Floats hold whole numbers up to 2**53 only; identifiers and nanoseconds are larger, and near each other.
+    """
+    sides = [plain(side) for side in (reference, current)]
+    if not all(_is_whole(side.type) or pa.types.is_null(side.type) for side in sides):
+        return reference, current, 0
+    ends = [pc.min_max(side).as_py() for side in sides]
+    known = [int(value) for each in ends for value in each.values() if value is not None]
+    if not known or max(abs(value) for value in known) <= _EXACT:
+        return reference, current, 0
+    offset = min(known)
+    less = [pc.subtract(side.cast(_WIDE), pa.scalar(Decimal(offset), _WIDE)) for side in sides]
+    return less[0], less[1], offset
+
+
+def zero_padded(column: Any) -> bool:
+    """Whether any text is a whole number with zeros before it, as codes have and quantities have not."""
+    return bool(pc.any(pc.match_substring_regex(_texts(column), r"^\s*0[0-9]")).as_py())
 
 
 def values_in_order(column: Any) -> Floats:
@@ -177,6 +221,10 @@ def _split(values: Floats, rows: int, invalid: int) -> Numbers:
     return Numbers(values[first:last], rows, rows - present - invalid, present - last, first, invalid)
 
 
+def _is_whole(kind: Any) -> bool:
+    return bool(pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0 and kind.precision < 75))
+
+
 def _to_float(column: Any) -> Floats:
     kind = column.type
     if pa.types.is_duration(kind) or pa.types.is_time64(kind) or pa.types.is_timestamp(kind):
@@ -187,7 +235,7 @@ def _to_float(column: Any) -> Floats:
         column = column.cast(pa.int64())
     elif pa.types.is_boolean(kind):
         column = column.cast(pa.int8())
-    # Integers above 2**53 are rounded: order is kept, which is all that is compared.
+    # Whole numbers above 2**53 are rounded; where that matters, near_zero has made them small.
     values: Floats = np.empty(len(column), dtype=np.float64)
     at = 0
     for chunk in column.cast(pa.float64(), safe=False).chunks:
@@ -213,6 +261,8 @@ def _names(column: Any, as_numbers: bool) -> Any:
         trimmed = pc.utf8_trim_whitespace(texts)
         texts = pc.if_else(pc.equal(pc.binary_length(trimmed), 0), pa.scalar(None, pa.large_string()), texts)
         return _by_distinct(texts, _canonical) if as_numbers else texts
+    if _is_whole(plain(column).type):
+        return _texts(column)
     floats = pa.array(_to_float(plain(column)), from_pandas=True)
     return _by_distinct(floats, _write)
 
@@ -224,10 +274,13 @@ def _by_distinct(array: Any, rename: Any) -> Any:
 
 
 def _write(value: float) -> str:
-    return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+    return str(int(value)) if value.is_integer() and abs(value) < 2**64 else repr(value)
 
 
 def _canonical(text: str) -> str:
+    whole = text.strip()
+    if whole.isascii() and whole.lstrip("+-").isdigit() and len(whole) <= 20:
+        return str(int(whole)) if whole.count("+") + whole.count("-") <= 1 else text
     number = _number(text)
     return text if np.isnan(number) else _write(number)
 

@@ -91,8 +91,9 @@ def _findings(asked: DataCheck, number: int, subject: Subject) -> list[Finding]:
         return [Finding(asked.kind, None, "", "column is there", None if error.table else False, f"{error}; {rows}")]
     except (NotTimes, NotTexts, ledger.NotAmounts) as error:
         return [Finding(asked.kind, None, "", "values are of the kind", False, f"{error}; {rows}")]
-    except pa.ArrowNotImplementedError as error:
-        said = str(error).splitlines()[0][:200]
-        return [Finding(asked.kind, None, "", "values can be compared", None, f"{said}; {rows}")]
     except InvalidInput as error:
         raise InvalidInput(f"checks[{number}].{error}") from error
+    except (pa.ArrowException, ArithmeticError) as error:
+        # What Arrow says may repeat a value.
+        said = f"checks[{number}] can not be computed of these values ({type(error).__name__})"
+        return [Finding(asked.kind, None, "", "values can be compared", None, f"{said}; {rows}")]

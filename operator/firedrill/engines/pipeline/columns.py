@@ -1,6 +1,8 @@
 """Checks of columns for themselves: schema, missing values, bounds, lists, forms."""
 
 import contextlib
+import math
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 import pyarrow as pa
@@ -83,6 +85,8 @@ def pattern(check: PatternCheck, subject: Subject) -> list[Finding]:
     bad = pa.scalar(False)
     if check.regex is not None:
         try:
+            # By itself first: a parenthesis too many would close the group that anchors it.
+            pc.match_substring_regex(pa.array([""]), check.regex)
             bad = pc.invert(pc.match_substring_regex(texts, rf"\A(?:{check.regex})\z"))
         except pa.ArrowInvalid as error:
             raise InvalidInput(f"pattern.regex: not a regular expression of RE2: {str(error)[:200]}") from error
@@ -125,14 +129,24 @@ def _outside(column: Any, low: float | None, high: float | None) -> Any | None:
     extremes = pc.min_max(column).as_py()
     if extremes["min"] is None:
         return None
-    below = low is not None and float(extremes["min"]) < low
-    above = high is not None and float(extremes["max"]) > high
-    floats = column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column
+    smallest, largest = extremes["min"], extremes["max"]
+    # Python compares integers and decimals with floats exactly; so must Arrow.
+    below = low is not None and smallest < low
+    above = high is not None and largest > high
     marks = []
-    if below:
-        marks.append(pc.less(floats, low))
-    if above:
-        marks.append(pc.greater(floats, high))
+    if pa.types.is_integer(column.type):
+        if low is not None and below:
+            most = largest if low > largest else math.ceil(low) - 1
+            marks.append(pc.less_equal(column, pa.scalar(most, column.type)))
+        if high is not None and above:
+            least = smallest if high < smallest else math.floor(high) + 1
+            marks.append(pc.greater_equal(column, pa.scalar(least, column.type)))
+    else:
+        floats = column.cast(pa.float64(), safe=False)
+        if below:
+            marks.append(pc.less(floats, low))
+        if above:
+            marks.append(pc.greater(floats, high))
     if not marks:
         return None
     return pc.fill_null(marks[0] if len(marks) == 1 else pc.or_(*marks), False)
@@ -141,12 +155,30 @@ def _outside(column: Any, low: float | None, high: float | None) -> Any | None:
 def is_in(column: Any, values: list[str]) -> Any:
     """Where a column holds one of the values, given as text."""
     kind = column.type
+    if pa.types.is_integer(kind):
+        return pc.is_in(column, value_set=pa.array(_integers(values, kind), kind))
     if is_number(kind):
         numbers = [number for number in map(_number, values) if number is not None]
-        return pc.is_in(column.cast(pa.float64()), value_set=pa.array(numbers, pa.float64()))
+        return pc.is_in(column.cast(pa.float64(), safe=False), value_set=pa.array(numbers, pa.float64()))
     if pa.types.is_boolean(kind) or not is_text(kind):
         column = column.cast(pa.string())
     return pc.is_in(column, value_set=pa.array(values, column.type))
+
+
+def _integers(values: list[str], kind: Any) -> list[int]:
+    """Those of the values that are integers of a type, however they are written."""
+    low, high = (0, 2**kind.bit_width - 1) if pa.types.is_unsigned_integer(kind) else _signed(kind.bit_width)
+    found = []
+    for value in values:
+        with contextlib.suppress(InvalidOperation, ValueError, OverflowError):
+            number = Decimal(value.strip())
+            if low <= number <= high and number == number.to_integral_value():
+                found.append(int(number))
+    return found
+
+
+def _signed(bits: int) -> tuple[int, int]:
+    return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
 
 
 def _may_be_blank(kind: Any) -> bool:

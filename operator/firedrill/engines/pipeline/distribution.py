@@ -6,6 +6,7 @@ order statistics, whose ranks are binomial. Shares: Wilson.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -35,9 +36,13 @@ def distribution(check: DistributionCheck, subject: Subject) -> list[Finding]:
     column, name = subject.data.column(check.column), check.column
     found = []
     if check.mean or check.standard_deviation or check.quantiles:
-        numbers, _ = as_numbers(column)
+        numbers, not_numbers = as_numbers(column)
         floats = pc.drop_null(numbers.cast(pa.float64(), safe=False)).to_numpy()
         values: Floats = floats[np.isfinite(floats)]
+        odd = int(np.count_nonzero(np.isinf(floats)))
+        odd += int(pc.sum(not_numbers).as_py() or 0) if not_numbers is not None else 0
+        if odd:
+            return [*_odd(check, odd, len(values)), *_shares(check, column)]
         if check.mean:
             found.append(_judged(f"mean({name})", mean(values, check.confidence), check.mean, len(values), check))
         if check.standard_deviation:
@@ -47,21 +52,44 @@ def distribution(check: DistributionCheck, subject: Subject) -> list[Finding]:
         for each in check.quantiles:
             estimate = quantile(ordered, each.q, check.confidence)
             found.append(_judged(f"quantile {each.q:g}({name})", estimate, each, len(values), check))
-    if check.shares:
-        gone = missing(column)
-        looked_at = len(column) - int(pc.sum(gone).as_py() or 0)
-        for bound in check.shares:
-            count = int(pc.sum(pc.and_not(is_in(column, [bound.value]), gone)).as_py() or 0)
-            estimate = share(count, looked_at, check.confidence)
-            found.append(_judged(f"share of {bound.value}({name})", estimate, bound, looked_at, check, "ratio"))
+    return [*found, *_shares(check, column)]
+
+
+def _shares(check: DistributionCheck, column: Any) -> list[Finding]:
+    if not check.shares:
+        return []
+    gone = missing(column)
+    looked_at = len(column) - int(pc.sum(gone).as_py() or 0)
+    found = []
+    for bound in check.shares:
+        count = int(pc.sum(pc.and_not(is_in(column, [bound.value]), gone)).as_py() or 0)
+        estimate = share(count, looked_at, check.confidence)
+        name = f"share of {bound.value}({check.column})"
+        found.append(_judged(name, estimate, bound, looked_at, check, "ratio"))
     return found
 
 
+def _odd(check: DistributionCheck, odd: int, numbers: int) -> list[Finding]:
+    """Statistics of some of the values say nothing of them all: undecided where any is no finite number."""
+    asked: list[tuple[str, Between]] = []
+    if check.mean:
+        asked.append(("mean", check.mean))
+    if check.standard_deviation:
+        asked.append(("standardDeviation", check.standard_deviation))
+    asked += [(f"quantile {each.q:g}", each) for each in check.quantiles]
+    detail = f"{odd} of {odd + numbers} values are no finite numbers"
+    return [
+        Finding(f"{what}({check.column})", None, "", limit_text(bound.min, bound.max), None, detail)
+        for what, bound in asked
+    ]
+
+
 def mean(values: Floats, confidence: float) -> Estimate | None:
-    """The mean with its interval; None of fewer than two values."""
+    """The mean with its interval; None of fewer than two values, or of fewer than ten that are all equal."""
     from scipy import stats
 
-    if len(values) < 2:
+    if len(values) < 2 or (len(values) < 10 and values.min() == values.max()):
+        # A few equal values do not tell how far others may be.
         return None
     value, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
     half = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1)) * error

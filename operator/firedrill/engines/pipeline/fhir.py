@@ -39,7 +39,12 @@ def wrong_resource(text: str, types: frozenset[str]) -> str:
         model.model_validate(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join("[]" if isinstance(part, int) else str(part) for part in first["loc"]).replace(".[]", "[]")
+        unknown = first["type"] == "extra_forbidden"
+        # The name of an unknown field is the sender's, and may be anything: what it stands in is named.
+        named = first["loc"][:-1] if unknown else first["loc"]
+        where = ".".join("[]" if isinstance(part, int) else str(part) for part in named).replace(".[]", "[]")
+        if unknown:
+            return f"{kind}.{where} has an unknown field" if where else f"{kind} has an unknown field"
         return f"{kind}.{where}: {_said(first)}" if where else f"{kind}: {_said(first)}"
     except (TypeError, AttributeError, ValueError) as error:
         # What the library does not foresee, such as an object in the place of a list.
@@ -49,8 +54,7 @@ def wrong_resource(text: str, types: frozenset[str]) -> str:
 
 def _said(error: Any) -> str:
     """What is wrong, by the kind of error: texts of validators may repeat the value."""
-    named = {"missing": "is missing", "extra_forbidden": "is no field of it"}
-    return named.get(error["type"], f"is not valid ({error['type'].replace('_', ' ')})")
+    return "is missing" if error["type"] == "missing" else f"is not valid ({error['type'].replace('_', ' ')})"
 
 
 @cache

@@ -16,6 +16,8 @@ from firedrill.engines.pipeline.table import is_number, missing
 Codes = NDArray[np.int64]
 
 _LARGEST = 2**62
+#: Floating point numbers hold every integer up to this one.
+_EXACT = 2**53
 
 
 def unique(check: UniqueCheck, subject: Subject) -> list[Finding]:
@@ -87,13 +89,23 @@ def alike(left: Any, right: Any) -> tuple[Any, Any]:
         return left.cast(other), right.cast(other)
     if all(is_number(each.type) for each in both):
         if all(pa.types.is_integer(each.type) for each in both):
-            return left.cast(pa.int64()), right.cast(pa.int64())
+            wide = pa.decimal256(20, 0) if any(pa.types.is_uint64(each.type) for each in both) else pa.int64()
+            return left.cast(wide), right.cast(wide)
         if all(not pa.types.is_floating(each.type) for each in both):
-            return left.cast(pa.decimal256(76, 20)), right.cast(pa.decimal256(76, 20))
+            return as_decimals(left, right)
+        if any(_beyond_floats(each) for each in both):
+            return _as_text(left), _as_text(right)
         return left.cast(pa.float64(), safe=False), right.cast(pa.float64(), safe=False)
     if all(pa.types.is_timestamp(each.type) or pa.types.is_date(each.type) for each in both):
         return _microseconds(left), _microseconds(right)
     return _as_text(left), _as_text(right)
+
+
+def as_decimals(left: Any, right: Any) -> tuple[Any, Any]:
+    """Integers and decimals as decimals of one type, exactly; one digit is left for a difference."""
+    scale = max(each.type.scale if pa.types.is_decimal(each.type) else 0 for each in (left, right))
+    wide = pa.decimal256(75, scale)
+    return left.cast(wide), right.cast(wide)
 
 
 def repeats(codes: Codes) -> Codes:
@@ -130,6 +142,14 @@ def _codes(column: Any) -> tuple[Codes, int]:
     else:
         indices, count = encoded.indices.to_numpy(zero_copy_only=False), len(encoded.dictionary)
     return indices.astype(np.int64), max(count, 1)
+
+
+def _beyond_floats(column: Any) -> bool:
+    """Whether a column has integers that floating point numbers do not tell apart."""
+    if not pa.types.is_integer(column.type):
+        return False
+    ends = [value for value in pc.min_max(column).as_py().values() if value is not None]
+    return any(abs(value) > _EXACT for value in ends)
 
 
 def _microseconds(column: Any) -> Any:

@@ -42,7 +42,9 @@ def ledger_balances(check: LedgerBalancesCheck, subject: Subject) -> list[Findin
         debits, no_debit = minor_units(data.column(check.debit), check.debit, check.scale)
         credits_, no_credit = minor_units(data.column(check.credit), check.credit, check.scale)
         # An entry is on one side; the other one is blank, or zero.
-        amounts, blank = debits - credits_, no_debit & no_credit
+        wide = max(_largest(debits), _largest(credits_)) >= _SAFE
+        amounts = debits.astype(object) - credits_ if wide else debits - credits_
+        blank = no_debit & no_credit
         names += [check.debit, check.credit]
     incomplete = any_missing(keys) | blank
     found = [_incomplete(data, names, incomplete)]
@@ -142,7 +144,7 @@ def _from_texts(column: Any, name: str, gone: NDArray[np.bool_]) -> Any:
 
 
 def _sums(amounts: NDArray[Any], group_of: NDArray[Any], groups: int) -> Sequence[int] | NDArray[Any]:
-    wide = amounts.dtype == object or int(np.max(np.abs(amounts), initial=0)) * len(amounts) >= _SAFE
+    wide = amounts.dtype == object or _largest(amounts) * len(amounts) >= _SAFE
     if not wide:
         totals = np.zeros(groups, dtype=np.int64)
         np.add.at(totals, group_of, amounts)
@@ -151,6 +153,11 @@ def _sums(amounts: NDArray[Any], group_of: NDArray[Any], groups: int) -> Sequenc
     for group, amount in zip(group_of.tolist(), amounts.tolist(), strict=True):
         exact[group] += amount
     return exact
+
+
+def _largest(amounts: NDArray[Any]) -> int:
+    """The largest size as an integer of Python: the smallest integer of the machine has no positive twin there."""
+    return max(abs(int(amounts.min())), abs(int(amounts.max()))) if len(amounts) else 0
 
 
 def _incomplete(data: Data, names: Sequence[str], gone: NDArray[np.bool_]) -> Finding:

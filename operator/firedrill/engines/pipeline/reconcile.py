@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from firedrill.api.datachecks import IdempotenceCheck, ReconcileCheck
 from firedrill.engines.pipeline.finding import Finding, Rows, Shown, as_mask
-from firedrill.engines.pipeline.keys import Codes, alike, codes_of
+from firedrill.engines.pipeline.keys import Codes, alike, as_decimals, codes_of
 from firedrill.engines.pipeline.subject import Subject
 from firedrill.engines.pipeline.table import Data, is_number
 
@@ -38,11 +38,22 @@ def reconcile(check: ReconcileCheck, subject: Subject) -> list[Finding]:
     keys = tuple(check.keys)
     said = ", ".join(f"{name} in {count}" for name, count in by_column[:_COLUMNS_NAMED])
     sizes = f"{source.num_rows} rows of {check.table}, {data.num_rows} of the data"
-    return [
+    alone = [] if check.columns else _alone(source, data, check.keys, sizes)
+    found = [
+        *alone,
         _share(
             "missing", matched.missing, source.num_rows, check.max_missing, Shown(source, matched.missing, keys), sizes
         ),
         _share("extra", matched.extra, data.num_rows, check.max_extra, Shown(data, matched.extra, keys), sizes),
+    ]
+    if not names:
+        # Keys alone have nothing more that could differ; other columns, of which no two go together, may.
+        undecided = Finding(
+            "reconcile: differing", None, "ratio", f"<= {check.max_differing:g}", None, f"0 columns compared; {sizes}"
+        )
+        return [*found, undecided] if alone else found
+    return [
+        *found,
         _share(
             "differing",
             differs,
@@ -52,6 +63,22 @@ def reconcile(check: ReconcileCheck, subject: Subject) -> list[Finding]:
             f"{len(names)} columns compared{': ' + said if said else ''}; {sizes}",
         ),
     ]
+
+
+def _alone(source: Data, data: Data, keys: Sequence[str], sizes: str) -> list[Finding]:
+    """A column of the source that the data has lost fails; one that the data has alone leaves it undecided."""
+    lost = [name for name in dict.fromkeys(source.names) if name not in data.names]
+    new = [name for name in dict.fromkeys(data.names) if name not in source.names and name not in keys]
+    if not lost and not new:
+        return []
+    said = [
+        f"{len(names)} {where}: {', '.join(names[:_COLUMNS_NAMED])}"
+        for names, where in ((lost, "in the source alone"), (new, "in the data alone"))
+        if names
+    ]
+    detail = f"{'; '.join(said)}; name in columns those that count; {sizes}"
+    count = float(len(lost) + len(new))
+    return [Finding("reconcile: columns of one side", count, "columns", "<= 0", False if lost else None, detail)]
 
 
 def idempotence(check: IdempotenceCheck, subject: Subject) -> list[Finding]:
@@ -141,16 +168,27 @@ def _taken(column: Any, rows: Rows) -> Any:
 
 
 def _unequal(left: Any, right: Any, tolerance: float) -> NDArray[np.bool_]:
+    if tolerance and is_number(left.type) and is_number(right.type):
+        return _apart(left, right, tolerance)
     left, right = alike(left, right)
     if pa.types.is_nested(left.type):
         return np.array([a != b for a, b in zip(left.to_pylist(), right.to_pylist(), strict=True)], dtype=bool)
     if left.type != right.type:
         right = right.cast(left.type)
-    if tolerance and is_number(left.type):
-        apart = pc.abs(pc.subtract(left.cast(pa.float64(), safe=False), right.cast(pa.float64(), safe=False)))
-        unequal = pc.greater(apart, tolerance)
+    return _marked(left, right, pc.not_equal(left, right))
+
+
+def _apart(left: Any, right: Any, tolerance: float) -> NDArray[np.bool_]:
+    """Numbers that are further apart than allowed; without floats among them the difference is exact."""
+    if any(pa.types.is_floating(each.type) for each in (left, right)):
+        sides = (left.cast(pa.float64(), safe=False), right.cast(pa.float64(), safe=False))
     else:
-        unequal = pc.not_equal(left, right)
+        sides = as_decimals(left, right)
+    apart = pc.abs(pc.subtract(*sides)).cast(pa.float64(), safe=False)
+    return _marked(left, right, pc.greater(apart, tolerance))
+
+
+def _marked(left: Any, right: Any, unequal: Any) -> NDArray[np.bool_]:
     gone, other = pc.is_null(left, nan_is_null=True), pc.is_null(right, nan_is_null=True)
     one = as_mask(pc.xor(gone, other))
     return (as_mask(unequal) & ~as_mask(gone) & ~as_mask(other)) | one
