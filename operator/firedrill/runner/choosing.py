@@ -9,7 +9,7 @@ from firedrill.engines.chaos.stages import Stage
 from firedrill.runner.admission import refused_by_disruption
 from firedrill.runner.arming import NotBegun
 from firedrill.runner.context import RunContext
-from firedrill.runner.injecting import Part
+from firedrill.runner.planned import Part
 from firedrill.runner.precheck import Targets, find_targets
 
 

@@ -19,9 +19,9 @@ from firedrill.engines.chaos.samples import Share, joined
 from firedrill.engines.chaos.verdict import Ruling
 from firedrill.runner import reporting, results
 from firedrill.runner.context import RunContext
-from firedrill.runner.injecting import Part
 from firedrill.runner.judging import Spans, judged
 from firedrill.runner.panel import Panel, share_of
+from firedrill.runner.planned import Part
 from firedrill.runner.precheck import Targets
 from firedrill.runner.prober import Prober
 from firedrill.runner.repetition import Repetition

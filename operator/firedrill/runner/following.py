@@ -18,7 +18,8 @@ from firedrill.runner.arming import NotBegun
 from firedrill.runner.context import RunContext, Stop
 from firedrill.runner.evidence import Evidence
 from firedrill.runner.faults.driver import NotInjected
-from firedrill.runner.injecting import Injecting, Part
+from firedrill.runner.injecting import Injecting
+from firedrill.runner.planned import Part
 from firedrill.runner.precheck import Targets, find_newcomers
 from firedrill.runner.record_store import Aborted
 from firedrill.runner.retry import retry

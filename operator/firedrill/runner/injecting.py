@@ -7,7 +7,6 @@ undo them, and the state Applying was entered by a compare-and-swap that an abor
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -20,6 +19,7 @@ from firedrill.runner.context import RunContext, Stop
 from firedrill.runner.faults.driver import Fault, NothingDone, NotInjected
 from firedrill.runner.marking import Marks
 from firedrill.runner.overlap import busy_with, touched
+from firedrill.runner.planned import Part, Planned
 from firedrill.runner.record_store import Aborted, Refused
 
 log = logging.getLogger(__name__)
@@ -38,33 +38,6 @@ _TOO_LITTLE: Final = "too little of the run's time is left to inject the fault a
 
 class ClaimedByAnother(Exception):
     """Another pod carries this run out; this one must leave no trace, not even a result."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """One fault of the run, as it is carried out once.
-
-    ``key`` is on its changes in the record. ``hold`` is how long after the start everything of it is to be undone.
-    """
-
-    key: str
-    fault: Fault
-    duration: timedelta
-    hold: timedelta
-    #: Whether it brings a fault that is on already to pods that have come since.
-    follows: bool = False
-    #: How long it may take, from being entered, to be in place.
-    starts: timedelta = timedelta()
-    #: How much longer than others it may take until its end can be seen.
-    settles: timedelta = timedelta()
-
-    @property
-    def within(self) -> timedelta:
-        """From its being entered until the guardian may begin to wonder why it is not undone."""
-        return self.starts + self.hold + self.settles
-
-
-Planned = Sequence[tuple[Part, Sequence[Change]]]
 
 
 class Injecting:

@@ -11,7 +11,7 @@ from firedrill.runner.context import RunContext
 from firedrill.runner.evidence import Evidence
 from firedrill.runner.faults.driver import Fault
 from firedrill.runner.following import Following
-from firedrill.runner.injecting import Part
+from firedrill.runner.planned import Part
 
 log = logging.getLogger(__name__)
 

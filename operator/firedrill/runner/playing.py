@@ -26,8 +26,9 @@ from firedrill.runner.evidence import Evidence
 from firedrill.runner.faults.driver import Engine, Fault
 from firedrill.runner.faults.table import fault_of, undo_table
 from firedrill.runner.following import Following
-from firedrill.runner.injecting import Injecting, Part
+from firedrill.runner.injecting import Injecting
 from firedrill.runner.looking import ended_early
+from firedrill.runner.planned import Part
 from firedrill.runner.precheck import Targets
 from firedrill.runner.retry import retry
 from firedrill.runner.together import all_of

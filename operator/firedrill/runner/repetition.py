@@ -12,7 +12,7 @@ from firedrill.engines.chaos.recovery import Recovery
 from firedrill.engines.chaos.rounds import Round, find_self_healing
 from firedrill.engines.chaos.samples import between, first_failure, share
 from firedrill.runner.faults.driver import Engine, Fault
-from firedrill.runner.injecting import Part
+from firedrill.runner.planned import Part
 from firedrill.runner.prober import Prober
 
 

@@ -230,9 +230,7 @@ def arguments(**other: str) -> list[str]:
     return [part for name, value in (given | other).items() for part in (f"--{name}", value)]
 
 
-@pytest.mark.parametrize(
-    "other", [{"path": "/metrics"}, {"until": "1"}, {"until": str(time.time() + 2 * 86400)}], ids=str
-)
+@pytest.mark.parametrize("other", [{"path": "/metrics"}, {"until": "1"}, {"until": "9999999999"}], ids=str)
 def test_the_child_refuses_what_is_out_of_bounds(other: dict[str, str]) -> None:
     from firedrill.runner.surge import child
 
