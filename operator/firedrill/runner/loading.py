@@ -144,10 +144,16 @@ def _why_not(exchange: Exchange, good: Callable[[Exchange], str]) -> tuple[str, 
     if exchange.end is not End.ANSWERED:
         return exchange.end.value, exchange.error
     if not 200 <= exchange.status < 300:
-        said = excerpt(exchange.body[:_EXCERPT], "", parse_json(exchange.body[:_EXCERPT]))
+        said = _said(exchange)
         return "http-error", f"status {exchange.status}{f', {said}' if said else ''}"
     why = good(exchange)
     return ("malformed", why) if why else None
+
+
+def _said(exchange: Exchange) -> str:
+    """What the server says of an error, without what was sent."""
+    content = exchange.body[:_EXCERPT]
+    return excerpt(content, "", parse_json(content), exchange.request.partition(b"\r\n\r\n")[2])
 
 
 def _broken_off(reader: TokenReader) -> str:

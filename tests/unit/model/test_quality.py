@@ -124,7 +124,7 @@ def test_one_number_is_a_score_where_a_threshold_is_given() -> None:
     ],
 )
 def test_what_can_not_be_measured_is_never_passed(limits: dict[str, float], said: str) -> None:
-    report = judge(log(["a", "b"] * 300, ["a", "b"] * 300), **limits)
+    report = judge(log(["a", "b"] * 300, ["a", "b"] * 300), None, **limits)
     assert report.verdict is Verdict.INCONCLUSIVE
     assert said in report.message
 
@@ -244,7 +244,7 @@ def test_disturbed_rows_count() -> None:
 )
 def test_a_few_rows_that_are_all_right_do_not_pass(limit: str, size: int, verdict: Verdict) -> None:
     labels = [i % 2 for i in range(size)]
-    report = judge(log(labels, labels), max_error_rate=None, **{limit: 0.99})
+    report = judge(log(labels, labels), None, max_error_rate=None, **{limit: 0.99})
     assert report.verdict is verdict, report.message
 
 

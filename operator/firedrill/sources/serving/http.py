@@ -16,6 +16,7 @@ from yarl import URL
 
 from firedrill.sources.http import shown
 from firedrill.sources.serving.port import Reply, ReplyKind
+from firedrill.sources.serving.unsaid import without
 
 _ERROR_SHOWN: Final = 200
 #: Larger answers are not read.
@@ -100,7 +101,7 @@ class HttpAsker:
                         if len(content) > MAX_BODY:
                             error = f"the answer is larger than {MAX_BODY} bytes"
                             return Reply(ReplyKind.MALFORMED, response.status, error=error)
-                    return _reply(response, bytes(content))
+                    return _reply(response, bytes(content), body or b"")
         except TimeoutError:
             return Reply(ReplyKind.TIMEOUT, error=f"no answer within {self.timeout:g} s")
         except aiohttp.ClientConnectorCertificateError as error:
@@ -113,7 +114,7 @@ class HttpAsker:
             return Reply(ReplyKind.TRANSPORT, error=_broken(error))
 
 
-def _reply(response: aiohttp.ClientResponse, content: bytes) -> Reply:
+def _reply(response: aiohttp.ClientResponse, content: bytes, sent: bytes) -> Reply:
     status = response.status
     parsed = parse_json(content)
     if 300 <= status < 400:
@@ -121,7 +122,8 @@ def _reply(response: aiohttp.ClientResponse, content: bytes) -> Reply:
         error = f"it redirects to {target}; set that address, redirects are not followed"
         return Reply(ReplyKind.HTTP_ERROR, status, error=error)
     if not 200 <= status < 300:
-        return Reply(ReplyKind.HTTP_ERROR, status, body=parsed, error=excerpt(content, response.reason or "", parsed))
+        said = excerpt(content, response.reason or "", parsed, sent)
+        return Reply(ReplyKind.HTTP_ERROR, status, body=parsed, error=said)
     if parsed is None and content[:200].lstrip()[:1] == b"<":
         title = _TITLE.search(content[:20_000])
         said = f" ({title.group(1).decode(errors='replace').strip()!r})" if title else ""
@@ -155,19 +157,22 @@ def parse_json(content: bytes) -> Any:
         return None
 
 
-def excerpt(content: bytes, phrase: str, parsed: Any) -> str:
-    """The gist of an error body: its error field, else the last line of a traceback, else its start."""
+def excerpt(content: bytes, phrase: str, parsed: Any, sent: bytes) -> str:
+    """The gist of an error body: its error field, else the last line of a traceback, else its start.
+
+    What was ``sent`` is left out: rows may be of persons, and servers repeat them.
+    """
     if isinstance(parsed, dict):
         for key in ("error", "detail", "message"):
             if parsed.get(key):
                 said = parsed[key]
                 inner = said.get("message") if isinstance(said, dict) else None
-                return str(inner or said)[:_ERROR_SHOWN]
+                return without(str(inner or said), sent)[:_ERROR_SHOWN]
     text = content[:20_000].decode(errors="replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         return phrase
-    return (lines[-1] if lines[0].startswith("Traceback") else lines[0])[:_ERROR_SHOWN]
+    return without(lines[-1] if lines[0].startswith("Traceback") else lines[0], sent)[:_ERROR_SHOWN]
 
 
 def why(reply: Reply) -> str:
