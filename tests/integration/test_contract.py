@@ -624,7 +624,7 @@ def test_a_check_that_a_probe_names_is_resolved_into_the_task(world: World, oper
     namespace = world.namespace()
     check = world.subject(drift("prices", onCreate="Hold"), namespace).create()
     probes = [
-        {"name": name, "when": ["Before"], "resource": {"kind": "DriftCheck", "name": name}}
+        {"name": name, "when": ["Before"], "resource": {"kind": "DriftCheck", "name": name, "interval": "200ms"}}
         for name in ("prices", "gone")
     ]
     subject = world.subject(chaos("named", probes=probes), namespace).create()
