@@ -1,6 +1,5 @@
 """What every kind promises, on a real API server: what is admitted, when a run starts, how it ends, what is written."""
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -629,14 +628,9 @@ def test_a_check_that_a_probe_names_is_resolved_into_the_task(world: World, oper
     ]
     subject = world.subject(chaos("named", probes=probes), namespace).create()
     subject.until_run()
-    place = world.places["finance"]
-    listed = place.cluster.get(paths.configmaps(place.namespace))["items"]
-    (task,) = [
-        json.loads(item["data"]["task.json"])
-        for item in listed
-        if item["metadata"]["labels"].get("firedrill.dev/uid") == subject.uid and "task.json" in item["data"]
-    ]
-    assert task["checks"] == {"DriftCheck/prices": check.read()["spec"]}
+    (tally,) = world.tallies(subject)
+    assert tally.task is not None
+    assert tally.task.checks == {"DriftCheck/prices": check.read()["spec"]}
 
 
 def test_changes_of_metadata_alone_cause_nothing(world: World, operator: OperatorProcess) -> None:

@@ -62,6 +62,7 @@ class Tally:
     undone: int = 0
     results: int = 0
     undone_by: str = ""
+    task: Task | None = field(default=None, compare=False)
 
 
 class StandIn:
@@ -167,6 +168,7 @@ class StandIn:
     async def _run(self, task: Task, pod: "_Pod") -> None:
         part, tally = self._part(task), self._tally(task)
         tally.pods += 1
+        tally.task = task
         begun = datetime.now(UTC)
         if task.kind in ("ChaosExperiment", "AutoFix"):
             reason = await self._experiment(task, pod, part, tally)
