@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 PYTHON = $$(tools/setup)
 PYTEST = "$(PYTHON)" -m pytest -p no:cacheprovider
 
-.PHONY: help setup demo demo-down test unit matrix simulator integration integration-stores integration-models e2e e2e-simulations e2e-faults e2e-scenarios e2e-engines e2e-data e2e-shape generate lint bench bench-faults bench-many bench-drift bench-load bench-pipeline bad-models chaos-full build
+.PHONY: help setup demo demo-down test unit system matrix simulator integration integration-stores integration-models e2e e2e-simulations e2e-faults e2e-scenarios e2e-engines e2e-data e2e-shape generate lint bench bench-faults bench-many bench-drift bench-load bench-pipeline bad-models chaos-full build
 
 help:            ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -24,10 +24,13 @@ demo:            ## Four clusters, the operator, the samples, their verdicts
 demo-down:       ## Take all of it away
 	@"$(PYTHON)" tools/demo.py down
 
-test: lint unit matrix simulator integration e2e  ## All tests
+test: lint unit system matrix simulator integration e2e  ## All tests
 
 unit:            ## Pure tests, under a minute
-	@$(PYTEST) -n auto -m "not matrix" tests/unit
+	@$(PYTEST) -n auto -m "not matrix and not system" tests/unit
+
+system:          ## Servers, child processes and network namespaces of this machine; a minute
+	@$(PYTEST) -n auto -m system tests/unit
 
 matrix:          ## Runner, guardian and sweeper killed at every write, in a simulated cluster
 	@$(PYTEST) -n auto -m matrix tests/unit

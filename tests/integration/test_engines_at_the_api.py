@@ -18,6 +18,7 @@ from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.task import Task
 from firedrill.api.verdict import Verdict
 from firedrill.clusters import paths
+from firedrill.clusters.access import allowed
 from firedrill.runner.context import Identity, RunContext, Stop
 from firedrill.runner.faults.driver import Engine, Fault
 from firedrill.runner.faults.table import UNDO, fault_of
@@ -26,7 +27,7 @@ from firedrill.runner.ports import SystemClock
 from firedrill.runner.record_store import RecordStore
 from firedrill.runner.undoing import UndoContext
 from support.eventually import eventually
-from support.identities import clients_of, may
+from support.identities import clients_of
 from support.kube import Cluster, HttpError, Object
 from support.other_operators import ENGINE, MESH, RESULT, WITNESS, OtherOperators, definitions
 from support.world import HUB_NAMESPACE, World
@@ -147,7 +148,7 @@ async def begun(place: Place, fault: Fault) -> Change:
     assert isinstance(planned, EngineStarted | ToolkitStarted)
     now = clock.now()
     for need in UNDO[type(planned)].needs(planned):
-        assert await may(place.guardian.client, need), need
+        assert await allowed(place.guardian.client, need), need
     return await fault.apply(fault.schedule(planned, now, now + timedelta(seconds=120)))
 
 

@@ -20,6 +20,7 @@ from firedrill.api.faults.traffic import TRAFFIC_FAULTS
 from firedrill.api.faults.union import FAULTS, Fault
 from firedrill.api.task import Task
 from firedrill.clusters import paths
+from firedrill.clusters.access import allowed
 from firedrill.engines.chaos.faults.filters import FILTER_FAULTS
 from firedrill.engines.chaos.views import PodView, parse_pod
 from firedrill.runner.context import Identity, RunContext, Stop
@@ -30,7 +31,7 @@ from firedrill.runner.undoing import UndoContext
 from support.certificates import self_signed
 from support.encoded import encoded
 from support.eventually import eventually
-from support.identities import Clients, clients_of, may
+from support.identities import Clients, clients_of
 from support.kube import Cluster, Object
 from support.world import HUB_NAMESPACE, World
 
@@ -296,7 +297,7 @@ async def test_a_fault_is_admitted_set_seen_and_undone(fault: Object, shop: Shop
     changes = [carried_out.schedule(change, now, task.deadline) for change in planned]
     for change in changes:
         for need in UNDO[type(change)].needs(change):
-            assert await may(guardian, need), need
+            assert await allowed(guardian, need), need
     applied = [await carried_out.apply(change) for change in changes]
     assert shop.dump() != before or "podFailure" in fault
     assert shop.secrets_in(applied) == []

@@ -18,6 +18,7 @@ from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.record import Control
 from firedrill.api.task import Task
 from firedrill.clusters import paths
+from firedrill.clusters.access import allowed
 from firedrill.clusters.client import KubeClient
 from firedrill.clusters.errors import Forbidden
 from firedrill.engines.chaos.views import PodView
@@ -28,7 +29,7 @@ from firedrill.runner.faults.table import UNDO, fault_of
 from firedrill.runner.ports import SystemClock
 from firedrill.runner.record_store import RecordStore
 from firedrill.runner.undoing import UndoContext
-from support.identities import Clients, clients_of, may
+from support.identities import Clients, clients_of
 from support.kube import Object
 from support.world import HUB_NAMESPACE, World
 
@@ -143,7 +144,7 @@ async def test_it_is_admitted_seen_and_undone_by_the_guardian(
     change = fault.schedule(planned, now, now + timedelta(minutes=8))
     assert isinstance(change, NodeCutOff)
     for need in UNDO[NodeCutOff].needs(change):
-        assert await may(guardian, need), need
+        assert await allowed(guardian, need), need
     applying = asyncio.ensure_future(fault.apply(change))
     async with asyncio.timeout(30):
         while await nodepods.read(runner, change, change.inject_pod) is None:  # noqa: ASYNC110 - another process

@@ -5,18 +5,17 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from firedrill.api.targetcluster import TargetPolicy
-from firedrill.api.task import Result, Task
+from firedrill.api.task import Result
 from firedrill.runner.model import run
 from firedrill.sources.context import SourceContext
 from support.certificates import self_signed
 from support.odd_servers import Answer, endless, hanging, http, listening, read_request, resetting, saying
+from support.tasks import check_task
 
 CSV = "a,b,label\n1,2,0\n3,4,1\n5,6,1\n"
 JSON = "Content-Type: application/json"
@@ -190,17 +189,11 @@ async def outcome(case: Bad) -> Result:
         if "credentials" in given:
             whole["credentials"] = given.pop("credentials")
         spec = {
-            "clusters": {"names": ["x"]},
             "endpoint": whole,
             "dataset": {"source": {"inline": {"csv": case.csv}}, "labelColumn": "label"},
             "load": {"requests": 3, "warmup": 0, "rate": 100},
         }
-        now = datetime.now(UTC)
-        task = Task(
-            kind="ModelValidation", namespace="n", name="m", uid="u", run_id="r", cluster="c", runner_namespace="f",
-            job="j", job_uid="ju", started_at=now, deadline=now + timedelta(seconds=60), image="",
-            policy=TargetPolicy(), spec=spec | given,
-        )  # fmt: skip
+        task = check_task("ModelValidation", spec | given)
         async with httpx.AsyncClient() as client:
             return await run(task, SourceContext(client))
 

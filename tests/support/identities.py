@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 
 from firedrill.clusters.client import KubeClient
 from firedrill.clusters.credentials import api_from_secret
-from firedrill.runner.undoing import Access
 from support.encoded import encoded
 from support.world import HUB_NAMESPACE, World
 
@@ -30,22 +29,3 @@ async def clients_of(world: World) -> AsyncIterator[Clients]:
     finally:
         for each in made:
             await each.close()
-
-
-async def may(client: KubeClient, need: Access) -> bool:
-    """Whether the API server would let a client do something."""
-    attributes = {
-        "verb": need.verb,
-        "resource": need.resource,
-        "group": need.group,
-        "namespace": need.namespace,
-        "subresource": need.subresource,
-        "name": need.name,
-    }
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": {key: value for key, value in attributes.items() if value}},
-    }
-    answer = await client.create("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
-    return bool(answer["status"].get("allowed"))

@@ -20,6 +20,7 @@ from firedrill.cli.errors import UsageError
 from firedrill.cli.output import tell
 from firedrill.report.entry import Entry
 from firedrill.runner import benchmark, datapipeline, drift, model
+from firedrill.runner.results import make
 from firedrill.sources.context import SourceContext
 from firedrill.sources.login import LOGIN_KEYS, CredentialsRefused, Login
 
@@ -84,28 +85,12 @@ async def _run_one(item: Document, context: SourceContext) -> Result:
         async with asyncio.timeout(item.spec.timeout.total_seconds()):
             return await RUNNERS[item.kind.name](task, context)
     except TimeoutError:
-        return Result(
-            uid=task.uid,
-            run_id=task.run_id,
-            cluster=task.cluster,
-            verdict=Verdict.INCONCLUSIVE,
-            reason="Timeout",
-            message=f"The run took longer than spec.timeout ({item.spec.timeout.total_seconds():g} s)",
-            started_at=started,
-            finished_at=datetime.now(UTC),
-        )
+        message = f"The run took longer than spec.timeout ({item.spec.timeout.total_seconds():g} s)"
+        return make(task, Verdict.INCONCLUSIVE, "Timeout", message, started_at=started, finished_at=datetime.now(UTC))
     except Exception as error:  # noqa: BLE001 - a bug in one run must not throw away the results of the others
         traceback.print_exc()
-        return Result(
-            uid=task.uid,
-            run_id=task.run_id,
-            cluster=task.cluster,
-            verdict=Verdict.ERROR,
-            reason="RunnerCrashed",
-            message=f"the runner failed: {type(error).__name__}",
-            started_at=started,
-            finished_at=datetime.now(UTC),
-        )
+        message = f"the runner failed: {type(error).__name__}"
+        return make(task, Verdict.ERROR, "RunnerCrashed", message, started_at=started, finished_at=datetime.now(UTC))
 
 
 def _task(item: Document, spec: RunSpec, started: datetime) -> Task:
@@ -145,5 +130,5 @@ class _Beside:
         found = self._documents.secrets.get(ref.name)
         if found is None:
             raise CredentialsRefused(f"Secret {ref.name!r} is in none of the files")
-        texts = {key: found.get(key, b"").decode(errors="replace").rstrip("\n") for key in LOGIN_KEYS}
-        return Login(username or texts["username"], texts["password"], texts["ca.crt"], tls)
+        texts = {key: found[key].decode(errors="replace") for key in LOGIN_KEYS if key in found}
+        return Login.of(texts, tls=tls, username=username)

@@ -11,6 +11,7 @@ from firedrill.api.meta import LABEL_MANAGED, LABEL_UID
 from firedrill.api.resource import Target
 from firedrill.api.targetcluster import Capability
 from firedrill.clusters import paths
+from firedrill.clusters.access import Access, allowed
 from firedrill.clusters.cache import Key, RunCache
 from firedrill.clusters.client import KubeClient
 from firedrill.clusters.errors import ClusterError, Forbidden
@@ -23,12 +24,12 @@ _PROBE_EVERY = 5.0
 _JOB_ROLES = ("runner", "guardian")
 _CONFIGMAP_ROLES = ("task", "result", "record", "state")
 _NEEDED = (
-    ("create", "batch", "jobs"),
-    ("delete", "batch", "jobs"),
-    ("watch", "batch", "jobs"),
-    ("create", "", "configmaps"),
-    ("patch", "", "configmaps"),
-    ("watch", "", "configmaps"),
+    ("create", "jobs", "batch"),
+    ("delete", "jobs", "batch"),
+    ("watch", "jobs", "batch"),
+    ("create", "configmaps", ""),
+    ("patch", "configmaps", ""),
+    ("watch", "configmaps", ""),
 )
 
 
@@ -214,21 +215,6 @@ class TargetWatch:
             logger.info("nodes of %s are not counted: %s", self.target.name, error)
         return Facts(version, uid, nodes, [await self._may(*needed) for needed in _NEEDED])
 
-    async def _may(self, verb: str, group: str, resource: str) -> Capability:
-        review = await self.client.create(
-            paths.path("authorization.k8s.io/v1", "selfsubjectaccessreviews"),
-            {
-                "apiVersion": "authorization.k8s.io/v1",
-                "kind": "SelfSubjectAccessReview",
-                "spec": {
-                    "resourceAttributes": {
-                        "verb": verb,
-                        "group": group,
-                        "resource": resource,
-                        "namespace": self.target.spec.runner_namespace,
-                    }
-                },
-            },
-        )
-        name = f"{verb} {resource}" + (f".{group}" if group else "")
-        return Capability(name=name, allowed=bool(review.get("status", {}).get("allowed")))
+    async def _may(self, verb: str, resource: str, group: str) -> Capability:
+        need = Access(verb, resource, self.target.spec.runner_namespace, group)
+        return Capability(name=f"{verb} {need.kind}", allowed=await allowed(self.client, need))

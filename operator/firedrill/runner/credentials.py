@@ -38,12 +38,13 @@ async def read_login(
             f"{label} is not meant for resources of namespace {task.namespace}: it has no label "
             f"{LABEL_HUB_NAMESPACE}={task.namespace}"
         )
-    found = {key: _text(label, key, body.get("data") or {}) for key in LOGIN_KEYS}
-    return Login(username or found["username"], found["password"], found["ca.crt"], tls, found["token"])
+    data = body.get("data") or {}
+    texts = {key: _text(label, key, data[key]) for key in LOGIN_KEYS if key in data}
+    return Login.of(texts, tls=tls, username=username)
 
 
-def _text(label: str, key: str, data: dict[str, str]) -> str:
+def _text(label: str, key: str, value: str) -> str:
     try:
-        return base64.b64decode(data.get(key, ""), validate=True).decode().rstrip("\n")
+        return base64.b64decode(value, validate=True).decode()
     except ValueError as error:
         raise CredentialsRefused(f"key {key} of {label} is no text") from error

@@ -24,31 +24,6 @@ async def dispatch(context: RunContext) -> Result | None:
             from firedrill.runner import chaos
 
             return await chaos.run(context)
-        case "DriftCheck":
-            from firedrill.runner import drift
-            from firedrill.runner.sourcing import source_context
-
-            async with source_context(context) as sources:
-                return await drift.run(task, sources)
-        case "ModelValidation":
-            from firedrill.runner import model
-            from firedrill.runner.sourcing import source_context
-
-            async with source_context(context) as sources:
-                return await model.run(task, sources)
-        case "PerformanceBenchmark":
-            from firedrill.runner import benchmark
-            from firedrill.runner.sourcing import source_context
-
-            async with source_context(context) as sources:
-                return await benchmark.run(task, sources, crew=crew_of(context))
-        case "DataPipelineTest":
-            from firedrill.runner import datapipeline
-            from firedrill.runner.pipelinejob import run_cron_job
-            from firedrill.runner.sourcing import source_context
-
-            async with source_context(context) as sources:
-                return await datapipeline.run(task, sources, context.clock.now, partial(run_cron_job, context))
         case "AutoFix":
             from firedrill.runner import fix
 
@@ -57,7 +32,35 @@ async def dispatch(context: RunContext) -> Result | None:
             from firedrill.runner import simulation
 
             return await simulation.run(context)
+        case "DriftCheck" | "ModelValidation" | "PerformanceBenchmark" | "DataPipelineTest":
+            return await _check(context)
     raise InvalidInput(f"this runner knows no kind {task.kind}")
+
+
+async def _check(context: RunContext) -> Result:
+    """Runs that read sources, and change nothing."""
+    from firedrill.runner.sourcing import source_context
+
+    task = context.task
+    async with source_context(context) as sources:
+        match task.kind:
+            case "DriftCheck":
+                from firedrill.runner import drift
+
+                return await drift.run(task, sources)
+            case "ModelValidation":
+                from firedrill.runner import model
+
+                return await model.run(task, sources)
+            case "PerformanceBenchmark":
+                from firedrill.runner import benchmark
+
+                return await benchmark.run(task, sources, crew=crew_of(context))
+            case _:
+                from firedrill.runner import datapipeline
+                from firedrill.runner.pipelinejob import run_cron_job
+
+                return await datapipeline.run(task, sources, context.clock.now, partial(run_cron_job, context))
 
 
 def crew_of(context: RunContext, environment: Mapping[str, str] = os.environ) -> Crew:

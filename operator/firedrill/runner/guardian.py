@@ -20,6 +20,7 @@ from firedrill.api.errors import InvalidInput
 from firedrill.api.record import Control, GuardianView, Record
 from firedrill.api.task import Task
 from firedrill.clusters import paths
+from firedrill.clusters.access import Access, allowed
 from firedrill.clusters.client import KubeClient
 from firedrill.clusters.credentials import api_from_environment
 from firedrill.clusters.errors import ClusterError, Forbidden, NotFound
@@ -31,13 +32,12 @@ from firedrill.runner.record_store import RecordLost, RecordStore
 from firedrill.runner.restoring import presumed
 from firedrill.runner.retry import retry
 from firedrill.runner.sweeping import sweep
-from firedrill.runner.undoing import Access, Undoer, Undoing, UndoTable, vaults_of
+from firedrill.runner.undoing import Undoer, Undoing, UndoTable, vaults_of
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 1.0
 LONGEST_WAIT_SECONDS: Final = 10.0
-_ACCESS_REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _ENDED_PHASES: Final = ("Succeeded", "Failed")
 
 
@@ -188,23 +188,7 @@ class Guardian:
         return ""
 
     async def _may(self, need: Access) -> bool:
-        attributes = {
-            "verb": need.verb,
-            "resource": need.resource,
-            "group": need.group,
-            "namespace": need.namespace,
-            "subresource": need.subresource,
-            "name": need.name,
-        }
-        review = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": {key: value for key, value in attributes.items() if value}},
-        }
-        answer = await retry(
-            self._context.clock, lambda: self._context.client.create(_ACCESS_REVIEWS, review), f"asking for {need}"
-        )
-        return bool(answer.get("status", {}).get("allowed"))
+        return await retry(self._context.clock, lambda: allowed(self._context.client, need), f"asking for {need}")
 
     async def _write_again(self, last: Record) -> Record | None:
         """Somebody deleted the record while changes may be in place: write it again, to be undone."""

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from firedrill.api.changes import Change, ChangeBase, ChangeState
 from firedrill.api.record import Record, RecordState
 from firedrill.api.task import Task
+from firedrill.clusters.access import Access
 from firedrill.clusters.errors import ClusterError
 from firedrill.runner.data.stores import Stores
 from firedrill.runner.fis.aws import AwsRegions
@@ -83,22 +84,6 @@ def seen(change: Change, evidence: str, residues: tuple[str, ...] = ()) -> Seen:
 def waiting(change: Change, evidence: str) -> Seen:
     """A change is not seen undone yet, and what is waited for."""
     return Seen(change.model_copy(update={"evidence": evidence}))
-
-
-@dataclass(frozen=True)
-class Access:
-    """One thing that the guardian must be allowed to do, in the words of SelfSubjectAccessReview."""
-
-    verb: str
-    resource: str
-    namespace: str = ""
-    group: str = ""
-    subresource: str = ""
-    name: str = ""
-
-    def __str__(self) -> str:
-        resource = f"{self.resource}/{self.subresource}" if self.subresource else self.resource
-        return f"{self.verb} {resource}{'.' + self.group if self.group else ''} in {self.namespace or 'the cluster'}"
 
 
 #: Does one bounded step towards undoing a change and looks; it is called until it has seen the change UNDONE.

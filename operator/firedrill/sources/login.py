@@ -1,6 +1,7 @@
 """Who connects to a store."""
 
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,6 +22,12 @@ class Login:
     ca: str = field(default="", repr=False)
     tls: bool = False
     token: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, secret: Mapping[str, str], *, tls: bool, username: str) -> "Login":
+        """From the texts of a Secret, of which each of LOGIN_KEYS may be absent; ``username`` counts before its own."""
+        user, password, token, ca = (secret.get(key, "").rstrip("\n") for key in LOGIN_KEYS)
+        return cls(username or user, password, ca, tls, token)
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """For TLS, verified by name; None without."""

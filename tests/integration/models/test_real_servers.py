@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -10,14 +9,14 @@ import httpx
 import pytest
 from aiohttp import ClientSession, web
 
-from firedrill.api.targetcluster import TargetPolicy
-from firedrill.api.task import Result, Task
+from firedrill.api.task import Result
 from firedrill.api.verdict import Verdict
 from firedrill.runner import benchmark, model
 from firedrill.sources.context import SourceContext
 from support import model_servers
 from support.model_servers import Server, rows
 from support.moto import moto_server
+from support.tasks import check_task
 
 SOURCE = {"inline": {"csv": rows()}}
 #: Wide enough for any machine: what is tested here is not its speed.
@@ -25,12 +24,7 @@ LIMITS = {"minAccuracy": 0.9, "maxErrorRate": 0.05}
 
 
 async def carry_out(kind: str, spec: dict[str, Any], read_object: Any = None) -> Result:
-    now = datetime.now(UTC)
-    task = Task(
-        kind=kind, namespace="n", name="m", uid="u", run_id="r", cluster="c", runner_namespace="f", job="j",
-        job_uid="ju", started_at=now, deadline=now + timedelta(minutes=5), image="", policy=TargetPolicy(),
-        spec={"clusters": {"names": ["x"]}, **spec},
-    )  # fmt: skip
+    task = check_task(kind, spec, seconds=300)
     async with httpx.AsyncClient() as http:
         runner = model.run if kind == "ModelValidation" else benchmark.run
         return await runner(task, SourceContext(http, read_object=read_object))

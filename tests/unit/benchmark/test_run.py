@@ -2,14 +2,12 @@
 
 import asyncio
 import ssl
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from firedrill.api.targetcluster import TargetPolicy
 from firedrill.api.task import Result, Task
 from firedrill.api.verdict import Verdict
 from firedrill.clusters.errors import NotFound
@@ -19,6 +17,9 @@ from firedrill.runner.ports import SystemClock
 from firedrill.sources.context import SourceContext
 from support.certificates import self_signed
 from support.odd_servers import Answer, hanging, http, listening, read_request, resetting, saying
+from support.tasks import check_task
+
+pytestmark = pytest.mark.system
 
 OPEN = {"openLoop": {"rate": 400, "duration": "400ms"}}
 #: Wide enough for any machine: what is tested here is not its speed.
@@ -26,22 +27,8 @@ WIDE = {"maxP50": "3s", "maxErrorRate": 0.05}
 
 
 def task(spec: dict[str, Any], seconds: float = 60) -> Task:
-    now = datetime.now(UTC)
-    return Task(
-        kind="PerformanceBenchmark",
-        namespace="n",
-        name="b",
-        uid="u",
-        run_id="r",
-        cluster="c",
-        runner_namespace="f",
-        job="j",
-        job_uid="ju",
-        started_at=now,
-        deadline=now + timedelta(seconds=seconds),
-        image="",
-        policy=TargetPolicy(),
-        spec={"clusters": {"names": ["x"]}, "load": OPEN, "warmup": "0s", "thresholds": WIDE, **spec},
+    return check_task(
+        "PerformanceBenchmark", {"load": OPEN, "warmup": "0s", "thresholds": WIDE, **spec}, seconds=seconds
     )
 
 

@@ -255,6 +255,7 @@ def test_help_and_version_end_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert "exit codes" in capsys.readouterr().out
 
 
+@pytest.mark.system
 def test_the_installed_program_reads_a_pipe_and_keeps_its_output_clean(place: Path) -> None:
     with (place / "drifted.csv").open("rb") as stream:
         done = subprocess.run(

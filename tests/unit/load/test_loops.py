@@ -14,6 +14,8 @@ from firedrill.sources.load.timing import exact_loop
 from firedrill.sources.load.tokens import TokenReader
 from support.odd_servers import Answer, http, listening, read_request
 
+pytestmark = pytest.mark.system
+
 REQUEST = raw_request("GET", "http://a/", {}, None)
 
 

@@ -1,16 +1,17 @@
 """The whole run against a server on this machine that behaves as real ones do."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
-from firedrill.api.targetcluster import TargetPolicy
-from firedrill.api.task import Result, Task
+from firedrill.api.task import Result
 from firedrill.api.verdict import Verdict
 from firedrill.runner.model import run
 from firedrill.sources.context import SourceContext
+from support.tasks import check_task
+
+pytestmark = pytest.mark.system
 
 ROWS = [(value / 10, index) for index, value in enumerate(range(-30, 31)) if value]
 CSV = "a,b,label\n" + "".join(f"{a},{b},{int(a > 0)}\n" for a, b in ROWS)
@@ -22,30 +23,13 @@ LIMITS = {"minAccuracy": 0.8, "maxErrorRate": 0.1}
 
 
 async def validate(url: str, seconds: float = 60, **spec: Any) -> Result:
-    now = datetime.now(UTC)
     body = {
-        "clusters": {"names": ["x"]},
         "endpoint": {"openInference": {"url": url, "model": "m"}},
         "dataset": {"source": {"inline": {"csv": CSV}}, "labelColumn": "label"},
         "load": QUICK,
         "thresholds": LIMITS,
     }
-    task = Task(
-        kind="ModelValidation",
-        namespace="n",
-        name="m",
-        uid="u",
-        run_id="r",
-        cluster="c",
-        runner_namespace="f",
-        job="j",
-        job_uid="ju",
-        started_at=now,
-        deadline=now + timedelta(seconds=seconds),
-        image="",
-        policy=TargetPolicy(),
-        spec=body | spec,
-    )
+    task = check_task("ModelValidation", body | spec, seconds=seconds)
     async with httpx.AsyncClient() as http:
         return await run(task, SourceContext(http))
 

@@ -1,7 +1,7 @@
 """A run of a DataPipelineTest: verdicts, reasons, and what is said of what is wrong."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from firedrill.api.targetcluster import TargetPolicy
-from firedrill.api.task import Result, Task
+from firedrill.api.task import Result
 from firedrill.api.verdict import Verdict
 from firedrill.core.score import score
 from firedrill.runner.datapipeline import run, without_cluster
 from firedrill.runner.pipelinejob import PipelineProblem
 from firedrill.sources.context import SourceContext
+from support.tasks import check_task
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 CSV = "id,amount,country\n1,5,CH\n2,6,DE\n3,,CH\n"
@@ -24,23 +24,8 @@ PIPELINE = {"cronJob": {"namespace": "etl", "cronJob": "nightly"}}
 
 
 async def outcome(base: Path = Path(), cron_job: Any = without_cluster, **spec: Any) -> Result:
-    body = {"clusters": {"names": ["x"]}, "data": {"inline": {"csv": CSV}}, "checks": [{"volume": {"min": 1}}]} | spec
-    task = Task(
-        kind="DataPipelineTest",
-        namespace="n",
-        name="d",
-        uid="u",
-        run_id="r",
-        cluster="c",
-        runner_namespace="f",
-        job="j",
-        job_uid="ju",
-        started_at=NOW,
-        deadline=NOW + timedelta(minutes=1),
-        image="",
-        policy=TargetPolicy(),
-        spec=body,
-    )
+    body = {"data": {"inline": {"csv": CSV}}, "checks": [{"volume": {"min": 1}}]} | spec
+    task = check_task("DataPipelineTest", body, at=NOW)
     async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(503))) as http:
         result = await run(task, SourceContext(http, allow_files=True, base_dir=base), lambda: NOW, cron_job)
     json.dumps(result.to_wire(), allow_nan=False)

@@ -173,6 +173,7 @@ print(json.dumps([code, proof, again, second, nft.live_elements(listing), undone
     ],
     ids=str,
 )
+@pytest.mark.system
 def test_the_real_nft_takes_the_script_and_the_kernel_ends_it(wanted: dict[str, Any], rules_of_it: int) -> None:
     source = Path(nft.__file__).parents[2]
     done = subprocess.run(

@@ -16,6 +16,8 @@ import pytest
 
 from firedrill.runner import nft
 
+pytestmark = pytest.mark.system
+
 real = pytest.mark.skipif(
     not (shutil.which("nft") and shutil.which("unshare") and shutil.which("ip") and os.geteuid() == 0),
     reason="needs nft, ip, unshare and root",

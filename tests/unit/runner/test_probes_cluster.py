@@ -154,11 +154,12 @@ async def served() -> AsyncIterator[tuple[int, health.aio.HealthServicer]]:
     await server.stop(None)
 
 
+@pytest.mark.system
 async def test_a_grpc_service_serves_or_not(served: tuple[int, health.aio.HealthServicer]) -> None:
     port, servicer = served
 
     def ask(**fields: Any) -> Asking:
-        probe = {"host": "127.0.0.1", "port": port, **fields}
+        probe = {"host": "127.0.0.1", "port": port, "timeout": "30s", **fields}
         return asking(SteadyState.model_validate({"grpc": probe}).probe, context_of(World(VirtualClock())))
 
     assert await ask().ready() is None

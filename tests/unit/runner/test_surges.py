@@ -172,6 +172,7 @@ async def told(surge: Any, count: int) -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.system
 async def test_the_child_asks_tells_and_is_ended(api: Api) -> None:
     surge = await SystemSurges().begin(Surge(PODS, 200, 4, time.time() + 60.0))
     await told(surge, 20)
@@ -186,6 +187,7 @@ async def test_the_child_asks_tells_and_is_ended(api: Api) -> None:
     await surge.close()
 
 
+@pytest.mark.system
 async def test_the_child_ends_by_itself(api: Api) -> None:
     surge = await SystemSurges().begin(Surge(PODS, 50, 2, time.time() + 8.0))
     async with asyncio.timeout(60):
@@ -195,6 +197,7 @@ async def test_the_child_ends_by_itself(api: Api) -> None:
     assert 1 <= surge.told().count <= 450
 
 
+@pytest.mark.system
 async def test_the_child_ends_with_the_one_that_has_started_it(api: Api) -> None:
     parent = (
         "import asyncio, os, sys, time\n"
@@ -231,6 +234,7 @@ def arguments(**other: str) -> list[str]:
 
 
 @pytest.mark.parametrize("other", [{"path": "/metrics"}, {"until": "1"}, {"until": "9999999999"}], ids=str)
+@pytest.mark.system
 def test_the_child_refuses_what_is_out_of_bounds(other: dict[str, str]) -> None:
     from firedrill.runner.surge import child
 
@@ -238,12 +242,14 @@ def test_the_child_refuses_what_is_out_of_bounds(other: dict[str, str]) -> None:
         child.main(arguments(**other))
 
 
+@pytest.mark.system
 def test_a_child_whose_parent_has_ended_before_it_could_tell_sends_nothing() -> None:
     command = [sys.executable, "-m", "firedrill", "surge", *arguments(parent="1")]
     ended = subprocess.run(command, capture_output=True, check=False, timeout=60)
     assert (ended.returncode, ended.stdout) == (1, b"")
 
 
+@pytest.mark.system
 def test_its_time_is_limited_before_anything_heavy_is_imported() -> None:
     code = "import sys, firedrill.runner.surge.child; print(sorted({'pydantic', 'aiohttp'} & set(sys.modules)))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)

@@ -12,6 +12,8 @@ from firedrill.engines.chaos.toolkit.journal import Phase, outcome
 from firedrill.runner.toolkit.port import Request, ToolkitRefused
 from firedrill.runner.toolkit.system import ChildRun, SystemToolkit
 
+pytestmark = pytest.mark.system
+
 Object = dict[str, Any]
 MODULES = Path(__file__).parent / "toolkit_modules"
 LONG = timedelta(minutes=10)
@@ -20,7 +22,7 @@ SECOND = timedelta(seconds=1)
 
 @pytest.fixture(autouse=True)
 def _modules(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", f"{os.environ['PYTHONPATH']}{os.pathsep}{MODULES}")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(MODULES)])))
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,7 @@ import pytest
 
 from firedrill.api.credentials import CredentialsRef
 from firedrill.api.endpoint import JsonEndpoint, KServeService, OpenInference, TensorType, Transport
-from firedrill.api.targetcluster import TargetPolicy
-from firedrill.api.task import Result, Task
+from firedrill.api.task import Result
 from firedrill.api.verdict import Verdict
 from firedrill.runner.model import run
 from firedrill.sources.context import SourceContext
@@ -24,24 +22,19 @@ from firedrill.sources.serving.tensors import Tensor
 from firedrill.sources.serving.v2messages import infer_request, infer_response, message
 from support.certificates import self_signed
 from support.odd_servers import http, listening, read_request
+from support.tasks import check_task
 
 CSV = "a,label\n" + "1,1\n" * 5
 
 
 async def validate(endpoint: dict[str, Any], access: Any, **more: Any) -> Result:
-    now = datetime.now(UTC)
     spec = {
-        "clusters": {"names": ["x"]},
         "endpoint": {"json": endpoint, "credentials": {"name": "s"}, **more},
         "dataset": {"source": {"inline": {"csv": CSV}}, "labelColumn": "label"},
         "load": {"requests": 20, "warmup": 0, "rate": 100},
         "thresholds": {"maxErrorRate": 0.2},
     }
-    task = Task(
-        kind="ModelValidation", namespace="n", name="m", uid="u", run_id="r", cluster="c", runner_namespace="f",
-        job="j", job_uid="ju", started_at=now, deadline=now + timedelta(seconds=60), image="", policy=TargetPolicy(),
-        spec=spec,
-    )  # fmt: skip
+    task = check_task("ModelValidation", spec)
     async with httpx.AsyncClient() as client:
         return await run(task, SourceContext(client, read_login=access))
 
@@ -63,6 +56,7 @@ def guarded(seen: set[bytes]) -> Any:
         (Access(username="u", password="hush"), b"Authorization: Basic dTpodXNo"),
     ],
 )
+@pytest.mark.system
 async def test_credentials_are_sent_over_tls_that_is_verified(tmp_path: Path, access: Access, sent: bytes) -> None:
     certificate, key = self_signed("model.internal")
     (tmp_path / "tls.pem").write_bytes(certificate + key)

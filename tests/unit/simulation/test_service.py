@@ -17,6 +17,8 @@ import yaml
 
 from firedrill.simulation import service
 
+pytestmark = pytest.mark.system
+
 ROOT = Path(service.__file__).parents[2]
 
 

@@ -6,11 +6,12 @@ Clients are imported late: every runner and guardian knows how faults of data st
 from firedrill.api.changes import StoreChange
 from firedrill.api.credentials import CredentialsRef
 from firedrill.clusters import paths
+from firedrill.clusters.access import Access
 from firedrill.clusters.errors import NotFound
 from firedrill.engines.chaos.faults.fields import SERVICE
 from firedrill.runner.credentials import read_login
 from firedrill.runner.data.stores import Broker, Cache, Database, StoreError
-from firedrill.runner.undoing import Access, UndoContext
+from firedrill.runner.undoing import UndoContext
 from firedrill.sources.login import CredentialsRefused, Login
 
 

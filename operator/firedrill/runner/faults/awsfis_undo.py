@@ -1,11 +1,12 @@
 """Undoing an experiment of AWS FIS: it is asked to stop, and seen ended. What it takes back AWS takes back."""
 
 from firedrill.api.changes import FisStarted
+from firedrill.clusters.access import Access
 from firedrill.clusters.errors import ClusterError
 from firedrill.engines.chaos.adapters.awsfis import Experiment
 from firedrill.runner.faults.asked import may_be_on_its_way
 from firedrill.runner.fis.port import Fis, FisError
-from firedrill.runner.undoing import Access, Seen, UndoContext, seen, waiting
+from firedrill.runner.undoing import Seen, UndoContext, seen, waiting
 
 
 async def undo_fis_started(context: UndoContext, change: FisStarted) -> Seen:

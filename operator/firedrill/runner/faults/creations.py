@@ -9,6 +9,7 @@ from firedrill.api.faults.controlplane import PdbBlock
 from firedrill.api.meta import LABEL_RUN
 from firedrill.api.task import Task
 from firedrill.clusters import paths
+from firedrill.clusters.access import Access
 from firedrill.clusters.errors import ApiError, Conflict, Forbidden, Invalid, NotFound, Throttled
 from firedrill.engines.chaos.faults import objects
 from firedrill.engines.chaos.permission import Refusal
@@ -17,7 +18,7 @@ from firedrill.runner.faults.asked import collection_of, may_be_on_its_way, path
 from firedrill.runner.faults.driver import Look, NotInjected
 from firedrill.runner.ports import Clock, Cluster, Object
 from firedrill.runner.retry import retry
-from firedrill.runner.undoing import Access, Seen, UndoContext, seen, waiting
+from firedrill.runner.undoing import Seen, UndoContext, seen, waiting
 
 
 class CreateFault:

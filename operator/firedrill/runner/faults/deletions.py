@@ -7,6 +7,7 @@ from datetime import datetime
 from firedrill.api.changes import Change, ChangeState, ObjectDeleted
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.clusters import paths
+from firedrill.clusters.access import Access
 from firedrill.clusters.errors import ApiError, Conflict, Forbidden, Invalid, NotFound, Unreachable
 from firedrill.engines.chaos.faults.deletions import check, kept, without_addresses
 from firedrill.engines.chaos.faults.fields import named
@@ -17,7 +18,7 @@ from firedrill.runner.faults.asked import asked_by_name, collection_of, may_be_o
 from firedrill.runner.faults.driver import Look, NothingDone, NotInjected
 from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.retry import retry
-from firedrill.runner.undoing import Access, Seen, UndoContext, seen, waiting
+from firedrill.runner.undoing import Seen, UndoContext, seen, waiting
 
 
 class DeleteFault:

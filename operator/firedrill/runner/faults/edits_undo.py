@@ -4,6 +4,7 @@ from typing import Final
 
 from firedrill.api.changes import ObjectEdited
 from firedrill.clusters import paths
+from firedrill.clusters.access import Access
 from firedrill.clusters.client import JSON_PATCH
 from firedrill.clusters.errors import NotFound
 from firedrill.engines.chaos import editing
@@ -12,7 +13,7 @@ from firedrill.engines.chaos.faults.fields import NODE
 from firedrill.runner.faults.asked import asked_by_name, may_be_on_its_way, path_of
 from firedrill.runner.faults.workloads import is_ready, mark_of, marked, pods_of, selector_of
 from firedrill.runner.ports import Object
-from firedrill.runner.undoing import Access, Seen, UndoContext, seen, waiting
+from firedrill.runner.undoing import Seen, UndoContext, seen, waiting
 
 #: What a controller makes of a template: taken away, or a roll-back by hand would bring the fault back.
 _REVISIONS: Final = (("apps/v1", "replicasets"), ("apps/v1", "controllerrevisions"))

@@ -12,11 +12,12 @@ from typing import Any, Final
 
 from firedrill.api.base import format_time
 from firedrill.api.changes import ChangeState, HeldInPod, InPod
+from firedrill.clusters.access import Access
 from firedrill.runner.faults import ephemeral, holders
 from firedrill.runner.faults.ephemeral import ContainerView, HostPod
 from firedrill.runner.nft_traffic import QUEUE
 from firedrill.runner.ports import Object
-from firedrill.runner.undoing import Access, Seen, UndoContext
+from firedrill.runner.undoing import Seen, UndoContext
 
 #: Clocks of nodes may differ by so much from ours.
 CLOCK_SKEW: Final = timedelta(seconds=5)

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from firedrill.api.base import format_time
 from firedrill.api.changes import NodeCutOff
 from firedrill.clusters import paths
+from firedrill.clusters.access import Access
 from firedrill.clusters.errors import Conflict, NotFound
 from firedrill.runner.faults import nodepods
 from firedrill.runner.faults.asked import may_be_on_its_way
 from firedrill.runner.faults.nodepods import NodePod
-from firedrill.runner.undoing import Access, Seen, UndoContext, seen, waiting
+from firedrill.runner.undoing import Seen, UndoContext, seen, waiting
 
 
 async def undo_node_cut_off(context: UndoContext, change: NodeCutOff) -> Seen:

@@ -2,12 +2,13 @@
 
 from firedrill.api.changes import EngineStarted
 from firedrill.clusters import paths
+from firedrill.clusters.access import Access
 from firedrill.clusters.errors import NotFound
 from firedrill.engines.chaos.adapters.table import ADAPTERS
 from firedrill.engines.chaos.adapters.view import Adapter, EngineView
 from firedrill.runner.faults.asked import may_be_on_its_way, path_of
 from firedrill.runner.ports import Cluster, Object
-from firedrill.runner.undoing import Access, Seen, UndoContext, seen, waiting
+from firedrill.runner.undoing import Seen, UndoContext, seen, waiting
 
 
 async def undo_engine_started(context: UndoContext, change: EngineStarted) -> Seen:

@@ -14,6 +14,7 @@ from firedrill.api.changes import Change, ChangeState, PodDeleted
 from firedrill.api.faults.node import NodeDrain
 from firedrill.api.faults.pods import PodEvict, PodKill
 from firedrill.clusters import paths
+from firedrill.clusters.access import Access
 from firedrill.clusters.errors import Conflict, NotFound, Throttled, Unreachable
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import Owner, PodView, parse_pod
@@ -22,7 +23,7 @@ from firedrill.runner.faults.driver import Look, NotInjected
 from firedrill.runner.faults.workloads import selector_of
 from firedrill.runner.ports import Clock, Cluster, Object
 from firedrill.runner.retry import retry
-from firedrill.runner.undoing import Access, Seen, UndoContext, seen, waiting
+from firedrill.runner.undoing import Seen, UndoContext, seen, waiting
 
 log = logging.getLogger(__name__)
 

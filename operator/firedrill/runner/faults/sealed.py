@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from firedrill.api.changes import Change, VaultRef
+from firedrill.clusters.access import Access
 from firedrill.clusters.errors import Forbidden, NotFound
 from firedrill.engines.chaos import sealing
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import PodView
 from firedrill.runner.faults.driver import Fault, Look
-from firedrill.runner.undoing import Access, Seen, UndoContext, Undoer
+from firedrill.runner.undoing import Seen, UndoContext, Undoer
 from firedrill.runner.vault import Vault
 
 

@@ -10,6 +10,7 @@ from firedrill.api.changes import Change, ChangeState, RequestsSent
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.faults.controlplane import ApiSurge, SurgeResource, SurgeScope
 from firedrill.clusters import paths
+from firedrill.clusters.access import Access
 from firedrill.clusters.errors import ClusterError, Forbidden, NotFound, Throttled
 from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.statistics import median, rise
@@ -18,7 +19,7 @@ from firedrill.runner.context import RunContext
 from firedrill.runner.faults.asked import soon, too_late
 from firedrill.runner.faults.driver import Look, NotInjected
 from firedrill.runner.surge.port import Sender, Surge
-from firedrill.runner.undoing import Access, Seen, UndoContext, seen, waiting
+from firedrill.runner.undoing import Seen, UndoContext, seen, waiting
 
 _KINDS: Final = {
     SurgeResource.PODS: ("v1", "pods"),

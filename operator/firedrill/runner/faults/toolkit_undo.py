@@ -5,9 +5,10 @@ from typing import Any, Final
 
 from firedrill.api.changes import ToolkitStarted
 from firedrill.clusters import paths
+from firedrill.clusters.access import Access
 from firedrill.engines.chaos.toolkit.document import names
 from firedrill.engines.chaos.toolkit.journal import Hypothesis
-from firedrill.runner.undoing import Access, Seen, UndoContext, seen, waiting
+from firedrill.runner.undoing import Seen, UndoContext, seen, waiting
 
 #: Clocks of two nodes may differ by so much.
 _SKEW: Final = timedelta(seconds=2)

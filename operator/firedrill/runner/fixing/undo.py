@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from firedrill.api.changes import ChangeState, NamespaceCreated, TemplateReplaced
 from firedrill.api.meta import LABEL_MANAGED, LABEL_RUN, LABEL_UID
 from firedrill.clusters import paths
+from firedrill.clusters.access import Access
 from firedrill.clusters.client import JSON_PATCH
 from firedrill.clusters.errors import Conflict, Invalid, NotFound
 from firedrill.engines.fix.patch import (
@@ -27,7 +28,7 @@ from firedrill.engines.fix.patch import (
     withdrawn,
 )
 from firedrill.engines.fix.views import DeploymentView, Object, deployment_view
-from firedrill.runner.undoing import Access, Seen, UndoContext, Undoer
+from firedrill.runner.undoing import Seen, UndoContext, Undoer
 
 C = TypeVar("C", NamespaceCreated, TemplateReplaced)
 
