@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firedrill.engines.common.intervals import quantile, requests_to_certify, wilson
+from firedrill.engines.common.intervals import quantile, requests_to_certify
+from firedrill.engines.common.shares import wilson
 from firedrill.engines.model import arrivals, row_order
 
 

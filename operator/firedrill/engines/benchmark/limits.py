@@ -14,7 +14,7 @@ from firedrill.api.verdict import Measurement
 from firedrill.engines.benchmark.tally import Phase, PodUsage, Tally
 from firedrill.engines.common.effective import CertifiedQuantile, certified, share_of
 from firedrill.engines.common.histogram import Histogram
-from firedrill.engines.common.intervals import Interval
+from firedrill.engines.common.shares import Interval
 
 #: A share of requests that leaves late by the client's fault, above which latency says more of the client.
 LATE_SHARE_ALLOWED: Final = 0.05

@@ -1,15 +1,13 @@
 """Answers of a probe over time, and the share of good ones in a window."""
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from firedrill.api.asked import MIN_REQUESTS
+from firedrill.engines.common.shares import Z95, wilson
 
-#: Standard score of a two-sided interval of 95 %.
-_Z = 1.959963984540054
 MIN_SAMPLES = MIN_REQUESTS
 
 
@@ -54,24 +52,17 @@ class Share:
         """Whether there are enough samples to speak of a share at all."""
         return self.count >= MIN_SAMPLES
 
-    def interval(self) -> tuple[float, float]:
-        """Wilson's interval of 95 % for the share; (0, 1) without any sample."""
-        return wilson(self, _Z)
+    def interval(self, z: float = Z95) -> tuple[float, float]:
+        """Wilson's interval for the share, ``z`` standard scores wide on each side; (0, 1) without any sample."""
+        if self.count == 0:
+            return 0.0, 1.0
+        found = wilson(self.good, self.count, z)
+        return found.low, found.high
 
     def describe(self) -> str:
         """Sample size and interval, for a measurement's detail."""
         low, high = self.interval()
         return f"{self.good} of {self.count} requests, 95 % interval {low:.3f} to {high:.3f} (Wilson)"
-
-
-def wilson(share: Share, z: float) -> tuple[float, float]:
-    """Wilson's score interval for a share, ``z`` standard scores wide on each side; (0, 1) without any sample."""
-    if share.count == 0:
-        return 0.0, 1.0
-    n, p, z2 = share.count, share.rate, z * z
-    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = z / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def joined(shares: Iterable[Share]) -> Share:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from firedrill.engines.chaos.samples import Share, wilson
+from firedrill.engines.chaos.samples import Share
 
 #: Longer samples are thinned out evenly: differences are taken pair by pair.
 _MOST: Final = 1000
@@ -46,7 +46,7 @@ def drop(before: Share, during: Share, confidence: float) -> Difference:
     from scipy import stats
 
     z = _z(confidence)
-    (low1, high1), (low2, high2) = wilson(before, z), wilson(during, z)
+    (low1, high1), (low2, high2) = before.interval(z), during.interval(z)
     p1, p2 = before.rate, during.rate
     estimate = p1 - p2
     low = estimate - math.sqrt((p1 - low1) ** 2 + (high2 - p2) ** 2)

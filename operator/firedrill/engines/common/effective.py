@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from firedrill.engines.common.histogram import Histogram, lower_edge, upper_edge
-from firedrill.engines.common.intervals import QUANTILE_CONFIDENCE, Interval, wilson
+from firedrill.engines.common.intervals import QUANTILE_CONFIDENCE
+from firedrill.engines.common.shares import Interval, wilson
 
 #: Batches that differ by more than chance does at this level are taken for dependent.
 DISPERSION_LEVEL: Final = 0.99

@@ -1,4 +1,4 @@
-"""Intervals for shares and for quantiles, from counts and order statistics."""
+"""Intervals that hold exactly: for shares by their counts, for quantiles by order statistics."""
 
 import math
 from collections.abc import Sequence
@@ -7,31 +7,10 @@ from typing import Final
 
 from scipy import stats
 
-#: Two-sided 95 % for shares.
-Z95: Final = 1.959963984540054
+from firedrill.engines.common.shares import Interval
+
 #: One-sided confidence of each bound of a latency quantile, as MLPerf's LoadGen has it.
 QUANTILE_CONFIDENCE: Final = 0.99
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A share with its 95 % interval; ``size`` is what it rests on."""
-
-    value: float
-    low: float
-    high: float
-    size: int
-
-
-def wilson(successes: float, size: int) -> Interval:
-    """Wilson's 95 % interval of a share. ``size`` must be at least 1; ``successes`` may be a sum of shares."""
-    share = min(max(successes / size, 0.0), 1.0)
-    spread = Z95 * math.sqrt(share * (1 - share) / size + Z95**2 / (4 * size**2))
-    center = share + Z95**2 / (2 * size)
-    scale = 1 + Z95**2 / size
-    low = max((center - spread) / scale, 0.0) if share > 0 else 0.0
-    high = min((center + spread) / scale, 1.0) if share < 1 else 1.0
-    return Interval(share, low, high, size)
 
 
 def exact(successes: float, size: int, level: float) -> Interval:

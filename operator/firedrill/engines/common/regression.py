@@ -10,7 +10,7 @@ from scipy import stats
 
 from firedrill.api.run import REGRESSION_PREFIX, Figure, Regression
 from firedrill.api.verdict import Measurement, Verdict
-from firedrill.engines.common.intervals import wilson
+from firedrill.engines.common.shares import wilson
 
 #: One-sided, over all figures of a run together.
 LEVEL: Final = 0.99

@@ -7,7 +7,8 @@ from typing import Final
 
 from firedrill.api.modelvalidation import ModelTask, ValidationThresholds
 from firedrill.api.verdict import Measurement
-from firedrill.engines.common.intervals import Interval, Quantile, least_requests, requests_to_certify
+from firedrill.engines.common.intervals import Quantile, least_requests, requests_to_certify
+from firedrill.engines.common.shares import Interval
 from firedrill.engines.model.measure import LEVELS, Measured
 
 

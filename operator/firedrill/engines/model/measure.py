@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from firedrill.engines.common.intervals import Interval, Quantile, quantile, wilson
+from firedrill.engines.common.intervals import Quantile, quantile
+from firedrill.engines.common.shares import Interval, wilson
 from firedrill.engines.model.labels import Reading, canonical, is_right, predicted_label
 from firedrill.engines.model.records import Outcome, RequestLog, RequestRecord
 

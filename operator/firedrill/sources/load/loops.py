@@ -4,6 +4,7 @@ import asyncio
 import gc
 import math
 import time
+from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -91,7 +92,7 @@ class Traffic:
     halt: Halt = field(default_factory=Halt)
 
 
-class Load:
+class Load(ABC):
     """What both loops share: the pool, the columns, the end."""
 
     def __init__(self, traffic: Traffic) -> None:
@@ -117,13 +118,13 @@ class Load:
         self.result.busy = min(busy, 1.0)
         return self.result
 
+    @abstractmethod
     def begin(self) -> None:
         """Send the first request."""
-        raise NotImplementedError
 
+    @abstractmethod
     def after(self) -> None:
         """A request has ended."""
-        raise NotImplementedError
 
     def launch(self, intended: float, due: float) -> None:
         """Send the next request; times since the start."""

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from firedrill.api.modelvalidation import DisparityMeasure, ModelTask, Slices, ValidationThresholds
-from firedrill.engines.common.intervals import Interval, wilson
+from firedrill.engines.common.shares import Interval, wilson
 from firedrill.engines.model.asked import Asked
 from firedrill.engines.model.labels import canonical, is_right
 from firedrill.engines.model.limits import Check, at_least, at_most, make_check, with_interval

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from firedrill.engines.common.intervals import Z95, Interval, exact
+from firedrill.engines.common.intervals import exact
+from firedrill.engines.common.shares import Z95, Interval
 from firedrill.engines.model.labels import Reading, canonical, same_label
 from firedrill.engines.model.quality.metric import RESAMPLES, SEED, UNSEEN, Answered, Metric, clipped
 

@@ -8,7 +8,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from firedrill.engines.common.intervals import Interval, exact
+from firedrill.engines.common.intervals import exact
+from firedrill.engines.common.shares import Interval
 from firedrill.engines.model.quality.metric import mean_interval
 
 

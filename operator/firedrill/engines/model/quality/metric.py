@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from firedrill.engines.common.intervals import Z95, Interval
+from firedrill.engines.common.shares import Z95, Interval
 from firedrill.engines.model.labels import Reading, predicted_label
 from firedrill.engines.model.records import Label, Outcome, RequestRecord
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from firedrill.engines.common.intervals import Z95, Interval
+from firedrill.engines.common.shares import Z95, Interval
 from firedrill.engines.model.labels import as_number
 from firedrill.engines.model.quality.metric import Answered, Metric, clipped, mean_interval, thin
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from firedrill.engines.common.intervals import Interval
+from firedrill.engines.common.shares import Interval
 from firedrill.engines.model.quality.metric import RESAMPLES, SEED, UNSEEN, clipped, mean_interval
 
 
