@@ -19,6 +19,8 @@ from firedrill.runner import fix
 from firedrill.runner.record_store import RecordStore
 from firedrill.runner.undoing import UndoContext, Undoing
 
+pytestmark = pytest.mark.matrix
+
 
 class Killed(BaseException):
     """The process is gone: nothing of it runs any more."""

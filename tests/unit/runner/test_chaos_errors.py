@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from firedrill.clusters.errors import ClusterError, Throttled, Unreachable, api_error
 
+pytestmark = pytest.mark.matrix
+
 
 class Flaky(Process):
     """A process some of whose requests fail; of writes, some take effect though no answer comes."""

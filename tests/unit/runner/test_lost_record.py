@@ -29,6 +29,8 @@ from firedrill.clusters import paths
 from firedrill.runner import main, results
 from firedrill.runner.restoring import presumed
 
+pytestmark = pytest.mark.matrix
+
 
 class Sabotaged:
     """A run whose record is deleted so many seconds after it is Applying, or has so many changes."""
