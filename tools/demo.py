@@ -37,6 +37,7 @@ STAGES: tuple[tuple[tuple[str, str], ...], ...] = (
         ("autofix", "Passed"),
     ),
     (("modelvalidation-degraded", "Failed"), ("chaos-packet-loss", "Passed")),
+    (("performancebenchmark", "Passed"),),
     (("simulation-finance", "Passed"),),
 )
 WAIT = "600s"
