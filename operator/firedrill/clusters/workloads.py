@@ -22,7 +22,7 @@ from firedrill.core.workload import Blind, Look, Sight, sight_of
 logger = logging.getLogger(__name__)
 
 #: Seconds between two reads of a workload.
-READ_EVERY = 10.0
+READ_EVERY = 5.0
 
 
 def _now() -> datetime:
