@@ -32,9 +32,11 @@ class Server(KubeClient):
         self.cluster = "finance"
         self.answers: dict[str, Any] = {PATH: deployment(), **answers}
         self.reads: list[str] = []
+        self.asked = asyncio.Event()
 
     async def get(self, path: str, params: object = None) -> Object:
         self.reads.append(path)
+        self.asked.set()
         answer = self.answers.get(path, workload("StatefulSet"))
         if isinstance(answer, Exception):
             raise answer
@@ -45,6 +47,7 @@ class Reader:
     """A reader that runs, and what it tells."""
 
     def __init__(self, server: Server) -> None:
+        self.server = server
         self.told: list[Key] = []
         self.ticks = 0
         self.workloads = Workloads(server, "finance", self.told.append, self._clock)
@@ -64,7 +67,10 @@ class Reader:
     async def until(self, so: Callable[[], Any]) -> None:
         async with asyncio.timeout(5):
             while not so():
-                await asyncio.sleep(0.001)
+                self.server.asked.clear()
+                await self.server.asked.wait()
+                # Once more around: what was answered is taken in by then.
+                await asyncio.sleep(0)
 
     def look(self, key: Key = ONE) -> Look | None:
         return self.workloads.look(key)
