@@ -81,7 +81,8 @@ class Registry:
     def looks(self, key: Key) -> Mapping[str, Look]:
         """What a resource waits for, by target, as far as it was looked at."""
         found: dict[str, Look] = {
-            name: Blind("TargetUnreachable", f"{name} has no credentials that can be used") for name in self._broken
+            name: Blind("TargetUnreachable", f"{name} is not connected to: its condition Reachable says why")
+            for name in self._broken
         }
         for name, watch in self._watches.items():
             look = watch.workloads.look(key)

@@ -24,7 +24,7 @@ from firedrill.core.observed import Observed
 from firedrill.core.refusal import forbidden, unready
 from firedrill.core.schedule import Trigger
 from firedrill.core.summary import set_conditions
-from firedrill.core.targets import matched
+from firedrill.core.targets import matched, missing_names
 from firedrill.core.workload import Blind, Sight
 
 CAUSE: Final = "Rollout"
@@ -79,6 +79,11 @@ def noticed(observed: Observed, now: datetime) -> RunStatus:
     if spec is not None and spec.on_rollout is None and (status.rollouts or _condition(status)):
         kept = [each for each in status.conditions if each.type != CONDITION]
         return status.model_copy(update={"rollouts": [], "conditions": kept})
+    if spec is not None and spec.suspend and spec.on_rollout and not resource.meta.deleting:
+        said = Finding(
+            type=CONDITION, status=ConditionStatus.UNKNOWN, reason="Suspended", message="spec.suspend is set"
+        )
+        return _told(resource, status, said, now)
     spec = _watching(resource)
     if spec is None:
         return status
@@ -87,7 +92,9 @@ def noticed(observed: Observed, now: datetime) -> RunStatus:
     # A target that is connected to anew is none for a moment, and so is one whose TargetCluster is created again.
     away = [entry for entry in status.rollouts if entry.cluster not in observed.targets]
     status = status.model_copy(update={"rollouts": [*entries, *away][:_MOST]})
-    return _told(resource, status, spec, _places(observed, spec, now, status), now)
+    if any(place.sight is None and place.blind is None for place in places):
+        return status
+    return _told(resource, status, _finding(observed, spec, _places(observed, spec, now, status)), now)
 
 
 def told(before: RunStatus, after: RunStatus) -> tuple[PublishEvent, ...]:
@@ -265,29 +272,25 @@ def _condition(status: RunStatus) -> Condition | None:
     return next((each for each in status.conditions if each.type == CONDITION), None)
 
 
-def _told(
-    resource: RunResource, status: RunStatus, spec: RunSpec, places: Sequence[_Place], now: datetime
-) -> RunStatus:
-    """Status that says whether rollouts are seen; only what is new is written."""
-    if any(place.sight is None and place.blind is None for place in places):
-        return status
-    finding, before = _finding(resource, spec, places), _condition(status)
+def _told(resource: RunResource, status: RunStatus, finding: Finding, now: datetime) -> RunStatus:
+    """Status with the condition; only what is new is written."""
+    before = _condition(status)
     if before and (before.status, before.reason, before.message) == (finding.status, finding.reason, finding.message):
         return status
     told = set_conditions(status, [finding], resource.meta.generation, now)
     return told.model_copy(update={"observed_generation": status.observed_generation})
 
 
-def _finding(resource: RunResource, spec: RunSpec, places: Sequence[_Place]) -> Finding:
-    workload = _asked(spec).workload
+def _finding(observed: Observed, spec: RunSpec, places: Sequence[_Place]) -> Finding:
+    """Whether rollouts are seen, or what is in the way, in words that stay the same as long as it is."""
+    workload, run = _asked(spec).workload, observed.resource.status.last_run
+    absent = [f"no TargetCluster is named {name}" for name in missing_names(spec.clusters, observed.targets)]
     blind = [place.blind for place in places if place.blind]
-    if blind:
-        said = _joined([each.message for each in blind])
-        return Finding(type=CONDITION, status=ConditionStatus.FALSE, reason=blind[0].reason, message=said)
-    if not places:
-        message = "no TargetCluster matches spec.clusters"
-        return Finding(type=CONDITION, status=ConditionStatus.FALSE, reason="NoTargets", message=message)
-    going = resource.status.last_run is not None and resource.status.last_run.finished_at is None
+    if blind or absent or not places:
+        reason = blind[0].reason if blind else "NoTargets"
+        said = [*absent, *(each.message for each in blind)] or ["no TargetCluster matches spec.clusters"]
+        return Finding(type=CONDITION, status=ConditionStatus.FALSE, reason=reason, message=_joined(said))
+    going = run is not None and run.finished_at is None
     held = [f"{place.name}: {place.held}" for place in places if place.pending and place.held]
     faulted = [
         f"{place.name}: the template carries the mark of run {place.sight.faulted}, and counts when that is gone"

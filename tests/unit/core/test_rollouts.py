@@ -134,6 +134,8 @@ def test_a_name_that_no_target_cluster_has_does_not_keep_it_from_the_others() ->
     life.gone.add("iot")
     life.shows("A", "finance").passes().shows("B", "finance").passes()
     assert [names for _, names in life.runs] == [("finance",)]
+    assert life.told() == ("False", "NoTargets")
+    assert life.condition().message == "no TargetCluster is named iot"  # type: ignore[union-attr]
 
 
 def test_neither_creation_nor_a_change_of_the_spec_starts_a_run() -> None:
@@ -238,7 +240,7 @@ def test_suspended_it_looks_at_nothing_and_makes_up_for_it() -> None:
     life.spec["suspend"] = True
     assert watched(life.observed()) is None
     life.shows("B").passes()
-    assert life.runs == []
+    assert (life.runs, life.told()) == ([], ("Unknown", "Suspended"))
     life.spec["suspend"] = False
     assert life.passes().runs == [("Rollout:finance=B", ("finance",))]
 
