@@ -244,6 +244,17 @@ def test_a_change_or_a_request_of_another_is_stamped_anew_or_refused(team: Team)
     assert who(team.ask("ann", "PATCH", body, {"spec": {"duration": "2s"}})) == "ann"
 
 
+def test_whoever_names_the_rollout_is_who_asks_for_the_runs(team: Team) -> None:
+    """It takes the verb, as a schedule does: nobody is there to be asked when the rollout comes."""
+    asked = {"kind": "Deployment", "namespace": "payments", "name": "gateway"}
+    body = team.experiment("finance", onRollout=asked)
+    assert "user bob may not inject" in refused(lambda: team.ask("bob", "POST", body))
+    assert who(team.ask("ann", "POST", body)) == "ann"
+    other = {"spec": {"onRollout": {"name": "ledger"}}}
+    assert "user bob may not inject" in refused(lambda: team.ask("bob", "PATCH", body, other))
+    assert who(team.ask("eve", "PATCH", body, other, "sre")) == "eve"
+
+
 def test_kinds_that_change_nothing_are_not_asked_about(team: Team) -> None:
     body = drift(f"drift-{uuid.uuid4().hex[:6]}", "iot")
     made = team.ask("bob", "POST", {**body, "metadata": {**body["metadata"], "namespace": team.namespace}})

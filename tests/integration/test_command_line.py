@@ -85,8 +85,16 @@ def test_a_suspended_resource_is_not_waited_for(shell: Shell) -> None:
     assert "spec.suspend is set: no run is started" in refused.stderr
 
 
-@pytest.mark.parametrize("spec", [{"onCreate": "Hold"}, {"schedule": "0 0 1 1 *"}], ids=["held", "scheduled"])
-def test_a_resource_that_would_wait_is_run_at_once(shell: Shell, spec: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"onCreate": "Hold"},
+        {"schedule": "0 0 1 1 *"},
+        {"onRollout": {"kind": "Deployment", "namespace": "payments", "name": "gateway"}},
+    ],
+    ids=["held", "scheduled", "on a rollout"],
+)
+def test_a_resource_that_would_wait_is_run_at_once(shell: Shell, spec: Object) -> None:
     ended = shell.run(with_spec(drift(), **spec))
     assert ended.returncode == 0, ended.stderr
     assert "Passed" in ended.stdout

@@ -7,6 +7,7 @@ and put back must be right in spite of that. There are no nodes: what comes of a
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -18,9 +19,11 @@ from firedrill.api.faults.data import StoreFault
 from firedrill.api.faults.stress import STRESS_FAULTS
 from firedrill.api.faults.traffic import TRAFFIC_FAULTS
 from firedrill.api.faults.union import FAULTS, Fault
+from firedrill.api.rollout import WorkloadKind
 from firedrill.api.task import Task
 from firedrill.clusters import paths
 from firedrill.clusters.access import allowed
+from firedrill.core.workload import Sight, sight_of
 from firedrill.engines.chaos.faults.filters import FILTER_FAULTS
 from firedrill.engines.chaos.views import PodView, parse_pod
 from firedrill.runner.context import Identity, RunContext, Stop
@@ -128,6 +131,18 @@ class Shop:
             *(value for each in found for value in each.get("data", {}).values()),
         }
         return [value for value in values if value in text]
+
+    def sights(self) -> dict[str, Sight]:
+        """Its workloads, as somebody sees them who waits for rollouts."""
+        seen = {}
+        for kind in (WorkloadKind.DEPLOYMENT, WorkloadKind.STATEFUL_SET):
+            body = self.cluster.get(paths.path("apps/v1", kind.plural, self.namespace, "shop"))
+            seen[kind.value] = sight_of(kind, body, datetime.now(UTC))
+        return seen
+
+    def templates(self) -> dict[str, str]:
+        """Hashes of the templates that are not known to hold a fault."""
+        return {kind: sight.template for kind, sight in self.sights().items() if not sight.faulted}
 
     def dump(self) -> Object:
         """All of it, but for what counts on by itself."""
@@ -286,7 +301,8 @@ async def test_a_fault_is_admitted_set_seen_and_undone(fault: Object, shop: Shop
     store = RecordStore(runner, task, clock)
     context = RunContext(task, runner, store, clock, Identity("pod", "pod-uid", HUB_NAMESPACE, "elsewhere"), Stop())
     carried_out = fault_of(context, spec)
-    before = shop.dump()
+    before, templates = shop.dump(), shop.templates()
+    assert len(templates) == 2
 
     assert await carried_out.precheck(shop.pods) is None
     planned = await carried_out.plan(shop.pods, clock.now())
@@ -300,6 +316,7 @@ async def test_a_fault_is_admitted_set_seen_and_undone(fault: Object, shop: Shop
             assert await allowed(guardian, need), need
     applied = [await carried_out.apply(change) for change in changes]
     assert shop.dump() != before or "podFailure" in fault
+    assert shop.templates().items() <= templates.items(), "no fault looks like a rollout"
     assert shop.secrets_in(applied) == []
     for change in applied:
         look = await carried_out.look(change)
@@ -317,6 +334,7 @@ async def test_a_fault_is_admitted_set_seen_and_undone(fault: Object, shop: Shop
     says = ("is gone", "none of our values", "is there again as it was")
     assert all(any(words in change.evidence for words in says) for change in undone)
     eventually(lambda: shop.dump() == before, "all is as it was", also=lambda: _difference(before, shop.dump()))
+    assert shop.templates() == templates, "nor does its undoing"
     pods = shop.cluster.get(paths.pods(shop.namespace))["items"]
     assert not [pod for pod in pods if "firedrill.dev/run" in (pod["metadata"].get("annotations") or {})]
 

@@ -14,6 +14,7 @@ operator hears the answer. A new process takes over, as the kubelet would start 
 import asyncio
 import os
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from firedrill.api.task import Task
 from support import builders
 from support.eventually import eventually, never
 from support.faultproxy import Call, Write
+from support.gateway import Gateway
 from support.kube import Object
 from support.requests import Request
 from support.stand_in import counted
@@ -48,6 +50,8 @@ class Life:
     passed: tuple[str, str]
     complete: tuple[str, str]
     delete_mid_fault: bool = False
+    #: It waits for a rollout, which comes once it has seen the workload.
+    rolls_out: bool = False
 
     @property
     def runs(self) -> int:
@@ -75,6 +79,13 @@ LIVES = [
         delete_mid_fault=True,
     ),
     Life("DriftCheck: create, run, verdict, delete", builders.drift(), ("True", "Passed"), ("True", "Finished")),
+    Life(
+        "DriftCheck: create, rollout noticed, run, verdict, delete",
+        builders.drift(),
+        ("True", "Passed"),
+        ("True", "Finished"),
+        rolls_out=True,
+    ),
     Life("Simulation: build, verdict, delete", builders.simulation(), ("True", "Passed"), ("True", "Finished")),
 ]
 
@@ -98,6 +109,7 @@ class Lifetimes:
         self.world = world
         self.operator = world.operator()
         self._subject: Subject | None = None
+        self._gateway: Gateway | None = None
         world.places["finance"].stand_in.gate = self._gate
 
     def close(self) -> None:
@@ -110,9 +122,11 @@ class Lifetimes:
         world = self.world
         self._keep_alive()
         self.operator.wait_ready()
-        subject = self._subject = world.subject(life.body)
+        subject = self._subject = world.subject(self._body(life))
         killed = self._plan(subject, point, before) if point else None
         subject.create()
+        if life.rolls_out:
+            self._roll_out(life, subject)
         self._until(lambda: self._may_delete(life, subject), f"{life.name}: it may be deleted")
         subject.delete()
         self._until(lambda: subject.read() is None, f"{life.name}: it is gone")
@@ -126,6 +140,20 @@ class Lifetimes:
         return world.writes(subject.key)
 
     # -- the life --------------------------------------------------------------------------------------------------
+
+    def _body(self, life: Life) -> Object:
+        if not life.rolls_out:
+            return life.body
+        if self._gateway is None:
+            self._gateway = Gateway(self.world.finance, f"shop-{uuid.uuid4().hex[:6]}").create()
+        # With a delay the rollout is noticed by a write of its own.
+        asked = {**self._gateway.asked, "delay": "1s"}
+        return {**life.body, "spec": {**life.body["spec"], "onRollout": asked}}
+
+    def _roll_out(self, life: Life, subject: Subject) -> None:
+        assert self._gateway is not None  # it was made with the body
+        self._until(lambda: subject.status.get("rollouts"), f"{life.name}: the workload is seen")
+        self._gateway.roll_out().complete()
 
     async def _gate(self, _: Task, state: RecordState) -> None:
         """Each state of the fault lasts until status has told of it: else how many writes there are were chance."""
@@ -201,6 +229,8 @@ class Lifetimes:
         ids = [entry["id"] for entry in status["history"]]
         assert (ids[0], len(set(ids))) == (status["lastRun"]["id"], life.runs), status["history"]
         assert status.get("standing", []) == [], status
+        if life.rolls_out:
+            assert status["lastRun"]["trigger"].startswith("Rollout:finance="), status["lastRun"]
         if life.mutates:
             # Where the run ended before its result came, no probe has confirmed what the record shows.
             assert conditions["RecoveryVerified"] in (("True", "Seen"), ("Unknown", "UndoneNotProbed")), status

@@ -65,6 +65,7 @@ def remote(namespace: str) -> list[Object]:
         operator__enabled="false",
         crds__enabled="false",
         target__enabled="true",
+        target__rollouts__enabled="true",
         target__faultFamilies=FAMILIES,
         target__secrets__names="{shop,shop-tls}",
         target__nodeNotReady="true",

@@ -137,7 +137,9 @@ def _status_phase(body: Object) -> str:
     status = body.get("status") or {}
     run = status.get("lastRun")
     if not run:
-        return "waiting"
+        rollouts = status.get("rollouts") or []
+        noticed = any(entry.get("completedAt") for entry in rollouts)
+        return "rollout is noticed" if noticed else "workload is seen" if rollouts else "waiting"
     clusters = status.get("clusters") or []
     findings = {finding["type"] for entry in clusters for finding in entry.get("findings") or ()}
     if run.get("finishedAt"):

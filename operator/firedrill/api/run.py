@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from firedrill.api.base import Duration, LenientModel, Model, Time, parse_duration
+from firedrill.api.rollout import OnRollout, RolloutSeen
 from firedrill.api.verdict import Condition, Measurement, Verdict
 
 Name = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
@@ -100,6 +101,7 @@ NOT_RUN_RELEVANT = frozenset(
     {
         "schedule",
         "timeZone",
+        "onRollout",
         "suspend",
         "historyLimit",
         "concurrencyPolicy",
@@ -118,12 +120,16 @@ class RunSpec(Model):
         default=None,
         min_length=9,
         max_length=128,
-        description="Cron expression of five fields. With it, only the schedule and run-at start runs.",
+        description="Cron expression of five fields. With it, no run is started by creation or a change of the spec.",
     )
     time_zone: str | None = Field(
         default=None,
         max_length=64,
         description="IANA time zone of the schedule, such as Europe/Zurich; else UTC.",
+    )
+    on_rollout: OnRollout | None = Field(
+        default=None,
+        description="Runs where this workload has been rolled out; not by creation or a change of the spec.",
     )
     suspend: bool = Field(default=False, description="Starts no new run; a run that goes on is not ended.")
     concurrency_policy: ConcurrencyPolicy = Field(
@@ -163,7 +169,7 @@ class RunRef(LenientModel):
     """One run and what started it."""
 
     id: str = Field(max_length=16, description="Hash of what triggered the run.")
-    trigger: str = Field(max_length=128, description="Spec, Schedule or RunAt, with its value.")
+    trigger: str = Field(max_length=128, description="Spec, Schedule, Rollout or RunAt, with its value.")
     requested_by: str = Field(default="", max_length=256, description="Who asked for it, as admission saw it.")
     generation: int | None = Field(default=None, description="Generation of the spec that it ran.")
     started_at: Time = Field(description="When the run started.")
@@ -251,6 +257,9 @@ class RunStatus(LenientModel):
     next_run: Time | None = Field(default=None, description="When the schedule starts the next run.")
     handled_run_at: str | None = Field(default=None, max_length=253, description="run-at value handled last.")
     handled_spec: str | None = Field(default=None, max_length=64, description="Hash of the spec handled last.")
+    rollouts: list[RolloutSeen] = Field(
+        default_factory=list, max_length=64, description="What was seen of the workload of onRollout in each target."
+    )
     clusters: list[ClusterResult] = Field(
         default_factory=list, max_length=64, description="Verdict and evidence of each target."
     )

@@ -58,7 +58,10 @@ async def apply_and_wait(hub: KubeClient, document: Document, namespace: str, ti
     body = await hub.patch(where, doc, content_type=APPLY_PATCH)
     if body["spec"].get("suspend"):
         raise UsageError(f"{document.title}: spec.suspend is set: no run is started")
-    waits = before is None and (body["spec"].get("schedule") or body["spec"].get("onCreate") == OnCreate.HOLD)
+    asked = body["spec"]
+    waits = before is None and (
+        asked.get("schedule") or asked.get("onRollout") or asked.get("onCreate") == OnCreate.HOLD
+    )
     last = ((before or {}).get("status", {}).get("lastRun") or {}).get("id")
     told, end = "", time.monotonic() + timeout
     while time.monotonic() < end:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from firedrill.clusters.orphans import Orphans
 from firedrill.clusters.queue import WorkQueue
 from firedrill.clusters.registry import Registry
 from firedrill.clusters.stamps import Stamps
+from firedrill.core import rollouts
 from firedrill.core.observed import Observed, TargetView
 from firedrill.core.step import step
 from firedrill.core.targets import matched
@@ -92,6 +94,7 @@ class Reconciler:
             body = await self._hub.get(paths.firedrill(kind.plural, key.namespace, key.name))
         except NotFound:
             self.uids.pop(key, None)
+            self._registry.want(key, None)
             self._metrics.forget(key.kind, key.namespace, key.name)
             await self._orphans.clean(key, alive=None)
             return
@@ -110,6 +113,9 @@ class Reconciler:
             raise ClusterError(f"TargetCluster {', '.join(sorted(unknown))} is new and not followed yet")
         halted = await self._halt() if resource.kind.changes else ""
         observed = Observed(resource, views, halted, await self._stamps.requester(resource))
+        workload, names = rollouts.watched(observed) or (None, ())
+        self._registry.want(key, workload, names)
+        observed = replace(observed, workloads=self._registry.looks(key))
         decision = step(observed, self._clock())
         self._metrics.show(resource, resource.status)
         await self._executor.carry_out(resource, body, decision.actions)

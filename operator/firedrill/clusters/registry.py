@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from firedrill.api.errors import InvalidInput, describe
 from firedrill.api.resource import RunResource, Target, parse_meta
+from firedrill.api.rollout import Workload
 from firedrill.api.targetcluster import TargetClusterSpec, TargetClusterStatus
 from firedrill.api.verdict import Condition, ConditionStatus
 from firedrill.clusters import paths
@@ -25,6 +26,7 @@ from firedrill.clusters.metrics import Metrics
 from firedrill.clusters.target import TargetWatch
 from firedrill.core.actions import Confirm
 from firedrill.core.observed import TargetView
+from firedrill.core.workload import Blind, Look
 
 logger = logging.getLogger(__name__)
 
@@ -55,11 +57,37 @@ class Registry:
         self._watches: dict[str, TargetWatch] = {}
         self._marks: dict[str, str] = {}
         self._broken: dict[str, tuple[Target, str]] = {}
+        self._wanted: dict[Key, tuple[Workload, frozenset[str]]] = {}
 
     def views(self, uid: str) -> Mapping[str, TargetView]:
         """Every target as a step gets to see it; one whose credentials can not be read is unreachable."""
         found = {name: watch.view(uid) for name, watch in self._watches.items()}
         found |= {name: TargetView(target, False, problem) for name, (target, problem) in self._broken.items()}
+        return found
+
+    def want(self, key: Key, workload: Workload | None, names: Iterable[str] = ()) -> None:
+        """A resource waits for rollouts of a workload in these targets, from now on; with None for nothing."""
+        if workload is None:
+            self._wanted.pop(key, None)
+        else:
+            self._wanted[key] = (workload, frozenset(names))
+        for watch in self._watches.values():
+            self._hand_on(watch, key)
+
+    def _hand_on(self, watch: TargetWatch, key: Key) -> None:
+        workload, names = self._wanted.get(key, (None, frozenset[str]()))
+        watch.workloads.want(key, workload if watch.target.name in names else None)
+
+    def looks(self, key: Key) -> Mapping[str, Look]:
+        """What a resource waits for, by target, as far as it was looked at."""
+        found: dict[str, Look] = {
+            name: Blind("TargetUnreachable", f"{name} is not connected to: its condition Reachable says why")
+            for name in self._broken
+        }
+        for name, watch in self._watches.items():
+            look = watch.workloads.look(key)
+            if look is not None:
+                found[name] = look
         return found
 
     def client(self, cluster: str) -> KubeClient:
@@ -185,6 +213,8 @@ class Registry:
             silence=self._silence,
         )
         self._watches[target.name] = watch
+        for key in self._wanted:
+            self._hand_on(watch, key)
         watch.start()
 
     async def _drop(self, name: str) -> None:

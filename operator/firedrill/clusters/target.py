@@ -16,6 +16,7 @@ from firedrill.clusters.cache import Key, RunCache
 from firedrill.clusters.client import KubeClient
 from firedrill.clusters.errors import ClusterError, Forbidden
 from firedrill.clusters.informer import SILENCE, Informer
+from firedrill.clusters.workloads import Workloads
 from firedrill.core.observed import TargetView
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class TargetWatch:
         self.target = target
         self.client = client
         self.cache = RunCache()
+        self.workloads = Workloads(client, target.name, on_key)
         self.facts = Facts()
         self._on_key = on_key
         self._on_change = on_change
@@ -110,6 +112,7 @@ class TargetWatch:
             asyncio.create_task(self._kept_up(part, loop), name=f"{self.target.name} {part}")
             for part, loop in loops.items()
         ]
+        self._tasks.append(asyncio.create_task(self.workloads.run(), name=f"{self.target.name} workloads"))
 
     async def close(self) -> None:
         """Stop following and let the client go."""

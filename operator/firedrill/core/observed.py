@@ -11,6 +11,7 @@ from firedrill.api.run import ClusterResult
 from firedrill.api.simulation_status import SimulationState
 from firedrill.api.task import Result
 from firedrill.core.requester import Requester
+from firedrill.core.workload import Look
 
 
 class JobPhase(StrEnum):
@@ -106,6 +107,8 @@ class Observed:
     halted: str = ""
     #: Who asked for what the resource says now, as admission has seen it; None where it has not.
     requester: Requester | None = None
+    #: What is seen of the workload of ``spec.onRollout``, by target; absent where nobody has looked yet.
+    workloads: Mapping[str, Look] = field(default_factory=dict)
 
     def view_of(self, known: ClusterResult) -> TargetView | None:
         """The target of an entry; out of reach where its TargetCluster leads elsewhere than when the run was begun."""

@@ -24,12 +24,22 @@ def refusal(
     resource: RunResource, view: TargetView, now: datetime, requester: Requester | None = None
 ) -> Refused | None:
     """Which rule of the target forbids this run now; None where none does. ``requester`` is who asked for it."""
-    rule = _rule(resource, view) or _unasked(resource, view, requester)
-    if rule:
-        return Refused("NotPermitted", rule)
+    return forbidden(resource, view, requester) or unready(resource, view, now)
+
+
+def unready(resource: RunResource, view: TargetView, now: datetime) -> Refused | None:
+    """What forbids this run now, and will pass by itself or by a word of whoever owns the target."""
+    if view.target.spec.suspend:
+        return Refused("NotPermitted", f"TargetCluster {view.target.name} is suspended (spec.suspend)")
     if isinstance(resource.spec, ChaosExperimentSpec):
         return _blackout(resource.spec, view, now)
     return None
+
+
+def forbidden(resource: RunResource, view: TargetView, requester: Requester | None) -> Refused | None:
+    """What forbids this run at any time."""
+    rule = _rule(resource, view) or _unasked(resource, view, requester)
+    return Refused("NotPermitted", rule) if rule else None
 
 
 def _unasked(resource: RunResource, view: TargetView, requester: Requester | None) -> str:
@@ -53,8 +63,6 @@ def _unasked(resource: RunResource, view: TargetView, requester: Requester | Non
 
 def _rule(resource: RunResource, view: TargetView) -> str:
     policy, name = view.target.spec.policy, view.target.name
-    if view.target.spec.suspend:
-        return f"TargetCluster {name} is suspended (spec.suspend)"
     if not {"*", resource.meta.namespace} & set(policy.hub_namespaces):
         return f"TargetCluster {name} does not allow namespace {resource.meta.namespace} (spec.policy.hubNamespaces)"
     if not {"*", resource.kind.name} & set(policy.kinds):

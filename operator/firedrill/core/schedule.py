@@ -1,4 +1,7 @@
-"""When a run is due: by a change of the spec, by the run-at annotation, or by a cron schedule with a time zone."""
+"""When a run is due: by a change of the spec, by the run-at annotation, or by a cron schedule with a time zone.
+
+Rollouts start runs too: :mod:`firedrill.core.rollouts`.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +23,8 @@ class Trigger:
 
     cause: str
     value: str
+    #: The targets that it concerns; None for all that the resource means.
+    targets: tuple[str, ...] | None = None
 
     @property
     def text(self) -> str:
@@ -82,7 +87,7 @@ def is_first_visit(resource: RunResource) -> bool:
 
 
 def due_trigger(resource: RunResource, spec: RunSpec, now: datetime) -> Trigger | None:
-    """What starts a run now, or None. Never while suspended."""
+    """What starts a run now, but for rollouts; None for nothing. Never while suspended."""
     if spec.suspend:
         return None
     first = is_first_visit(resource)
@@ -94,7 +99,7 @@ def due_trigger(resource: RunResource, spec: RunSpec, now: datetime) -> Trigger 
         if planned is None or planned > now:
             return None
         return None if _too_late(spec, planned, now) else Trigger("Schedule", format_time(planned))
-    if first and spec.on_create is OnCreate.HOLD:
+    if spec.on_rollout or (first and spec.on_create is OnCreate.HOLD):
         return None
     digest = spec_hash(resource.raw_spec)
     if digest != resource.status.handled_spec:

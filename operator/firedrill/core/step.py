@@ -14,7 +14,7 @@ from firedrill.api.meta import FINALIZER
 from firedrill.api.resource import RunResource
 from firedrill.api.run import ClusterResult, ConcurrencyPolicy, RunRef, RunSpec, RunStatus
 from firedrill.api.verdict import ConditionStatus, Finding, Verdict
-from firedrill.core import naming, standing
+from firedrill.core import naming, rollouts, standing
 from firedrill.core.across import across, allotment, breach, stopped_by, turn
 from firedrill.core.actions import (
     Action,
@@ -43,6 +43,19 @@ _REMOVAL_LIMIT = timedelta(minutes=10)
 
 def step(observed: Observed, now: datetime) -> Decision:
     """What to do next for a resource."""
+    before = observed.resource.status
+    noticed = rollouts.noticed(observed, now)
+    decision = _decide(replace(observed, resource=replace(observed.resource, status=noticed)), now)
+    if noticed == before:
+        return decision
+    told = rollouts.told(before, noticed)
+    if any(isinstance(action, WriteStatus) for action in decision.actions):
+        # It is in there: every status is made from the one before.
+        return replace(decision, actions=(*decision.actions, *told))
+    return replace(decision, actions=(WriteStatus(noticed), *decision.actions, *told))
+
+
+def _decide(observed: Observed, now: datetime) -> Decision:
     resource = observed.resource
     run = resource.status.last_run
     if run is not None and run.finished_at is None:
@@ -80,7 +93,7 @@ def _idle(observed: Observed, now: datetime) -> Decision:
         if spec is None:
             raise InvalidInput(resource.invalid)
         check_schedule(spec, now)
-        trigger = due_trigger(resource, spec, now)
+        trigger = due_trigger(resource, spec, now) or rollouts.trigger(observed, now)
     except InvalidInput as error:
         return refuse(resource, str(error), now)
     again = None if spec.suspend else standing.retry_due(resource, now)
@@ -88,21 +101,25 @@ def _idle(observed: Observed, now: datetime) -> Decision:
         trigger = Trigger(standing.RETRY, resource.status.last_run.id if resource.status.last_run else "")
     if trigger is None:
         waiting = wait(resource, spec, now)
-        return waiting if again is None else replace(waiting, look_again=min(again, waiting.look_again or again))
+        soonest = [each for each in (again, rollouts.look_again(observed, now), waiting.look_again) if each is not None]
+        return replace(waiting, look_again=min(soonest, default=None))
     if observed.halted and resource.kind.changes:
         return hold_back(resource, f"halted: {observed.halted}", now)
     return _start(observed, spec, trigger, now)
 
 
 def _start(observed: Observed, spec: RunSpec, trigger: Trigger, now: datetime) -> Decision:
-    names = matched(spec.clusters, observed.targets)
+    wanted = names = matched(spec.clusters, observed.targets)
     absent = missing_names(spec.clusters, observed.targets)
+    if trigger.targets is not None:
+        # It concerns these alone, and they are there.
+        names, absent = [name for name in wanted if name in trigger.targets], []
     if not names or absent:
         what = f"no TargetCluster is named {', '.join(absent)}" if absent else "no TargetCluster matches spec.clusters"
         run, begun = _opened(observed, trigger, now)
         ended = finish(replace(observed.resource, status=begun), (), run, "NoTargets", now, message=what)
         return Decision((WriteStatus(ended), PublishEvent("NoTargets", what, warning=True)), timedelta(0))
-    leaving = standing.no_longer_wanted(observed.resource.status, names)
+    leaving = standing.no_longer_wanted(observed.resource.status, wanted)
     return _begin(observed, trigger, [*names, *leaving], leaving, now)
 
 
@@ -151,6 +168,7 @@ def _begin(
         entry = ClusterResult(name=name, message="running" if ready else "")
         job = naming.job_name(kind.name, meta.name, meta.uid, run.id, name)
         clusters.append(intend(entry, view, job, mutates=kind.mutates) if ready and view else entry)
+    begun = rollouts.begun(resource, begun, [entry.name for entry in clusters if entry.job])
     begun = standing.begun(begun, clusters, removing).model_copy(
         update={
             "clusters": clusters,
@@ -197,7 +215,7 @@ def _ending(observed: Observed, now: datetime) -> str:
     spec = resource.spec
     if spec is not None and spec.concurrency_policy is ConcurrencyPolicy.REPLACE:
         try:
-            return "Replaced" if due_trigger(resource, spec, now) else ""
+            return "Replaced" if due_trigger(resource, spec, now) or rollouts.replaces(observed, now) else ""
         except InvalidInput:
             # A schedule that became unreadable is told once this run has ended.
             return ""
@@ -222,9 +240,11 @@ def _carry_on(observed: Observed, run: RunRef, now: datetime) -> Decision:
         entry, wanted = advance(case, judgement, ran_generation(resource), now)
         clusters[place] = entry
         actions += _only_intended(known, wanted)
+    named = [entry.name for known, entry in zip(status.clusters, clusters, strict=True) if entry.job and not known.job]
+    counted = rollouts.begun(resource, status, named)
     if all(entry.verdict is not None for entry in clusters):
         cut_short = any(entry.reason == context.ending for entry in clusters)
-        built = replace(resource, status=standing.begun(status, clusters))
+        built = replace(resource, status=standing.begun(counted, clusters))
         ended = standing.ended(finish(built, clusters, run, context.ending if cut_short else "", now))
         told = PublishEvent(
             ended.verdict.value if ended.verdict else "Ended",
@@ -234,7 +254,7 @@ def _carry_on(observed: Observed, run: RunRef, now: datetime) -> Decision:
         cleanup = [a for a in actions if isinstance(a, DeleteRun)]
         others = [a for a in actions if not isinstance(a, DeleteRun)]
         return Decision((*others, *cleanup, WriteStatus(ended), told), timedelta(0))
-    going = standing.seen(_progress_status(status, clusters, resource, now), observed.targets)
+    going = standing.seen(_progress_status(counted, clusters, resource, now), observed.targets)
     writes: tuple[Action, ...] = (WriteStatus(going),) if going != status else ()
     return Decision((*writes, *actions), min(POLL, max(context.deadline - now, timedelta(seconds=1))))
 

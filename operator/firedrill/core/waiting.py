@@ -71,7 +71,7 @@ def wait(resource: RunResource, spec: RunSpec, now: datetime) -> Decision:
         update["message"] = complete.message[:1024] if complete else status.message
     waiting = status.model_copy(update=update)
     if status.last_run is None:
-        reason = "Suspended" if spec.suspend else "Scheduled" if spec.schedule else "Held"
+        reason = _waits_for(spec)
         waiting = set_conditions(
             waiting,
             [
@@ -85,6 +85,12 @@ def wait(resource: RunResource, spec: RunSpec, now: datetime) -> Decision:
         waiting = waiting.model_copy(update={"observed_generation": resource.meta.generation})
     again = min(RESYNC, max(following - now, timedelta(0))) if following else RESYNC
     return Decision((WriteStatus(waiting),) if waiting != resource.status else (), again)
+
+
+def _waits_for(spec: RunSpec) -> str:
+    if spec.suspend:
+        return "Suspended"
+    return "Scheduled" if spec.schedule else "AwaitingRollout" if spec.on_rollout else "Held"
 
 
 def _of_last_run(resource: RunResource, now: datetime) -> RunStatus:
