@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from firedrill.api.base import Model
 from firedrill.api.data import DataSource
+from firedrill.api.ondrift import OnDrift
 from firedrill.api.run import RunSpec
 from firedrill.api.window import ColumnName
 
@@ -146,6 +147,7 @@ class DriftCheckSpec(RunSpec):
     segments: Segments | None = Field(default=None, description="Compare within each value of a column as well.")
     rows: Rows = Field(default_factory=Rows, description="Whether rows depend on each other.")
     joint: Joint = Field(default_factory=Joint, description="Drift of all columns together.")
+    on_drift: OnDrift | None = Field(default=None, description="What is started when data has drifted.")
 
     @property
     def false_alarm_rate(self) -> float | None:

@@ -18,6 +18,7 @@ from firedrill.api.verdict import Condition, ConditionStatus, Finding, Measureme
 from firedrill.core.alarms import expected_false_alarms
 from firedrill.core.figures import figures_of, with_figures
 from firedrill.core.outcome import Outcome
+from firedrill.core.reacting import reacted_findings
 from firedrill.core.score import score
 
 #: Over several targets the first of these that any target has.
@@ -257,6 +258,7 @@ def _concluded(
         _complete(run, told),
         _passed_finding(verdict, why, told, history, threshold),
         *kind_findings(resource.kind, clusters),
+        *reacted_findings(resource, clusters),
     ]
     ended = status.model_copy(update={"verdict": verdict, "message": told[:1024]})
     return fit(set_conditions(ended, findings, ran_generation(resource), now))

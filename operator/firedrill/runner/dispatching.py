@@ -26,10 +26,12 @@ async def dispatch(context: RunContext) -> Result | None:
             return await chaos.run(context)
         case "DriftCheck":
             from firedrill.runner import drift
+            from firedrill.runner.reactions.reacting import Reactor
             from firedrill.runner.sourcing import source_context
 
             async with source_context(context) as sources:
-                return await drift.run(task, sources)
+                react = Reactor(context, sources.read_login)
+                return await drift.run(task, sources, context.clock.now, react)
         case "ModelValidation":
             from firedrill.runner import model
             from firedrill.runner.sourcing import source_context
