@@ -7,6 +7,7 @@ from firedrill.api.errors import InvalidInput
 from firedrill.api.resource import parse_spec
 from firedrill.api.task import Result, Task
 from firedrill.engines.drift import Asked, UnknownColumn, check
+from firedrill.runner.profiled import profile_used
 from firedrill.runner.reactions.port import Found, React
 from firedrill.runner.reactions.reacting import only_told
 from firedrill.runner.sourced import Clock, Ending, utc_now
@@ -23,6 +24,7 @@ async def run(task: Task, sources: SourceContext, clock: Clock = utc_now, react:
         spec = parse_spec(DriftCheckSpec, task.spec)
         reference = await read_table(spec.reference, sources, "spec.reference")
         current = await read_table(spec.current, sources, "spec.current")
+        profile = await asyncio.to_thread(profile_used, spec, reference, current)
         report = await asyncio.to_thread(check, reference, current, Asked.of(spec))
     except SourceError as error:
         return ending.source_error(error)
@@ -33,9 +35,10 @@ async def run(task: Task, sources: SourceContext, clock: Clock = utc_now, react:
         return ending.invalid(InvalidInput(f"spec.{error}"), "UnknownColumn")
     except InvalidInput as error:
         return ending.invalid(error)
+    told = {**report.to_json(), **profile}
     if spec.on_drift is None:
-        return ending.result(report.verdict, report.reason, report.message, report.measurements, report.to_json())
+        return ending.result(report.verdict, report.reason, report.message, report.measurements, told)
     reaction = await react(spec, task, Found(report.verdict, report.message, tuple(report.drifted)))
     message = f"{report.message}; onDrift: {reaction.message}" if report.drift else report.message
-    told = {**report.to_json(), "reaction": reaction.to_json()}
+    told |= {"reaction": reaction.to_json()}
     return ending.result(report.verdict, report.reason, message, report.measurements, told, [reaction.finding])

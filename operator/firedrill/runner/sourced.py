@@ -16,6 +16,7 @@ _SOURCE_VERDICT: Final = {
     SourceReason.NOT_FOUND: Verdict.INCONCLUSIVE,
     SourceReason.INVALID_DATA: Verdict.ERROR,
     SourceReason.NOT_ALLOWED: Verdict.ERROR,
+    SourceReason.NOT_THE_ONE: Verdict.ERROR,
 }
 _MESSAGE_LENGTH: Final = 1024
 
