@@ -275,8 +275,8 @@ def fit(status: RunStatus) -> RunStatus:
     for cut in _CUTS:
         fitted = status.model_copy(update={"clusters": [_cut(entry, cut) for entry in status.clusters]})
         if len(fitted.model_dump_json(by_alias=True, exclude_none=True).encode()) <= _MAX_STATUS_BYTES:
-            break
-    return fitted
+            return fitted
+    return fitted.model_copy(update={"history": [entry.model_copy(update={"figures": []}) for entry in fitted.history]})
 
 
 def _cut(entry: ClusterResult, cut: _Cut) -> ClusterResult:
