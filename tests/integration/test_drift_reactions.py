@@ -353,6 +353,15 @@ async def test_a_webhook_whose_server_is_unknown_silent_or_gone(tmp_path: Path) 
     )
 
 
+async def test_a_token_that_no_header_can_hold_is_told_and_not_shown(tmp_path: Path) -> None:
+    with served(tmp_path) as hooks:
+        for token in ("t\u00f6ken\u20ac", "t0\nken"):
+            with pytest.raises(ActionFailed) as caught:
+                await send(Webhook(url=hooks.url), Login(token=token, ca=hooks.ca), occasion(), Hurried())
+            assert "ken" not in str(caught.value).replace("broken", ""), str(caught.value)
+        assert hooks.seen == []
+
+
 # -- at SageMaker's double ---------------------------------------------------------------------------------------------
 
 

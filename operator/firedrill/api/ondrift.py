@@ -1,5 +1,6 @@
 """What a DriftCheck starts when it has found drift, and what is remembered of it."""
 
+from datetime import timedelta
 from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -16,6 +17,7 @@ _HeaderName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za
 _HeaderValue = Annotated[str, Field(max_length=512, pattern=r"^[\x20-\x7e]*$")]
 _ParameterName = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 _Parameters = dict[_ParameterName, Annotated[str, Field(max_length=1024)]]
+_A_YEAR: Final = timedelta(days=366)
 #: The request itself sets these.
 _OWN_HEADERS: Final = frozenset({"content-type", "content-length", "host", "idempotency-key", "transfer-encoding"})
 
@@ -144,11 +146,18 @@ class OnDrift(Model):
 
     cooldown: Duration = Field(
         default=parse_duration("24h"),
-        description="Nothing is started in a target until so long after the last start there.",
+        description="Nothing is started in a target until so long after the last start there; at most 8784h, a year.",
     )
     actions: list[DriftAction] = Field(
         min_length=1, max_length=8, description="Started one after the other; one that fails holds up no other."
     )
+
+    @field_validator("cooldown")
+    @classmethod
+    def _ends(cls, value: Duration) -> Duration:
+        if value > _A_YEAR:
+            raise ValueError("must be at most 8784h, a year")
+        return value
 
 
 class Reacted(LenientModel):

@@ -91,6 +91,12 @@ def test_wrong_actions_are_refused_by_field(action: dict[str, Any], said: str) -
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize("cooldown", ["99999999h", "8785h", "a day"])
+def test_a_cool_down_ends(cooldown: str) -> None:
+    with pytest.raises(ValidationError, match="cooldown"):
+        OnDrift.model_validate({"cooldown": cooldown, "actions": [{"job": {"namespace": "ml", "cronJob": "a"}}]})
+
+
 def test_the_label_of_a_webhook_holds_nothing_secret() -> None:
     action = DriftAction(webhook=Webhook(url="https://user:pw@hooks.example/a/b?token=t#f"))
     assert action.label == "POST https://hooks.example/a/b"

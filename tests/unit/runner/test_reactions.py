@@ -234,12 +234,15 @@ async def test_one_action_that_fails_holds_up_no_other_and_each_has_a_key_of_its
 
     async def start(action: DriftAction, occasion: Occasion) -> str:
         seen.append((occasion.key, len(occasion.token)))
-        if action.webhook is not None:
+        if action.webhook is not None and len(seen) == 1:
             raise ActionFailed("answered 500", unsure=True)
+        if action.webhook is not None:
+            raise RuntimeError("a bug, with the token t0ken")
         return "ok"
 
     reaction = await ml.react(ml.task(spec(HOOK, JOB, HOOK)), start=start)
     assert [each.came for each in reaction.actions] == [Came.UNSURE, Came.STARTED, Came.UNSURE]
+    assert reaction.actions[2].detail == "it broke off: RuntimeError"
     assert seen == [("run-1.finance.1", 64), ("run-1.finance.2", 64), ("run-1.finance.3", 64)]
     assert reaction.reason == "PartlyStarted"
     assert "POST https://hooks.ml/drift: unsure, answered 500" in reaction.message

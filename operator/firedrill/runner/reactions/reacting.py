@@ -110,6 +110,10 @@ class Reactor:
             except ActionFailed as error:
                 log.warning("%s: %s", action.label, error)
                 acted.append(Acted(action.label, Came.UNSURE if error.unsure else Came.FAILED, str(error)))
+            except Exception as error:
+                # A bug in an action must not take the verdict with it.
+                log.exception("%s broke off", action.label)
+                acted.append(Acted(action.label, Came.UNSURE, f"it broke off: {type(error).__name__}"))
         return _summed(tuple(acted))
 
     async def _started(self, action: DriftAction, occasion: Occasion) -> str:

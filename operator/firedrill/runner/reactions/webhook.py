@@ -1,5 +1,6 @@
 """A request that says that data has drifted."""
 
+import asyncio
 import logging
 from typing import Final
 
@@ -35,17 +36,21 @@ async def send(webhook: Webhook, login: Login, occasion: Occasion, clock: Clock)
     async with httpx.AsyncClient(verify=verify, trust_env=False, follow_redirects=False, timeout=limit) as http:
         for number in range(1, TRIES + 1):
             try:
-                answer = await http.post(webhook.url, json=occasion.body(), headers=_headers(webhook, login, occasion))
+                status = await _status(http, webhook, _headers(webhook, login, occasion), occasion)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 problem = f"no connection: {str(error) or type(error).__name__}"
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
+            except (httpx.HTTPError, TimeoutError) as error:
                 unsure, problem = True, f"no answer: {str(error) or type(error).__name__}"
+            except (httpx.InvalidURL, ValueError) as error:
+                # A token that no header can hold, a port that is none: the text of the error may hold the token.
+                raise ActionFailed(
+                    f"no request can be made of url, headers and Secret: {type(error).__name__}"
+                ) from error
             else:
-                if answer.is_success:
-                    return f"answered {answer.status_code} at try {number}"
-                problem = f"answered {answer.status_code}"
-                unsure = unsure or answer.status_code >= _SERVER_ERRORS
-                if answer.status_code < _SERVER_ERRORS and answer.status_code not in _LATER:
+                if 200 <= status < 300:
+                    return f"answered {status} at try {number}"
+                problem, unsure = f"answered {status}", unsure or status >= _SERVER_ERRORS
+                if status < _SERVER_ERRORS and status not in _LATER:
                     break
             left = (occasion.task.deadline - clock.now()).total_seconds()
             if number == TRIES or left <= wait:
@@ -54,6 +59,15 @@ async def send(webhook: Webhook, login: Login, occasion: Occasion, clock: Clock)
             await clock.sleep(wait)
             wait *= 2
     raise ActionFailed(f"{problem} at try {number}", unsure=unsure)
+
+
+async def _status(http: httpx.AsyncClient, webhook: Webhook, headers: dict[str, str], occasion: Occasion) -> int:
+    """What the server answers, in the time of one try; its body, which may be long, is not read."""
+    async with (
+        asyncio.timeout(webhook.timeout.total_seconds()),
+        http.stream("POST", webhook.url, json=occasion.body(), headers=headers) as answer,
+    ):
+        return answer.status_code
 
 
 def _headers(webhook: Webhook, login: Login, occasion: Occasion) -> dict[str, str]:
