@@ -1,5 +1,6 @@
 """Tables from S3, with moto's server as its double: whole objects, ranges, prefixes, and what is refused."""
 
+import hashlib
 import io
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from firedrill.api.credentials import CredentialsRef
-from firedrill.api.data import DataSource
+from firedrill.api.data import DataSource, ReferenceSource
 from firedrill.sources.context import SourceContext
 from firedrill.sources.errors import InvalidTable, SourceError, SourceReason
 from firedrill.sources.login import Login
@@ -156,3 +157,19 @@ async def test_what_may_not_be_read_is_told_apart_from_what_is_not_there(
         await read(guarded, key="x.csv")
     assert caught.value.reason is SourceReason.NOT_ALLOWED
     assert "s3://data" in str(caught.value)
+
+
+async def test_an_object_that_is_pinned_is_read_as_a_whole_and_held_against_its_hash(
+    store: str, environment: pytest.MonkeyPatch
+) -> None:
+    place = {"bucket": "data", "key": "x.parquet", "endpointUrl": store}
+
+    async def pinned(sha256: str) -> SourceTable:
+        source = ReferenceSource.model_validate({"s3": place, "profile": {"sha256": sha256}})
+        async with httpx.AsyncClient() as http:
+            return await read_table(source, SourceContext(http), "spec.reference")
+
+    assert (await pinned(hashlib.sha256(parquet(5000)).hexdigest())).num_rows == 5000
+    with pytest.raises(SourceError) as caught:
+        await pinned("0" * 64)
+    assert (caught.value.reason, caught.value.field) == (SourceReason.NOT_THE_ONE, "spec.reference.profile.sha256")

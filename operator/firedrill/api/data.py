@@ -123,6 +123,50 @@ class DataSource(TableSource):
         return self
 
 
+class ReferenceProfile(Model):
+    """A file that is saved as the reference, such as by `firedrill profile`, and pinned: by its content, and by the
+    model that it belongs to."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", max_length=64, description="SHA-256 of the file, in hexadecimal.")
+    model_version: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=128,
+        description="Version of the model; must be that of the profile where it tells one.",
+    )
+    version_column: ColumnName | None = Field(
+        default=None,
+        description="Column of the current data with the version of the model that answered; must be modelVersion "
+        "wherever it is told.",
+    )
+
+    @model_validator(mode="after")
+    def _has_a_version(self) -> "ReferenceProfile":
+        if self.version_column is not None and self.model_version is None:
+            raise ValueError("versionColumn needs modelVersion")
+        return self
+
+
+class ReferenceSource(DataSource):
+    """Exactly one place that the reference comes from, which part of it is taken, and which content it must be."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"minProperties": 1, "maxProperties": 5, **exactly_one(_PLACES.values())}
+    )
+
+    profile: ReferenceProfile | None = Field(default=None, description="Pins the file; it is taken whole.")
+
+    @model_validator(mode="after")
+    def _is_one_file(self) -> "ReferenceSource":
+        if self.profile is None:
+            return self
+        if not any((self.inline, self.config_map, self.http, self.file, self.volume, self.s3 and self.s3.key)):
+            raise ValueError("profile pins one file: of configMap, http, volume, file, inline or s3.key")
+        if self.window is not None or self.labels is not None or self.feature_names:
+            raise ValueError("window, labels and featureNames can not be set with profile: it is taken whole")
+        return self
+
+
 def claims_of(value: object) -> frozenset[str]:
     """Names of all PersistentVolumeClaims that a spec reads from, wherever in it they are named."""
     if isinstance(value, VolumeSource):

@@ -5,7 +5,8 @@ from enum import StrEnum
 from pydantic import ConfigDict, Field, model_validator
 
 from firedrill.api.base import Model
-from firedrill.api.data import DataSource
+from firedrill.api.data import DataSource, ReferenceSource
+from firedrill.api.ondrift import OnDrift
 from firedrill.api.run import RunSpec
 from firedrill.api.window import ColumnName
 
@@ -128,7 +129,7 @@ class Joint(Model):
 class DriftCheckSpec(RunSpec):
     """Compares current data with reference data, column by column."""
 
-    reference: DataSource = Field(description="Data as it was when all was well, such as in training.")
+    reference: ReferenceSource = Field(description="Data as it was when all was well, such as in training.")
     current: DataSource = Field(description="Data as it is now.")
     columns: DriftColumns = Field(default_factory=DriftColumns, description="Columns to compare.")
     thresholds: DriftThresholds = Field(default_factory=DriftThresholds, description="What counts as drift.")
@@ -146,6 +147,7 @@ class DriftCheckSpec(RunSpec):
     segments: Segments | None = Field(default=None, description="Compare within each value of a column as well.")
     rows: Rows = Field(default_factory=Rows, description="Whether rows depend on each other.")
     joint: Joint = Field(default_factory=Joint, description="Drift of all columns together.")
+    on_drift: OnDrift | None = Field(default=None, description="What is started when data has drifted.")
 
     @property
     def false_alarm_rate(self) -> float | None:

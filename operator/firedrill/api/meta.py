@@ -13,7 +13,7 @@ LABEL_MANAGED: Final = f"{GROUP}/managed"
 LABEL_UID: Final = f"{GROUP}/uid"
 LABEL_KIND: Final = f"{GROUP}/kind"
 LABEL_RUN: Final = f"{GROUP}/run"
-#: runner, guardian, task, result, record or state.
+#: runner, guardian, task, result, record, state or reaction.
 LABEL_ROLE: Final = f"{GROUP}/role"
 #: A Secret in a runner namespace is usable by the hub namespace that this label names, and by no other.
 LABEL_HUB_NAMESPACE: Final = f"{GROUP}/hub-namespace"
@@ -40,6 +40,7 @@ RESULT_KEY: Final = "result.json"
 RECORD_KEY: Final = "record.json"
 CONTROL_KEY: Final = "control.json"
 STATE_KEY: Final = "state.json"
+REACTION_KEY: Final = "reaction.json"
 
 #: Secret in the operator's namespace with the certificate of admission and the key of its stamps.
 WEBHOOK_SECRET: Final = "firedrill-webhook"  # noqa: S105 - the name of one

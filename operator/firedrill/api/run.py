@@ -211,6 +211,9 @@ class Figure(LenientModel):
     name: str = Field(max_length=253, description="What was measured.")
     value: float = Field(description="Its value.")
     better: str = Field(max_length=8, description="Higher or Lower, as its limit says.")
+    limit: str = Field(default="", max_length=128, description="The limit it was held against.")
+    p_value: float | None = Field(default=None, description="Where its limit speaks of one, after correction.")
+    passed: bool | None = Field(default=None, description="Whether the limit held; absent when undecided.")
 
 
 #: Names of measurements that compare a figure with the last runs begin with this; they are no figures themselves.

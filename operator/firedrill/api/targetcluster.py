@@ -76,6 +76,11 @@ class TargetPolicy(Model):
     aws_fis: AwsFisPolicy | None = Field(
         default=None, description="What AWS Fault Injection Service may be asked for; nothing without it."
     )
+    sage_maker_pipelines: list[Listed] = Field(
+        default_factory=list,
+        max_length=64,
+        description="Pipelines of SageMaker that onDrift may start by the runner's own identity; none when absent.",
+    )
     litmus: LitmusPolicy | None = Field(default=None, description="What Litmus runs as; nothing without it.")
 
 

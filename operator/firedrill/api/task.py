@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from firedrill.api.base import LenientModel, Time
+from firedrill.api.ondrift import Earlier
 from firedrill.api.run import Figure
 from firedrill.api.targetcluster import TargetPolicy
 from firedrill.api.verdict import Finding, Measurement, Verdict
@@ -34,6 +35,7 @@ class Task(LenientModel):
         default_factory=dict, description="Specs of the resources that probes name, by kind and name, as the run began."
     )
     past: list[list[Figure]] = Field(default_factory=list, description="Figures of the last runs here, newest first.")
+    earlier: Earlier = Field(default_factory=Earlier, description="What earlier runs mean for what this may start.")
     spec: dict[str, Any] = Field(description="The spec of the resource, to be parsed by the model of its kind.")
 
 

@@ -33,6 +33,7 @@ class Measurement(LenientModel):
     unit: str = Field(default="", max_length=32, description="Unit of value and limit, such as s, ratio or count.")
     limit: str = Field(default="", max_length=128, description="The limit it was held against, such as '<= 0.01'.")
     passed: bool | None = Field(default=None, description="Whether the limit holds; absent when undecided.")
+    p_value: float | None = Field(default=None, description="Where the limit speaks of one, after correction.")
     detail: str = Field(default="", max_length=512, description="Sample size, interval, test: how it was measured.")
 
     @field_validator("value")

@@ -31,6 +31,7 @@ _MODULES: Final = {
     "firedrill.cli.run": ("run",),
     "firedrill.cli.report": ("report", "rerun"),
     "firedrill.cli.drift": ("drift",),
+    "firedrill.cli.profile": ("profile",),
     "firedrill.cli.validate": ("validate",),
     "firedrill.cli.telemetry": ("telemetry",),
 }

@@ -127,7 +127,7 @@ async def entries_of(body: Object, targets: Mapping[str, KubeClient] = {}) -> li
     found = []
     for cluster in status.clusters:
         result = await _full_result(cluster, targets.get(cluster.name)) or _from_status(body, status, cluster)
-        found.append(Entry(body["kind"], meta.get("namespace", ""), meta["name"], result))
+        found.append(Entry(body["kind"], meta.get("namespace", ""), meta["name"], result, tuple(status.history)))
     return found or [_whole(body, status)]
 
 

@@ -15,10 +15,12 @@ from firedrill.api.meta import (
     LABEL_KIND,
     LABEL_ROLE,
     LABEL_UID,
+    REACTION_KEY,
     RECORD_KEY,
     RESULT_KEY,
     STATE_KEY,
 )
+from firedrill.api.ondrift import Reacted
 from firedrill.api.record import Control
 from firedrill.api.record_text import from_text
 from firedrill.api.simulation_status import SimulationState
@@ -35,6 +37,7 @@ _FIELDS = {
     "result": "result",
     "record": "record",
     "state": "state",
+    "reaction": "reaction",
 }
 _ABSENT: dict[str, Any] = {
     "runner": None,
@@ -43,6 +46,7 @@ _ABSENT: dict[str, Any] = {
     "result": None,
     "record": None,
     "state": None,
+    "reaction": None,
 }
 
 Object = Mapping[str, Any]
@@ -104,6 +108,11 @@ def state_of(configmap: Object) -> SimulationState:
     return SimulationState.model_validate_json((configmap.get("data") or {}).get(STATE_KEY, ""))
 
 
+def reaction_of(configmap: Object) -> Reacted:
+    """Which run has acted on drift, and when."""
+    return Reacted.model_validate_json((configmap.get("data") or {}).get(REACTION_KEY, ""))
+
+
 def _job_of(obj: Object, role: str) -> str:
     name = str(obj["metadata"]["name"])
     return name if role == "runner" else name.removesuffix(f"-{role}")
@@ -116,6 +125,7 @@ _PARSE: dict[str, Callable[[Object], Any]] = {
     "result": result_of,
     "record": record_of,
     "state": state_of,
+    "reaction": reaction_of,
 }
 
 

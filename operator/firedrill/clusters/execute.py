@@ -170,6 +170,10 @@ class Executor:
         images = self._images
         plan = jobs.Plan(resource, target, action, images.runner, images.pull_policy, images.simulation)
         namespace = target.spec.runner_namespace
+        # Before the run begins: by their names it would take them for what still counts.
+        for spent in action.spent:
+            with contextlib.suppress(NotFound):
+                await client.delete(paths.configmaps(namespace, spent))
         job = await self._create_job(client, namespace, jobs.runner_job(plan), resource)
         uid = job["metadata"]["uid"]
         if resource.kind.mutates:

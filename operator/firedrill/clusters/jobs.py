@@ -8,6 +8,7 @@ from typing import Any, Final
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.data import claims_of
 from firedrill.api.datapipelinetest import DataPipelineTestSpec
+from firedrill.api.driftcheck import DriftCheckSpec
 from firedrill.api.faults.node import NodeNotReady
 from firedrill.api.meta import (
     ANNOTATION_RESOURCE,
@@ -109,6 +110,8 @@ def workers_of(resource: RunResource) -> int:
 
 
 def _starts_jobs(resource: RunResource) -> bool:
+    if isinstance(resource.spec, DriftCheckSpec) and resource.spec.on_drift is not None:
+        return any(action.namespace for action in resource.spec.on_drift.actions)
     pipeline = resource.spec.pipeline if isinstance(resource.spec, DataPipelineTestSpec) else None
     return pipeline is not None and pipeline.cron_job is not None
 
@@ -200,6 +203,7 @@ def task_configmap(plan: Plan, job_uid: str, checks: Mapping[str, Object] = Mapp
         remove=run.remove,
         checks=dict(checks),
         past=past_figures(plan.resource, target.name),
+        earlier=run.earlier,
         spec=dict(plan.resource.raw_spec),
     )
     metadata = plan.metadata(naming.task_name(run.job), "task")

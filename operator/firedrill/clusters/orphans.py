@@ -56,6 +56,7 @@ class Orphans:
             paths.jobs(namespace, job) if objects.job else None,
             paths.jobs(namespace, naming.guardian_name(job)) if objects.guardian else None,
             paths.configmaps(namespace, naming.record_name(job)) if record else None,
+            paths.configmaps(namespace, f"{job}-reaction") if objects.reaction else None,
         ):
             if path is None:
                 continue

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 _PROBE_EVERY = 5.0
 _JOB_ROLES = ("runner", "guardian")
-_CONFIGMAP_ROLES = ("task", "result", "record", "state")
+_CONFIGMAP_ROLES = ("task", "result", "record", "state", "reaction")
 _NEEDED = (
     ("create", "jobs", "batch"),
     ("delete", "jobs", "batch"),

@@ -4,9 +4,10 @@ The cluster layer carries out what concerns the hub in order and stops at the fi
 targets in between, side by side: one that fails holds up no other.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from firedrill.api.ondrift import Earlier
 from firedrill.api.record import Control
 from firedrill.api.run import RunStatus
 
@@ -41,6 +42,10 @@ class EnsureRun:
     remove: bool = False
     #: How many pods may be hit in the target; None without a bound over all targets.
     max_affected: int | None = None
+    #: What earlier runs mean for what this one may start.
+    earlier: Earlier = field(default_factory=Earlier)
+    #: ConfigMaps of earlier runs that say nothing any more.
+    spent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

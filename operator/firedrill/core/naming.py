@@ -59,6 +59,15 @@ def state_name(standing: str) -> str:
     return f"{standing}-state"
 
 
+def reaction_name(kind: str, name: str, uid: str, cluster: str, after: str) -> str:
+    """Name of the ConfigMap by which a run claims to act on drift, once the run ``after`` has; the first after none.
+
+    Of runs that know of the same last one, a single one can create it, whatever else they do not know of each other.
+    """
+    own = digest(uid, cluster, "reaction", after, length=12)
+    return f"{kind.lower()[:3]}-{name[:31].rstrip('-.')}-{own}-reaction".replace(".", "-")
+
+
 def vault_name(family: str) -> str:
     """Name of the Secret with the originals that the runs of a fault family keep."""
     return f"firedrill-vault-{family}"

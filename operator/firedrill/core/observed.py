@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from firedrill.api.ondrift import Reacted
 from firedrill.api.record import Control, Record
 from firedrill.api.resource import RunResource, Target
 from firedrill.api.run import ClusterResult
@@ -68,6 +69,8 @@ class RunObjects:
     record: RecordView | None = None
     #: What is seen of what the resource has built; it belongs to no run.
     state: SimulationState | None = None
+    #: A run of the resource that acted on drift; it outlives that run, and stands apart from it.
+    reaction: Reacted | None = None
     #: All of this was read at one moment, and nothing new was seen since: what is missing here is not there.
     confirmed: bool = False
 

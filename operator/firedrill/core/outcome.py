@@ -12,6 +12,7 @@ from firedrill.core.actions import Action, Confirm, DeleteRun, EnsureRun, SetCon
 from firedrill.core.case import Case, is_lost
 from firedrill.core.observed import JobPhase
 from firedrill.core.policy import first_of
+from firedrill.core.reacting import earlier_of
 from firedrill.core.refusal import refusal
 
 #: How long a target may be out of reach before a run is given up that never started there.
@@ -243,6 +244,7 @@ def incomplete(case: Case) -> Judgement | None:
     guarded = objects.guardian is not None or not case.run.mutates
     if objects.job is not None and objects.has_task and guarded:
         return None
+    known = earlier_of(case)
     ensure = EnsureRun(
         case.known.name,
         case.job,
@@ -251,6 +253,8 @@ def incomplete(case: Case) -> Judgement | None:
         case.run.deadline,
         case.removing,
         case.allotment,
+        known.earlier,
+        known.spent,
     )
     return Judgement(None, (ensure,), "starting")
 

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from firedrill.api.chaosexperiment import ChaosExperimentSpec
+from firedrill.api.driftcheck import DriftCheckSpec
 from firedrill.api.errors import InvalidInput
+from firedrill.api.ondrift import DriftAction, SageMakerPipelineStart
 from firedrill.api.resource import RunResource
 from firedrill.api.simulation import SimulationSpec
+from firedrill.api.targetcluster import TargetPolicy
 from firedrill.core.blackout import in_the_way
 from firedrill.core.observed import TargetView
 from firedrill.core.requester import VERBS, Requester
@@ -74,11 +77,29 @@ def _rule(resource: RunResource, view: TargetView) -> str:
         for wanted in resource.spec.opt_outs:
             if wanted not in policy.allow_opt_outs:
                 return f"TargetCluster {name} does not admit the opt-out {wanted} (spec.policy.allowOptOuts)"
+    if isinstance(resource.spec, DriftCheckSpec) and resource.spec.on_drift is not None:
+        return next(filter(None, (_action_rule(action, view) for action in resource.spec.on_drift.actions)), "")
     if isinstance(resource.spec, SimulationSpec):
         namespace = resource.spec.namespace_for(resource.meta.name)
         if not {"*", namespace} & set(policy.target_namespaces):
             return f"TargetCluster {name} does not allow namespace {namespace} (spec.policy.targetNamespaces)"
     return ""
+
+
+def _action_rule(action: DriftAction, view: TargetView) -> str:
+    policy, name = view.target.spec.policy, view.target.name
+    if action.namespace and not {"*", action.namespace} & set(policy.target_namespaces):
+        return f"TargetCluster {name} does not allow namespace {action.namespace} (spec.policy.targetNamespaces)"
+    pipeline = action.sage_maker_pipeline
+    if pipeline and pipeline.secret_ref is None and not may_start(policy, pipeline):
+        asked = pipeline.pipeline_name
+        return f"TargetCluster {name} does not allow the pipeline {asked} (spec.policy.sageMakerPipelines)"
+    return ""
+
+
+def may_start(policy: TargetPolicy, pipeline: SageMakerPipelineStart) -> bool:
+    """Whether a pipeline of SageMaker may be started by the runner's own identity."""
+    return bool({"*", pipeline.pipeline_name} & set(policy.sage_maker_pipelines))
 
 
 def _blackout(spec: ChaosExperimentSpec, view: TargetView, now: datetime) -> Refused | None:

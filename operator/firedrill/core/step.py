@@ -31,6 +31,7 @@ from firedrill.core.observed import NOTHING, Observed, RunContext, RunObjects, T
 from firedrill.core.opt_outs import told_opt_outs
 from firedrill.core.outcome import judge
 from firedrill.core.progress import advance, intend, settle
+from firedrill.core.reacting import told_reactions, without_reacted
 from firedrill.core.refusal import refusal
 from firedrill.core.schedule import Trigger, check_schedule, due_trigger, next_fire
 from firedrill.core.summary import finish, fit, kind_findings, ran_generation, set_conditions
@@ -168,7 +169,8 @@ def _begin(
         entry = ClusterResult(name=name, message="running" if ready else "")
         job = naming.job_name(kind.name, meta.name, meta.uid, run.id, name)
         clusters.append(intend(entry, view, job, mutates=kind.mutates) if ready and view else entry)
-    begun = rollouts.begun(resource, begun, [entry.name for entry in clusters if entry.job])
+    names = [entry.name for entry in clusters if entry.job]
+    begun = rollouts.begun(resource, without_reacted(begun), names)
     begun = standing.begun(begun, clusters, removing).model_copy(
         update={
             "clusters": clusters,
@@ -253,7 +255,7 @@ def _carry_on(observed: Observed, run: RunRef, now: datetime) -> Decision:
         )
         cleanup = [a for a in actions if isinstance(a, DeleteRun)]
         others = [a for a in actions if not isinstance(a, DeleteRun)]
-        return Decision((*others, *cleanup, WriteStatus(ended), told), timedelta(0))
+        return Decision((*others, *cleanup, WriteStatus(ended), told, *told_reactions(clusters)), timedelta(0))
     going = standing.seen(_progress_status(counted, clusters, resource, now), observed.targets)
     writes: tuple[Action, ...] = (WriteStatus(going),) if going != status else ()
     return Decision((*writes, *actions), min(POLL, max(context.deadline - now, timedelta(seconds=1))))

@@ -18,6 +18,7 @@ from firedrill.api.verdict import Condition, ConditionStatus, Finding, Measureme
 from firedrill.core.alarms import expected_false_alarms
 from firedrill.core.figures import figures_of, with_figures
 from firedrill.core.outcome import Outcome
+from firedrill.core.reacting import reacted_findings
 from firedrill.core.score import score
 
 #: Over several targets the first of these that any target has.
@@ -257,6 +258,7 @@ def _concluded(
         _complete(run, told),
         _passed_finding(verdict, why, told, history, threshold),
         *kind_findings(resource.kind, clusters),
+        *reacted_findings(resource, clusters),
     ]
     ended = status.model_copy(update={"verdict": verdict, "message": told[:1024]})
     return fit(set_conditions(ended, findings, ran_generation(resource), now))
@@ -273,8 +275,8 @@ def fit(status: RunStatus) -> RunStatus:
     for cut in _CUTS:
         fitted = status.model_copy(update={"clusters": [_cut(entry, cut) for entry in status.clusters]})
         if len(fitted.model_dump_json(by_alias=True, exclude_none=True).encode()) <= _MAX_STATUS_BYTES:
-            break
-    return fitted
+            return fitted
+    return fitted.model_copy(update={"history": [entry.model_copy(update={"figures": []}) for entry in fitted.history]})
 
 
 def _cut(entry: ClusterResult, cut: _Cut) -> ClusterResult:

@@ -9,8 +9,8 @@ from typing import Any, Final
 from firedrill.api.verdict import Measurement
 
 _LIMIT: Final = re.compile(r"^(<=|>=|<|>|==?)\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)")
-#: Columns with a drawing of their bins.
-COLUMNS_DRAWN: Final = 30
+#: Columns with a drawing of their bins; a report has them of so many.
+COLUMNS_DRAWN: Final = 50
 #: Phases of a load with a drawing of their latency over time.
 PHASES_DRAWN: Final = 20
 
@@ -47,7 +47,7 @@ class ColumnDrawing:
 
 @dataclass(frozen=True)
 class TrendDrawing:
-    """Two lines over time, as points in a field of 100 by 40; the first may be empty."""
+    """Two lines over time, as points in a field of 100 by 40."""
 
     title: str
     detail: str
@@ -81,26 +81,7 @@ def column_drawings(report: Mapping[str, Any]) -> list[ColumnDrawing]:
 
 
 def trend_drawings(report: Mapping[str, Any]) -> list[TrendDrawing]:
-    """Latency over time of each phase of a benchmark, and figures over the last runs where a report has them."""
-    return [*_runs(report.get("history")), *_phases(report)]
-
-
-def _runs(history: Any) -> list[TrendDrawing]:
-    """One line a figure, the run itself last."""
-    if not isinstance(history, Mapping):
-        return []
-    drawn = []
-    for name, values in history.items():
-        longest = max((abs(value) for value in values), default=0.0)
-        if len(values) < 2 or longest <= 0:
-            continue
-        points = [f"{100 * i / (len(values) - 1):.2f},{38 - 36 * abs(v) / longest:.2f}" for i, v in enumerate(values)]
-        detail = f"the last {len(values)} runs, from {values[0]:.3g} to {values[-1]:.3g}"
-        drawn.append(TrendDrawing(str(name), detail, "", " ".join(points)))
-    return drawn
-
-
-def _phases(report: Mapping[str, Any]) -> list[TrendDrawing]:
+    """Latency over time of each phase of a benchmark; empty for any other report."""
     phases = report.get("phases")
     if not isinstance(phases, Sequence) or isinstance(phases, str):
         return []
@@ -149,7 +130,7 @@ def _column(column: Mapping[str, Any]) -> ColumnDrawing:
     bins = column["bins"]
     longest = max(max(item["reference"], item["current"]) for item in bins) or 1.0
     return ColumnDrawing(
-        name=str(column["name"]),
+        name=f"{column['name']} where {column['segment']}" if column.get("segment") else str(column["name"]),
         drift=bool(column["drift"]),
         message=str(column["message"]),
         bins=tuple(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from firedrill.api.run import HistoryEntry
 from firedrill.api.task import Result
 from firedrill.api.verdict import Measurement, Verdict
 from firedrill.core.score import score
@@ -19,6 +20,8 @@ class Entry:
     namespace: str
     name: str
     result: Result
+    #: The last runs of the resource, newest first, this one among them; empty where none are known.
+    history: tuple[HistoryEntry, ...] = ()
 
     @property
     def title(self) -> str:

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from firedrill import __version__
 from firedrill.report.drawing import column_drawings, failing_rows, gauge, timeline, trend_drawings
 from firedrill.report.entry import Entry, overall, shown_limit, shown_outcome, shown_value
+from firedrill.report.overtime import over_time
 
 
 @cache
@@ -36,6 +37,7 @@ def render_html(entries: Sequence[Entry], generated_at: datetime) -> str:
             "entry": entry,
             "result": entry.result,
             "columns": column_drawings(entry.result.report),
+            "over_time": over_time(entry.history, entry.result.cluster),
             "trends": trend_drawings(entry.result.report),
             "timeline": timeline(entry.result.report),
             "failing": failing_rows(entry.result.report),

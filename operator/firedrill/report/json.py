@@ -15,6 +15,7 @@ def to_document(entries: Sequence[Entry]) -> dict[str, Any]:
             {"kind": entry.kind, "namespace": entry.namespace, "name": entry.name, "score": entry.score}
             # By way of text, where a number that is not finite becomes null.
             | json.loads(entry.result.model_dump_json(by_alias=True, exclude_none=True))
+            | ({"history": [each.to_wire() for each in entry.history]} if entry.history else {})
             for entry in entries
         ],
     }

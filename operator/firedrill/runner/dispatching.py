@@ -38,7 +38,7 @@ async def dispatch(context: RunContext) -> Result | None:
 
 
 async def _check(context: RunContext) -> Result:
-    """Runs that read sources, and change nothing."""
+    """Runs that read sources."""
     from firedrill.runner.sourcing import source_context
 
     task = context.task
@@ -46,8 +46,9 @@ async def _check(context: RunContext) -> Result:
         match task.kind:
             case "DriftCheck":
                 from firedrill.runner import drift
+                from firedrill.runner.reactions.reacting import Reactor
 
-                return await drift.run(task, sources)
+                return await drift.run(task, sources, context.clock.now, Reactor(context, sources.read_login))
             case "ModelValidation":
                 from firedrill.runner import model
 

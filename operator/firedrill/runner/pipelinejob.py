@@ -5,19 +5,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from firedrill.api.datapipelinetest import CronJobPipeline
-from firedrill.api.meta import ANNOTATION_RESOURCE, LABEL_HUB_NAMESPACE, LABEL_MANAGED, LABEL_RUN
 from firedrill.clusters import paths
-from firedrill.clusters.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound
+from firedrill.clusters.errors import ClusterError, NotFound
 from firedrill.runner.context import RunContext
 from firedrill.runner.retry import retry
+from firedrill.runner.starting import NotStarted, create_once, job_of, read_template
 
 log = logging.getLogger(__name__)
 
-Object = dict[str, Any]
-
 POLL_SECONDS: Final = 0.5
-#: Jobs are kept this long for those who want to read their logs, unless the template says otherwise.
-_TTL_SECONDS: Final = 86_400
 
 
 class PipelineProblem(Exception):
@@ -36,14 +32,18 @@ async def run_cron_job(context: RunContext, pipeline: CronJobPipeline, number: i
     Its name derives from the run's, so that it is started once. One that is not over when the waiting ends, by the
     timeout or because the run is asked to end, is deleted with its pods. Raises PipelineProblem.
     """
-    where = f"{pipeline.namespace}/{pipeline.cron_job}"
-    template = await _template(context, pipeline, where)
-    path = paths.jobs(pipeline.namespace)
+    namespace = pipeline.namespace
+    try:
+        cron_job = await read_template(context, "batch/v1", "CronJob", "cronjobs", namespace, pipeline.cron_job)
+    except NotStarted as error:
+        raise _problem(error) from error
     name = f"{context.task.job[:56]}-run-{number}"
-    own, over = paths.jobs(pipeline.namespace, name), False
+    own, over = paths.jobs(namespace, name), False
     started = context.clock.now()
     try:
-        await _create(context, path, _job(context, template, name, pipeline))
+        await create_once(
+            context, paths.jobs(namespace), job_of(context.task, cron_job, namespace, name, limit=pipeline.timeout)
+        )
         deadline = pipeline.timeout.total_seconds()
         while (seconds := (context.clock.now() - started).total_seconds()) <= deadline:
             job = await retry(context.clock, lambda: context.client.get(own), f"reading Job {name}")
@@ -51,80 +51,24 @@ async def run_cron_job(context: RunContext, pipeline: CronJobPipeline, number: i
             if ended is not None:
                 over = True
                 if ended:
-                    raise PipelineProblem(
-                        "PipelineFailed", f"Job {pipeline.namespace}/{name} failed: {ended}", failed=True
-                    )
+                    raise PipelineProblem("PipelineFailed", f"Job {namespace}/{name} failed: {ended}", failed=True)
                 return seconds
             await context.clock.sleep(POLL_SECONDS)
-        message = f"Job {pipeline.namespace}/{name} took longer than pipeline.cronJob.timeout ({deadline:g} s)"
+        message = f"Job {namespace}/{name} took longer than pipeline.cronJob.timeout ({deadline:g} s)"
         raise PipelineProblem("PipelineTimeout", message, failed=True)
+    except NotStarted as error:
+        raise _problem(error) from error
     except ClusterError as error:
-        raise PipelineProblem("PipelineUnreachable", f"Job {name} of {where}: {error}", passing=True) from error
+        message = f"Job {name} of {namespace}/{pipeline.cron_job}: {error}"
+        raise PipelineProblem("PipelineUnreachable", message, passing=True) from error
     finally:
         if not over:
             await _delete(context, own)
 
 
-async def _template(context: RunContext, pipeline: CronJobPipeline, where: str) -> Object:
-    task = context.task
-    allowed = set(task.policy.target_namespaces)
-    if not {"*", pipeline.namespace} & allowed:
-        message = f"policy.targetNamespaces of the target does not name {pipeline.namespace}"
-        raise PipelineProblem("NotPermitted", message)
-    path = paths.path("batch/v1", "cronjobs", pipeline.namespace, pipeline.cron_job)
-    try:
-        found = await retry(context.clock, lambda: context.client.get(path), f"reading CronJob {where}")
-    except NotFound as error:
-        raise PipelineProblem("PipelineNotFound", f"there is no CronJob {where}", passing=True) from error
-    except Forbidden as error:
-        message = f"CronJob {where} may not be read; the chart's target.pipelines.namespaces must name its namespace"
-        raise PipelineProblem("NotPermitted", message) from error
-    except ClusterError as error:
-        raise PipelineProblem("PipelineUnreachable", f"CronJob {where}: {error}", passing=True) from error
-    if (found["metadata"].get("labels") or {}).get(LABEL_HUB_NAMESPACE, "") != task.namespace:
-        message = (
-            f"CronJob {where} is not meant for resources of namespace {task.namespace}: it has no label "
-            f"{LABEL_HUB_NAMESPACE}={task.namespace}"
-        )
-        raise PipelineProblem("NotPermitted", message)
-    template: Object = found["spec"]["jobTemplate"]
-    return template
-
-
-def _job(context: RunContext, template: Object, name: str, pipeline: CronJobPipeline) -> Object:
-    metadata = template.get("metadata") or {}
-    spec = dict(template["spec"])
-    limit = max(1, round(pipeline.timeout.total_seconds()))
-    # Should nobody be left to delete it, it ends by itself.
-    spec["activeDeadlineSeconds"] = min(limit, spec.get("activeDeadlineSeconds") or limit)
-    spec.setdefault("ttlSecondsAfterFinished", _TTL_SECONDS)
-    labels = {**(metadata.get("labels") or {}), LABEL_MANAGED: "true", LABEL_RUN: context.task.run_id}
-    notes = {
-        **(metadata.get("annotations") or {}),
-        "cronjob.kubernetes.io/instantiate": "manual",
-        ANNOTATION_RESOURCE: f"{context.task.kind}/{context.task.namespace}/{context.task.name}",
-    }
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"name": name, "namespace": pipeline.namespace, "labels": labels, "annotations": notes},
-        "spec": spec,
-    }
-
-
-async def _create(context: RunContext, path: str, job: Object) -> None:
-    name = job["metadata"]["name"]
-    try:
-        await context.client.create(path, job)
-    except Conflict as error:
-        if not error.already_exists:
-            raise
-        # A request before this one came through although its answer did not.
-        log.info("Job %s is there already", name)
-    except Forbidden as error:
-        raise PipelineProblem("NotPermitted", f"Job {name} may not be created: {error.message}") from error
-    except Invalid as error:
-        raise PipelineProblem("PipelineInvalid", f"Job {name} is refused: {error.message}") from error
+def _problem(error: NotStarted) -> PipelineProblem:
+    reason = error.reason if error.reason == "NotPermitted" else f"Pipeline{error.reason}"
+    return PipelineProblem(reason, str(error), passing=error.reason in ("NotFound", "Unreachable"))
 
 
 def _ended(job: Mapping[str, Any]) -> str | None:

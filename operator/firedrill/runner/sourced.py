@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from firedrill.api.task import Result, Task
-from firedrill.api.verdict import Measurement, Verdict
+from firedrill.api.verdict import Finding, Measurement, Verdict
 from firedrill.sources.errors import SourceError, SourceReason
 
 Clock = Callable[[], datetime]
@@ -16,6 +16,7 @@ _SOURCE_VERDICT: Final = {
     SourceReason.NOT_FOUND: Verdict.INCONCLUSIVE,
     SourceReason.INVALID_DATA: Verdict.ERROR,
     SourceReason.NOT_ALLOWED: Verdict.ERROR,
+    SourceReason.NOT_THE_ONE: Verdict.ERROR,
 }
 _MESSAGE_LENGTH: Final = 1024
 
@@ -40,6 +41,7 @@ class Ending:
         message: str,
         measurements: Sequence[Measurement] = (),
         report: dict[str, Any] | None = None,
+        findings: Sequence[Finding] = (),
     ) -> Result:
         """The result of the run, ended now."""
         return Result(
@@ -50,6 +52,7 @@ class Ending:
             reason=reason,
             message=message if len(message) <= _MESSAGE_LENGTH else message[: _MESSAGE_LENGTH - 1] + "…",
             measurements=list(measurements),
+            findings=list(findings),
             started_at=self._started,
             finished_at=self._clock(),
             report=report or {},

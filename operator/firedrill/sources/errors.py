@@ -10,6 +10,8 @@ class SourceReason(StrEnum):
     NOT_FOUND = "SourceNotFound"
     INVALID_DATA = "InvalidData"
     NOT_ALLOWED = "SourceNotAllowed"
+    #: The content, or the model, is another one than was asked for.
+    NOT_THE_ONE = "SourceNotTheOne"
 
 
 class SourceError(Exception):

@@ -8,7 +8,7 @@ import httpx
 
 from firedrill.api.data import HttpSource
 from firedrill.sources.errors import InvalidTable, SourceError, SourceReason
-from firedrill.sources.parse import parse_file
+from firedrill.sources.pinned import Pin, parse_pinned
 from firedrill.sources.table import SourceTable
 
 
@@ -21,7 +21,9 @@ def shown(url: str) -> str:
     return str(parsed.copy_with(userinfo=b"", query=None, fragment=None))
 
 
-async def download(client: httpx.AsyncClient, source: HttpSource, field: str, max_bytes: int) -> SourceTable:
+async def download(
+    client: httpx.AsyncClient, source: HttpSource, field: str, max_bytes: int, pin: Pin | None = None
+) -> SourceTable:
     """Fetch and parse a file. The body goes to a temporary file, so that memory does not hold it twice.
 
     Raises SourceError: NotFound for 404 and 410, Unreachable for any other failure to fetch it within its
@@ -41,7 +43,7 @@ async def download(client: httpx.AsyncClient, source: HttpSource, field: str, ma
             raise SourceError(SourceReason.UNREACHABLE, name, message) from error
         try:
             # An open file stays readable after its name is gone.
-            return await asyncio.to_thread(parse_file, path, source.format)
+            return await asyncio.to_thread(parse_pinned, path, source.format, pin)
         except InvalidTable as error:
             raise SourceError(SourceReason.INVALID_DATA, name, f"{shown(source.url)}: {error}") from error
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from firedrill.api.credentials import CredentialsRef
-from firedrill.api.data import ConfigMapSource, DataSource, FileSource, TableSource
+from firedrill.api.data import ConfigMapSource, DataSource, FileSource, ReferenceSource, TableSource
 from firedrill.api.datastores import VolumeSource
 from firedrill.api.tableformat import TableFormat
 from firedrill.api.window import TimeWindow
@@ -15,6 +15,7 @@ from firedrill.sources.errors import InvalidTable, SourceError, SourceReason
 from firedrill.sources.http import download
 from firedrill.sources.login import CredentialsRefused, Login
 from firedrill.sources.parse import parse_bytes, parse_file
+from firedrill.sources.pinned import Pin, parse_pinned
 from firedrill.sources.table import SourceTable
 
 
@@ -25,7 +26,9 @@ async def read_table(source: DataSource, context: SourceContext, field: str) -> 
     Raises SourceError, never anything else, when it can not be had. Columns of a Parquet file are read when they are
     asked for, and InvalidTable is raised then where one is damaged.
     """
-    table = await _read_place(source, source.window, context, field)
+    profile = source.profile if isinstance(source, ReferenceSource) else None
+    pin = Pin(profile.sha256, f"{field}.profile.sha256") if profile else None
+    table = await _read_place(source, source.window, context, field, pin)
     if source.feature_names:
         table = RenamedTable(table, _with_features(table, source.feature_names))
     if source.window is not None and source.window.column is not None and source.sql is None:
@@ -38,23 +41,25 @@ async def read_table(source: DataSource, context: SourceContext, field: str) -> 
 
 
 async def _read_place(
-    source: TableSource, window: TimeWindow | None, context: SourceContext, field: str
+    source: TableSource, window: TimeWindow | None, context: SourceContext, field: str, pin: Pin | None = None
 ) -> SourceTable:
-    """The table of a place. A store that can is asked for the window alone. Clients are imported when needed."""
+    """The table of a place. A store that can is asked for the window alone. Clients are imported when needed.
+
+    A content that is pinned is held against its hash; the model admits a pin of one file alone."""
     start, end = window.span(context.now) if window else (None, None)
     if source.inline is not None:
-        return await _parse(source.inline.csv.encode(), TableFormat.CSV, f"{field}.inline.csv")
+        return await _parse(source.inline.csv.encode(), TableFormat.CSV, f"{field}.inline.csv", pin)
     if source.config_map is not None:
-        return await _read_config_map(source.config_map, context, f"{field}.configMap")
+        return await _read_config_map(source.config_map, context, f"{field}.configMap", pin)
     if source.http is not None:
-        return await download(context.http, source.http, f"{field}.http", context.max_download)
+        return await download(context.http, source.http, f"{field}.http", context.max_download, pin)
     if source.volume is not None:
-        return await _read_volume(source.volume, context, f"{field}.volume")
+        return await _read_volume(source.volume, context, f"{field}.volume", pin)
     if source.s3 is not None:
         from firedrill.sources.s3 import read_s3
 
         login = await _login(source.s3.secret_ref, context, f"{field}.s3")
-        return await read_s3(source.s3, login, f"{field}.s3", context.max_download)
+        return await read_s3(source.s3, login, f"{field}.s3", context.max_download, pin)
     if source.sql is not None:
         from firedrill.sources.sql import read_sql
 
@@ -76,7 +81,7 @@ async def _read_place(
         field = f"{field}.prometheus"
         return await read_samples(context.http, source.prometheus, start, end or context.now, field)
     assert source.file is not None, "the model admits no source without a member"
-    return await _read_file(source.file, context, f"{field}.file")
+    return await _read_file(source.file, context, f"{field}.file", pin)
 
 
 async def _made(make: Callable[[], SourceTable], field: str) -> SourceTable:
@@ -97,11 +102,13 @@ async def _login(
         raise SourceError(SourceReason.UNREACHABLE, f"{field}.secretRef", str(error)) from error
 
 
-async def _parse(data: bytes, kind: TableFormat, field: str) -> SourceTable:
+async def _parse(data: bytes, kind: TableFormat, field: str, pin: Pin | None) -> SourceTable:
+    if pin is not None:
+        pin.check(data)
     return await _made(lambda: parse_bytes(data, kind), field)
 
 
-async def _read_config_map(source: ConfigMapSource, context: SourceContext, field: str) -> SourceTable:
+async def _read_config_map(source: ConfigMapSource, context: SourceContext, field: str, pin: Pin | None) -> SourceTable:
     if context.read_config_map is None:
         raise SourceError(SourceReason.NOT_ALLOWED, field, "a ConfigMap can only be read in a cluster")
     shown = f"key {source.key!r} of ConfigMap {source.name!r}"
@@ -112,10 +119,10 @@ async def _read_config_map(source: ConfigMapSource, context: SourceContext, fiel
     except OSError as error:
         message = f"{shown} could not be read: {str(error) or type(error).__name__}"
         raise SourceError(SourceReason.UNREACHABLE, field, message) from error
-    return await _parse(data, source.format, f"{field}.key")
+    return await _parse(data, source.format, f"{field}.key", pin)
 
 
-async def _read_volume(source: VolumeSource, context: SourceContext, field: str) -> SourceTable:
+async def _read_volume(source: VolumeSource, context: SourceContext, field: str, pin: Pin | None) -> SourceTable:
     if context.find_volume is None:
         raise SourceError(SourceReason.NOT_ALLOWED, field, "a volume can only be read in a cluster; use file")
     try:
@@ -131,20 +138,20 @@ async def _read_volume(source: VolumeSource, context: SourceContext, field: str)
     if not path.resolve().is_relative_to(root.resolve()):
         message = f"{source.path!r} is a link that leads out of the volume"
         raise SourceError(SourceReason.NOT_ALLOWED, f"{field}.path", message)
-    return await _read_path(path, source.path, source.format, f"{field}.path")
+    return await _read_path(path, source.path, source.format, f"{field}.path", pin)
 
 
-async def _read_file(source: FileSource, context: SourceContext, field: str) -> SourceTable:
+async def _read_file(source: FileSource, context: SourceContext, field: str, pin: Pin | None) -> SourceTable:
     name = f"{field}.path"
     if not context.allow_files:
         message = "local files can only be read by 'firedrill run --offline'"
         raise SourceError(SourceReason.NOT_ALLOWED, name, message)
-    return await _read_path(_located(Path(source.path), context.base_dir), source.path, source.format, name)
+    return await _read_path(_located(Path(source.path), context.base_dir), source.path, source.format, name, pin)
 
 
-async def _read_path(path: Path, shown: str, kind: TableFormat | None, field: str) -> SourceTable:
+async def _read_path(path: Path, shown: str, kind: TableFormat | None, field: str, pin: Pin | None) -> SourceTable:
     try:
-        return await asyncio.to_thread(_parse_path, path, kind)
+        return await asyncio.to_thread(_parse_path, path, kind, pin)
     except FileNotFoundError as error:
         raise SourceError(SourceReason.NOT_FOUND, field, f"there is no file {shown!r}") from error
     except OSError as error:
@@ -154,10 +161,12 @@ async def _read_path(path: Path, shown: str, kind: TableFormat | None, field: st
         raise SourceError(SourceReason.INVALID_DATA, field, f"{shown!r}: {error}") from error
 
 
-def _parse_path(path: Path, kind: TableFormat | None) -> SourceTable:
+def _parse_path(path: Path, kind: TableFormat | None, pin: Pin | None) -> SourceTable:
     """A file, or the files of a folder as one table; marks of other tools, such as _SUCCESS, are no data."""
     if not path.is_dir():
-        return parse_file(path, kind)
+        return parse_pinned(path, kind, pin)
+    if pin is not None:
+        raise InvalidTable("a folder can not be pinned: a profile is one file")
     files = sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith(("_", ".")))
     if not files:
         raise InvalidTable("there is no file in this folder")

@@ -16,7 +16,8 @@ from firedrill.api.tableformat import TableFormat
 from firedrill.sources.derived import StackedTable
 from firedrill.sources.errors import InvalidTable, SourceError, SourceReason
 from firedrill.sources.login import Login
-from firedrill.sources.parse import format_of, parse_file
+from firedrill.sources.parse import format_of
+from firedrill.sources.pinned import Pin, parse_pinned
 from firedrill.sources.table import ParquetTable, SourceTable
 
 _CHUNK: Final = 4 * 1024**2
@@ -38,15 +39,16 @@ _NOT_ALLOWED: Final = frozenset(
 )
 
 
-async def read_s3(source: S3Source, login: Login, field: str, max_bytes: int) -> SourceTable:
+async def read_s3(source: S3Source, login: Login, field: str, max_bytes: int, pin: Pin | None = None) -> SourceTable:
     """The table of one object, or of all below a prefix. Parquet is read by ranges, a column at a time; what else there
-    is goes to a temporary file first. Raises SourceError."""
-    return await asyncio.to_thread(_Bucket(source, login, field, max_bytes).table)
+    is, and what is pinned, goes to a temporary file first. Raises SourceError."""
+    return await asyncio.to_thread(_Bucket(source, login, field, max_bytes, pin).table)
 
 
 class _Bucket:
-    def __init__(self, source: S3Source, login: Login, field: str, max_bytes: int) -> None:
+    def __init__(self, source: S3Source, login: Login, field: str, max_bytes: int, pin: Pin | None) -> None:
         self._source = source
+        self._pin = pin
         self._login = login
         self._field = field
         self._left = max_bytes
@@ -89,7 +91,7 @@ class _Bucket:
             ranges.seek(0)
             kind = self._source.format or format_of(Path(key), head)
             try:
-                if kind is TableFormat.PARQUET:
+                if kind is TableFormat.PARQUET and self._pin is None:
                     return ParquetTable(pa.PythonFile(ranges, mode="r"))
                 return self._downloaded(ranges, kind)
             except InvalidTable as error:
@@ -105,7 +107,7 @@ class _Bucket:
                 while chunk := ranges.read(_CHUNK):
                     self._check_time()
                     stream.write(chunk)
-            return parse_file(path, kind)
+            return parse_pinned(path, kind, self._pin)
 
     def _check_time(self) -> None:
         if time.monotonic() > self._deadline:

@@ -1,7 +1,7 @@
 """Tables as they come from a source: in memory, or a Parquet file that is read one column at a time."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -67,6 +67,11 @@ class ParquetTable:
         """Names of the columns, in order."""
         names: list[str] = self._schema.names
         return names
+
+    @property
+    def notes(self) -> Mapping[bytes, bytes]:
+        """What the writer of the file has noted in its schema."""
+        return dict(self._schema.metadata or {})
 
     @property
     def num_rows(self) -> int:

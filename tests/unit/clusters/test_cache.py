@@ -48,6 +48,21 @@ def test_the_parts_of_a_run_come_together(order: list[Object]) -> None:
     assert cache.uids() == {"u1": KEY}
 
 
+def test_what_a_run_has_started_on_drift_outlives_it() -> None:
+    cache = RunCache()
+    for part in PARTS:
+        cache.apply(part)
+    note = run_object("reaction", data={meta.REACTION_KEY: '{"runId": "r", "at": "2026-05-01T12:00:00Z"}'})
+    cache.apply(note)
+    for part in PARTS:
+        cache.apply(part, deleted=True)
+    (left,) = cache.of("u1").values()
+    assert left.reaction is not None
+    assert left.reaction.run_id == "r"
+    cache.apply(note, deleted=True)
+    assert cache.of("u1") == {}
+
+
 def test_what_is_deleted_part_by_part_is_gone_in_the_end() -> None:
     cache = RunCache()
     for part in PARTS:

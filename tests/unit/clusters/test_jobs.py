@@ -1,6 +1,7 @@
 """The objects of a run: what admission of the strictest kind must let pass, and nothing that a shell would read."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from firedrill.api.kinds import (
     RUN_KINDS,
     RunKind,
 )
+from firedrill.api.ondrift import Earlier
 from firedrill.api.task import Task
 from firedrill.clusters.jobs import GUARDIAN_ACCOUNT, RUNNER_ACCOUNTS, Plan, guardian_job, runner_job, task_configmap
 from firedrill.core.actions import EnsureRun
@@ -241,6 +243,25 @@ def test_claims_that_a_spec_reads_from_are_mounted_read_only() -> None:
     mounts = {each["mountPath"]: each for each in spec["containers"][0]["volumeMounts"]}
     assert mounts["/volumes/features"]["readOnly"] is True
     assert pod(runner_job(plan(DRIFT_CHECK)))["volumes"] == pod(runner_job(plan()))["volumes"]
+
+
+@pytest.mark.parametrize(
+    ("action", "account"),
+    [
+        ({"webhook": {"url": "https://h/"}}, "firedrill-reader"),
+        ({"sageMakerPipeline": {"pipelineName": "p"}}, "firedrill-reader"),
+        ({"job": {"namespace": "ml", "cronJob": "retrain"}}, "firedrill-pipeline"),
+        ({"argoWorkflow": {"namespace": "ml", "workflowTemplate": "t"}}, "firedrill-pipeline"),
+    ],
+)
+def test_a_check_that_may_start_something_in_the_cluster_has_the_identity_for_it(action: Object, account: str) -> None:
+    of = plan(DRIFT_CHECK, onDrift={"actions": [action]})
+    of = replace(of, run=replace(of.run, earlier=Earlier(failed=2)))
+    job = runner_job(of)
+    # What it starts is started once however often it is tried, so it may be.
+    assert (pod(job)["serviceAccountName"], job["spec"]["backoffLimit"]) == (account, 2)
+    task = Task.model_validate_json(task_configmap(of, "job-uid")["data"][meta.TASK_KEY])
+    assert task.earlier.failed == 2
 
 
 @pytest.mark.parametrize(

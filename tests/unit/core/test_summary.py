@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firedrill.api.kinds import CHAOS_EXPERIMENT, DRIFT_CHECK
-from firedrill.api.run import ClusterResult, HistoryEntry, RunRef, RunStatus
+from firedrill.api.run import ClusterResult, Figure, HistoryEntry, RunRef, RunStatus
 from firedrill.api.verdict import Condition, ConditionStatus, Finding, Measurement, Verdict
 from firedrill.core.outcome import Outcome
 from firedrill.core.summary import cluster_result, finish, fit, kind_findings, set_conditions, worst
@@ -203,6 +203,15 @@ def test_a_status_fits_whatever_there_is_to_tell(
         assert made.message
         assert len(made.measurements) + made.omitted == measurements
     assert fit(fitted) == fitted, "cut again, it must not change: each change is a write"
+
+
+def test_figures_of_columns_with_the_longest_names_do_not_burst_it() -> None:
+    figures = [Figure(cluster="c" * 253, name="n" * 253, value=0.1, better="Lower", limit="<" * 128) for _ in range(8)]
+    runs = [HistoryEntry(id=str(n), verdict=P, started_at=T0, finished_at=T0, figures=figures) for n in range(20)]
+    fitted = fit(RunStatus(clusters=[entry(P)], history=runs))
+    assert len(fitted.model_dump_json(by_alias=True, exclude_none=True).encode()) <= LIMIT
+    assert len(fitted.history) == 20
+    assert fit(fitted) == fitted
 
 
 def test_a_status_that_fits_is_left_as_it_is() -> None:

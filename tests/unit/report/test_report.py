@@ -160,6 +160,9 @@ def test_gauges_fit_their_track() -> None:
 
 def test_drawings_ignore_reports_of_other_shapes() -> None:
     assert column_drawings({"columns": 5}) == []
+    bins = [{"label": "a", "reference": 0.2, "current": 0.4}]
+    within = {"name": "amount", "segment": "country = CH", "drift": True, "message": "m", "bins": bins}
+    assert column_drawings({"columns": [within]})[0].name == "amount where country = CH"
     assert column_drawings({"columns": [5, {"name": "x"}]}) == []
     assert column_drawings({}) == []
 
@@ -176,12 +179,6 @@ def test_latency_of_a_load_is_drawn_over_time() -> None:
     assert "Over time" in page
     assert drawing.second in page
     assert trend_drawings({"phases": "x"}) == []
-
-
-def test_figures_of_the_last_runs_are_drawn() -> None:
-    [drawing] = trend_drawings({"history": {"latency_p99": [0.1, 0.2, 0.4], "alone": [1.0], "nothing": [0.0, 0.0]}})
-    assert (drawing.title, drawing.detail) == ("latency_p99", "the last 3 runs, from 0.1 to 0.4")
-    assert drawing.second == "0.00,29.00 50.00,20.00 100.00,2.00"
 
 
 def test_rows_that_fail_are_shown_by_check() -> None:

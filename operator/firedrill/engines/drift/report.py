@@ -182,6 +182,13 @@ class DriftReport:
         """Whether the verdict is that the data has drifted."""
         return self.verdict is Verdict.FAILED
 
+    @property
+    def drifted(self) -> list[str]:
+        """What has drifted, worst first: columns, with their segment, then the whole table."""
+        return [each.label for each in self.columns if each.drift] + [
+            f"{whole.part.value} drift" for whole in self.wholes if whole.drift
+        ]
+
     def to_json(self) -> dict[str, Any]:
         """The report as ``firedrill drift -o json`` prints it; numbers that are not finite become null."""
         return {

@@ -155,6 +155,7 @@ def _whole_measurement(test: WholeTest, evidence: Evidence) -> Measurement:
         unit="auc" if test.part is Part.JOINT else "loss",
         limit=f"< {test.limit:g} or p >= {evidence.significance:g}",
         passed=None if undecided else not test.drift,
+        p_value=test.p_adjusted,
         detail=f"{test.reason}; {test.phrase}"[:512],
     )
 
@@ -173,6 +174,7 @@ def _measurement(column: ColumnReport, evidence: Evidence) -> Measurement:
         unit=effect_name(top.test),
         limit=f"< {top.limit:g} or p >= {evidence.significance:g}",
         passed=False if column.drift else (True if column.decided else None),
+        p_value=top.p_adjusted,
         detail=_detail(column, top, evidence)[:512],
         weight=weight,
     )

@@ -1,0 +1,1 @@
+"""What a DriftCheck starts when it has found drift."""
