@@ -6,6 +6,8 @@ from functools import partial
 from typing import Final
 
 from firedrill.api.errors import InvalidInput
+from firedrill.api.kinds import RUN_KINDS
+from firedrill.api.resource import parse_spec
 from firedrill.api.task import Result
 from firedrill.runner.context import RunContext
 from firedrill.runner.parts import Alone, Crew, PodCrew
@@ -29,7 +31,7 @@ async def dispatch(context: RunContext) -> Result | None:
             from firedrill.runner.sourcing import source_context
 
             async with source_context(context) as sources:
-                return await drift.run(task, sources)
+                return await drift.run(task, sources, crew=crew_of(context))
         case "ModelValidation":
             from firedrill.runner import model
             from firedrill.runner.sourcing import source_context
@@ -61,8 +63,8 @@ async def dispatch(context: RunContext) -> Result | None:
 
 
 def crew_of(context: RunContext, environment: Mapping[str, str] = os.environ) -> Crew:
-    """The workers of a run: pods of an Indexed Job know which they are."""
-    size = int(context.task.spec.get("workers") or 1)
+    """The workers of a run: pods of an Indexed Job know which they are. Raises InvalidInput for a wrong spec."""
+    size = parse_spec(RUN_KINDS[context.task.kind].spec, context.task.spec).crew_size
     if size <= 1:
         return Alone()
     return PodCrew(context.client, context.clock, context.task, int(environment.get(_INDEX, "0")), size)

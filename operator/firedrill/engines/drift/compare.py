@@ -170,7 +170,12 @@ def _as_numbers(name: str, reference: Any, current: Any, limits: Limits) -> Colu
 
 
 def numeric(
-    name: str, a: Numbers, b: Numbers, limits: Limits, ks_test: Callable[[Any, Any, Limits], TestResult], offset: int = 0
+    name: str,
+    a: Numbers,
+    b: Numbers,
+    limits: Limits,
+    ks_test: Callable[[Any, Any, Limits], TestResult],
+    offset: int = 0,
 ) -> ColumnReport:
     """The report of numbers, less ``offset``, on both sides; ``ks_test`` is given their values."""
     tests = _state_test(a, b, limits)

@@ -57,9 +57,7 @@ class Reason(StrEnum):
 #: Drift that is seen from names and types, without a test.
 SCHEMA_DRIFT: Final = frozenset({Reason.COLUMN_MISSING, Reason.TYPE_CHANGED})
 #: Columns that no data could decide: they are told, and do not count in the score.
-BY_NATURE: Final = frozenset(
-    {Reason.TEMPORAL, Reason.UNSUPPORTED_TYPE, Reason.ALL_VALUES_RARE, Reason.MANY_VALUES}
-)
+BY_NATURE: Final = frozenset({Reason.TEMPORAL, Reason.UNSUPPORTED_TYPE, Reason.ALL_VALUES_RARE, Reason.MANY_VALUES})
 #: The column holds; anything else that is not drift leaves it undecided.
 HOLDS: Final = frozenset({Reason.NO_DRIFT, Reason.CONSTANT})
 

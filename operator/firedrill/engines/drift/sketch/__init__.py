@@ -1,6 +1,6 @@
 """Tables that are larger than memory: read in pieces, kept as sketches, merged, and compared within their errors."""
 
-from firedrill.engines.drift.sketch.check import check_sketches, columns_to_sketch, needs_rows
+from firedrill.engines.drift.sketch.check import check_sketches, columns_to_sketch
 from firedrill.engines.drift.sketch.errors import MixedColumn
 from firedrill.engines.drift.sketch.room import Room, room_for
 from firedrill.engines.drift.sketch.table import TableSketch, merge_tables, sketch_table
@@ -15,7 +15,6 @@ __all__ = [
     "columns_to_sketch",
     "from_wire",
     "merge_tables",
-    "needs_rows",
     "room_for",
     "sketch_table",
     "to_wire",

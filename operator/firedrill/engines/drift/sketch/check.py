@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Final
 
 from firedrill.api.driftcheck import ColumnSettings
-from firedrill.api.errors import InvalidInput
 from firedrill.engines.drift.asked import Asked
 from firedrill.engines.drift.check import check_names, report_of, too_few
 from firedrill.engines.drift.compare import Limits
@@ -25,10 +24,10 @@ def check_sketches(reference: TableSketch, current: TableSketch, asked: Asked, w
     """Say whether ``current`` still looks like ``reference``, column by column, within the errors of the sketches.
 
     Where a distance minus its error alarms, there is drift; where it does not even with its error added, there is
-    none; between, nothing is said (``SketchTooCoarse``). Joint drift is not looked for. Raises UnknownColumn when a
-    column is named that neither table has, InvalidInput where what is asked for needs rows.
+    none; between, nothing is said (``SketchTooCoarse``). Joint drift is not looked for, and what else needs rows (a
+    target, segments, rows that depend on each other) must not be asked for. Raises UnknownColumn when a column is named
+    that neither table has.
     """
-    needs_rows(asked)
     check_names(asked, {*reference.names, *current.names})
     planned = plan(reference.names, current.names, asked.columns)
     rows = reference.rows, current.rows
@@ -52,18 +51,3 @@ def columns_to_sketch(reference: list[str], current: list[str], asked: Asked) ->
     """Names of the columns that both tables have and that are compared."""
     names = unique_names(reference), unique_names(current)
     return [pair.name for pair in plan(names[0], names[1], asked.columns).pairs]
-
-
-def needs_rows(asked: Asked) -> None:
-    """Raises InvalidInput, naming the field, where what is asked for needs the rows themselves."""
-    fields = {
-        "spec.target": asked.target is not None,
-        "spec.segments": asked.segments is not None,
-        "spec.rows.dependent": asked.rows.dependent,
-    }
-    wanting = [field for field, is_set in fields.items() if is_set]
-    if wanting:
-        raise InvalidInput(
-            f"{', '.join(wanting)}: needs the rows themselves, of which sketches keep none; leave it out, set "
-            "spec.scale to {mode: Exact, workers: 1}, or raise spec.jobTemplate.resources.limits.memory"
-        )

@@ -11,7 +11,6 @@ from firedrill.api.driftcheck import ColumnSettings
 from firedrill.engines.drift.compare import (
     CALLED,
     MIXED_SHARE,
-    NUMERIC_SHARE,
     Limits,
     by_nature,
     categorical,
@@ -29,7 +28,7 @@ from firedrill.engines.drift.report import ColumnReport, Effects, Margin, Reason
 from firedrill.engines.drift.sketch.column import ColumnSketch
 from firedrill.engines.drift.sketch.counts import GROUPS, Counted
 from firedrill.engines.drift.sketch.weighted import EMPTY, Weighted, distance
-from firedrill.engines.drift.values import Categories, Numbers, canonical, is_word, number_of
+from firedrill.engines.drift.values import NUMERIC_SHARE, Categories, Numbers, canonical, is_word, number_of
 
 _NOTHING: Final = Counted({})
 _FLAGS: Final = {"true": 1.0, "false": 0.0}
@@ -47,7 +46,7 @@ def compare_sketches(
         limits = Limits(settings.limit, settings.limit)
     sides = (reference, current)
     kinds = {side.kind for side in sides} - {""}
-    if len(kinds) > 1 and kinds & {"temporal", "unsupported"} or _other_types(sides, kinds):
+    if (len(kinds) > 1 and kinds & {"temporal", "unsupported"}) or _other_types(sides, kinds):
         return type_changed(name, reference.type, current.type)
     reason, message = _not_compared(sides, kinds)
     if reason is not None:
@@ -121,9 +120,7 @@ def _texts(
     return categorical(name, _categories(first, second, missing), limits)
 
 
-def _grouped(
-    name: str, first: Counted, second: Counted, missing: tuple[int, int], limits: Limits
-) -> ColumnReport:
+def _grouped(name: str, first: Counted, second: Counted, missing: tuple[int, int], limits: Limits) -> ColumnReport:
     """Too many texts: by groups of them. Joining values can hide a change and can make none, so an alarm holds."""
     n, m = first.size, second.size
     tests = missing_test((n, missing[0]), (m, missing[1]), limits)
@@ -135,9 +132,7 @@ def _grouped(
         "within a group is not seen"
     )
     shares = [gone / (there + gone) if there + gone else None for there, gone in zip((n, m), missing, strict=True)]
-    return ColumnReport(
-        name, "categorical", Reason.MANY_VALUES, message, tuple(tests), Effects(), shares[0], shares[1]
-    )
+    return ColumnReport(name, "categorical", Reason.MANY_VALUES, message, tuple(tests), Effects(), shares[0], shares[1])
 
 
 def _ks_test(doubt: float) -> Callable[[Weighted, Weighted, Limits], TestResult]:

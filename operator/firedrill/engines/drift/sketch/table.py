@@ -50,7 +50,5 @@ def merge_tables(parts: Sequence[TableSketch]) -> TableSketch:
         if part.names != first.names or part.columns.keys() != first.columns.keys():
             raise MixedColumn("workers have seen different columns: the data was changed while it was read")
     # A single process puts them together: it has room enough.
-    merged = {
-        name: columns_of.merge(name, [part.columns[name] for part in parts], Room()) for name in first.columns
-    }
+    merged = {name: columns_of.merge(name, [part.columns[name] for part in parts], Room()) for name in first.columns}
     return TableSketch(first.names, sum(part.rows for part in parts), merged)

@@ -83,9 +83,7 @@ class Weighted:
         if self.exact:
             return 0.0
         n = self.size
-        errors = (
-            math.sqrt(2 * self.variance * math.log(2 * looked_at(s) / doubt)) / n + beside / s for s in _NETS
-        )
+        errors = (math.sqrt(2 * self.variance * math.log(2 * looked_at(s) / doubt)) / n + beside / s for s in _NETS)
         return min(1.0, *errors)
 
 

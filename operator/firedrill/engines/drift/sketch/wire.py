@@ -92,7 +92,7 @@ def _column(column: ColumnSketch) -> _Column:
             greatest=held.greatest,
         )
     return _Column(
-        kind=column.kind,  # type: ignore[arg-type]  # checked by the model
+        kind=column.kind,
         type=column.type[:4096],
         rows=column.rows,
         missing=column.missing,
