@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from firedrill.api.driftcheck import ColumnSettings, ColumnType
 from firedrill.engines.drift import ks
+from firedrill.engines.drift.bins import category_bins, numeric_bins
 from firedrill.engines.drift.contingency import TableTest, compare_counts
-from firedrill.engines.drift.effects import bin_counts, bin_labels, jensen_shannon, psi, quantile_edges, wasserstein
 from firedrill.engines.drift.ordered import Ordered, Sample
 from firedrill.engines.drift.report import Bin, ColumnReport, Effects, Reason, TestName, TestResult
 from firedrill.engines.drift.shapes import NotThisType, is_embedding, shaped
@@ -33,8 +32,6 @@ MIN_VALUES: Final = 10
 MIXED_SHARE: Final = 0.5
 #: Texts that are numbers are quantities and no codes when this share of them are different.
 DISTINCT_SHARE: Final = 0.9
-#: Categories shown one by one; the others are shown as one bin.
-CATEGORIES_SHOWN: Final = 12
 #: What values of a column are called in a report, by the type asked for.
 CALLED: Final = {
     ColumnType.TEXT_LENGTH: "text-length",
@@ -195,7 +192,7 @@ def numeric(
             tests = [*_flag_test(first, second, low, limits), *tests]
         else:
             tests = [ks_test(first, second, limits), *tests]
-        effects, bins = _numeric_bins(a, b, offset)
+        effects, bins = numeric_bins(a, b, offset)
     return ColumnReport(
         name,
         "numeric",
@@ -231,7 +228,7 @@ def categorical(name: str, c: Categories, limits: Limits) -> ColumnReport:
             test = TestName.FISHER if outcome.exact else TestName.CHI_SQUARE
             tests = [test_result(test, outcome, limits), *tests]
     # The values of an identifier are nobody's business, and their shares say nothing.
-    effects, bins = _category_bins(c) if reason is not Reason.ALL_VALUES_RARE else (Effects(), ())
+    effects, bins = category_bins(c) if reason is not Reason.ALL_VALUES_RARE else (Effects(), ())
     return ColumnReport(
         name,
         "categorical",
@@ -291,49 +288,6 @@ def table_test(first: Sequence[int], second: Sequence[int]) -> TableTest | None:
 def test_result(test: TestName, outcome: TableTest, limits: Limits) -> TestResult:
     """A test of a table as it is reported."""
     return TestResult(test, outcome.statistic, outcome.p_value, outcome.effect, limits.categorical)
-
-
-def _numeric_bins(a: Numbers, b: Numbers, offset: int) -> tuple[Effects, tuple[Bin, ...]]:
-    edges = quantile_edges(a.values)
-    labels = [f"{label} + {offset}" if offset else label for label in bin_labels(edges)]
-    extra = ("missing", "infinite", "not a number")
-    counts = [
-        np.concatenate(
-            [
-                bin_counts(side.values, edges),
-                [side.missing, side.plus_infinite + side.minus_infinite, side.invalid],
-            ]
-        )
-        for side in (a, b)
-    ]
-    effects, bins = _bins([*labels, *extra], counts[0], counts[1])
-    return replace(effects, wasserstein=wasserstein(a.values, b.values)), bins
-
-
-def _category_bins(c: Categories) -> tuple[Effects, tuple[Bin, ...]]:
-    """Bins of the commonest categories, of those that the reference lacks, of the rest, and of missing values."""
-    if c.reference.sum() + c.reference_missing == 0 or c.current.sum() + c.current_missing == 0:
-        return Effects(), ()
-    total = c.reference + c.current
-    known = np.flatnonzero(c.reference > 0)
-    shown = known[np.lexsort((c.ranks[known], -total[known]))][:CATEGORIES_SHOWN]
-    unseen = c.reference == 0
-    rest = ~unseen
-    rest[shown] = False
-    labels = [c.names[i][:64] for i in shown.tolist()] + ["other values", "not in the reference", "missing"]
-    counts = [
-        np.concatenate([side[shown], [side[rest].sum(), side[unseen].sum(), missing]])
-        for side, missing in ((c.reference, c.reference_missing), (c.current, c.current_missing))
-    ]
-    return _bins(labels, counts[0], counts[1])
-
-
-def _bins(labels: list[str], first: NDArray[np.int64], second: NDArray[np.int64]) -> tuple[Effects, tuple[Bin, ...]]:
-    used = np.flatnonzero((first + second) > 0)
-    a, b = first[used], second[used]
-    shares = zip(used.tolist(), (a / a.sum()).tolist(), (b / b.sum()).tolist(), strict=True)
-    effects = Effects(psi=psi(a, b), jensen_shannon=jensen_shannon(a, b))
-    return effects, tuple(Bin(labels[i], p, q) for i, p, q in shares)
 
 
 def _few(n: int, m: int) -> tuple[Reason, str]:
