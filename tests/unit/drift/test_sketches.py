@@ -14,8 +14,7 @@ from scipy.special import ndtri
 from firedrill.api.driftcheck import ColumnSettings, ColumnType, DriftColumns, DriftThresholds, Joint
 from firedrill.api.errors import InvalidInput
 from firedrill.api.verdict import Verdict
-from firedrill.engines.drift import Asked, DriftReport, TableColumns, UnknownColumn, check
-from firedrill.engines.drift import ks
+from firedrill.engines.drift import Asked, DriftReport, TableColumns, UnknownColumn, check, ks
 from firedrill.engines.drift.ordered import Sample
 from firedrill.engines.drift.report import Reason
 from firedrill.engines.drift.sketch import (
