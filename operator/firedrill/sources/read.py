@@ -168,7 +168,7 @@ async def _read_file(source: FileSource, context: SourceContext, field: str) -> 
 
 async def _read_path(path: Path, shown: str, kind: TableFormat | None, field: str) -> SourceTable:
     try:
-        return await asyncio.to_thread(_parse_path, path, kind)
+        return await asyncio.to_thread(parse_path, path, kind)
     except FileNotFoundError as error:
         raise SourceError(SourceReason.NOT_FOUND, field, f"there is no file {shown!r}") from error
     except OSError as error:
@@ -178,7 +178,7 @@ async def _read_path(path: Path, shown: str, kind: TableFormat | None, field: st
         raise SourceError(SourceReason.INVALID_DATA, field, f"{shown!r}: {error}") from error
 
 
-def _parse_path(path: Path, kind: TableFormat | None) -> SourceTable:
+def parse_path(path: Path, kind: TableFormat | None) -> SourceTable:
     """A file, or the files of a folder as one table; marks of other tools, such as _SUCCESS, are no data."""
     if not path.is_dir():
         return parse_file(path, kind)

