@@ -5,8 +5,8 @@
 Writes Parquet shards of both sides below --folder (float32 and dictionaries: 6.5 GB a side at 10^8 x 20) and takes them
 away at the end. Each worker is a process of its own that runs what the runner of a pod runs, with a folder in place of
 the API server's ConfigMaps; as this machine has fewer cores than the Job has pods, --at-once of them run at a time, and
-the one that merges last. Then all of it again on the first --part rows, where the exact way is run too, and every
-distance of the sketches is held against the exact one and the error that was told. --whole names columns that are
+the one that merges last. First on --part rows, where the exact way is run too, and every distance of the sketches is
+held against the exact one and the error that was told; then with all of them. --whole names columns that are
 compared exactly over all rows as well: that takes some 6 GB at 10^8. Fails when a distance is further off than told.
 """
 
@@ -182,32 +182,35 @@ def shown(title: str, found: dict[str, Any]) -> None:
     print(f"{title}: {json.dumps(figures)}; load {os.getloadavg()[0]:.1f}", flush=True)
 
 
-def bench(args: argparse.Namespace, folder: Path) -> int:
-    """Write, compare, and hold against the exact way."""
-    shards = args.rows // SHARD_ROWS
-    whole, part = folder / "whole", folder / "part"
-    for side in SIDES:
-        (whole / side).mkdir(parents=True)
-        (part / side).mkdir(parents=True)
+def write(folder: Path, shards: range, columns: int, at_once: int) -> None:
+    """Write these shards of both sides, and say what they take."""
     started = time.perf_counter()
-    with get_context("spawn").Pool(args.at_once) as pool:
-        wanted = [(whole, side, shard, args.columns, SHARD_ROWS) for side in (0, 1) for shard in range(shards)]
-        pool.starmap(write_shard, wanted)
-    size = sum(file.stat().st_size for file in whole.rglob("*.parquet"))
-    print(f"{2 * shards} shards, {size / 1e9:.1f} GB, written in {time.perf_counter() - started:.0f} s", flush=True)
+    with get_context("spawn").Pool(at_once) as pool:
+        pool.starmap(write_shard, [(folder, side, shard, columns, SHARD_ROWS) for side in (0, 1) for shard in shards])
+    files = list(folder.rglob("*.parquet"))
+    size = sum(file.stat().st_size for file in files) / 1e9
+    print(
+        f"{len(files)} shards, {size:.1f} GB, after {time.perf_counter() - started:.0f} s more of writing", flush=True
+    )
+
+
+def bench(args: argparse.Namespace, folder: Path) -> int:
+    """Write, compare, and hold against the exact way: the part first, then with the rest."""
     for side in SIDES:
-        for file in sorted((whole / side).iterdir())[: args.part // SHARD_ROWS]:
-            (part / side / file.name).hardlink_to(file)
-    found = crew(part, args.workers, args.at_once)
+        (folder / side).mkdir()
+    shards, of_part = args.rows // SHARD_ROWS, args.part // SHARD_ROWS
+    write(folder, range(of_part), args.columns, args.at_once)
+    found = crew(folder, args.workers, args.at_once)
     shown(f"sketches, {args.part} x {args.columns} a side, {args.workers} workers", found)
-    beside = measured(itself("--exact", "--folder", part))
+    beside = measured(itself("--exact", "--folder", folder))
     shown(f"exact, {args.part} x {args.columns} a side, one column at a time", beside)
     failed = compare(found["report"], json.loads(beside["out"]))
-    if args.rows > args.part:
-        found = crew(whole, args.workers, args.at_once)
+    if shards > of_part:
+        write(folder, range(of_part, shards), args.columns, args.at_once)
+        found = crew(folder, args.workers, args.at_once)
         shown(f"sketches, {args.rows} x {args.columns} a side, {args.workers} workers", found)
         for name in args.whole:
-            beside = measured(itself("--exact", "--folder", whole, "--whole", name))
+            beside = measured(itself("--exact", "--folder", folder, "--whole", name))
             shown(f"exact, {args.rows} rows of {name}", beside)
             failed |= compare(found["report"], json.loads(beside["out"]))
     return failed
