@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 PYTHON = $$(tools/setup)
 PYTEST = "$(PYTHON)" -m pytest -p no:cacheprovider
 
-.PHONY: help setup demo demo-down test unit system matrix simulator integration integration-stores integration-models e2e e2e-simulations e2e-faults e2e-scenarios e2e-engines e2e-data e2e-shape generate lint bench bench-faults bench-many bench-drift bench-load bench-pipeline bad-models chaos-full build
+.PHONY: help setup demo demo-down test unit system matrix simulator integration integration-stores integration-models e2e e2e-simulations e2e-faults e2e-scenarios e2e-engines e2e-data e2e-shape generate lint bench bench-faults bench-many bench-drift bench-shards bench-load bench-pipeline bad-models chaos-full build
 
 help:            ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -105,6 +105,9 @@ bench-drift:     ## The drift engine beside Evidently, NannyML and river: speed,
 	@"$(PYTHON)" tools/bench_drift.py calibration
 	@"$(PYTHON)" tools/bench_drift_streams.py
 	@"$(PYTHON)" tests/accuracy/test_concept.py
+
+bench-shards:    ## Drift of 10^8 rows a side by workers that share them, beside the exact way on 10^7; hours, 15 GB of disk
+	@"$(PYTHON)" tools/bench_drift_shards.py
 
 bench:           ## Times by phase: cold and warm demo, drift engine
 	@"$(PYTHON)" tools/bench.py

@@ -87,7 +87,8 @@ def write(path: Path, rows: int, columns: int, seed: int, shift: float = 0.0) ->
 
 def measured(command: list[str | Path]) -> dict[str, Any]:
     """Wall and processor seconds and peak memory of a whole process, by wait4."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "operator")}
+    paths = [str(ROOT / "operator"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     started = time.perf_counter()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None

@@ -96,6 +96,13 @@ REFUSED: list[tuple[str, Object, str]] = [
     ("two places for data", drift(current={"inline": {"csv": "a"}, "file": {"path": "/x"}}), "spec.current"),
     ("no place for data", drift(current={}), "spec.current"),
     ("a window of nothing", drift(current={"window": {"column": "at", "last": "1h"}}), "spec.current"),
+    (
+        "an exact comparison by several workers",
+        drift(scale={"mode": "Exact", "workers": 2}),
+        "scale.workers must be 1 with scale.mode Exact",
+    ),
+    ("labels for several workers", drift(scale={"workers": 2}, target="y"), "sketches keep no rows"),
+    ("sketches of dependent rows", drift(scale={"mode": "Sketch"}, rows={"dependent": True}), "sketches keep no rows"),
     ("a check that asks nothing", pipeline_test(checks=[{"name": "x"}]), "spec.checks[0]"),
     (
         "a check that asks two things",
@@ -121,6 +128,8 @@ ACCEPTED: list[tuple[str, Object]] = [
             }
         ),
     ),
+    ("a DriftCheck of several workers", drift(scale={"workers": 8}, rows={"order": "at"})),
+    ("an exact one with labels", drift(scale={"mode": "Exact"}, target="y", segments={"column": "z"})),
     ("a DataPipelineTest", pipeline_test(checks=[{"name": "rows", "weight": 2, "volume": {"min": 1}}])),
     ("all of a schedule", drift(schedule="0 */6 * * *", timeZone="Europe/Zurich", startingDeadlineSeconds=60)),
     ("clusters by labels", drift(clusters={"matchLabels": {"industry": "finance"}})),

@@ -126,6 +126,44 @@ class Joint(Model):
     max_rows: int = Field(default=5000, ge=200, le=100_000, description="Rows of each side that it sees.")
 
 
+class ScaleMode(StrEnum):
+    """How tables are compared that may be larger than memory."""
+
+    #: Exact where it fits into the runner's memory, else by sketches.
+    AUTO = "Auto"
+    #: All values of a column of both sides in memory.
+    EXACT = "Exact"
+    #: Read in pieces, kept as mergeable sketches whose errors enter the verdict.
+    SKETCH = "Sketch"
+
+
+class Scale(Model):
+    """How large tables are read."""
+
+    mode: ScaleMode = Field(
+        default=ScaleMode.AUTO,
+        description="Exact holds a column of both sides in memory; Sketch reads in pieces, and its errors count; Auto "
+        "is Exact where that fits into the memory of the runner and workers is 1, else Sketch.",
+    )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Pods that share the files and row groups of both tables; their sketches are merged.",
+    )
+
+    @model_validator(mode="after")
+    def _workers_sketch(self) -> "Scale":
+        if self.workers > 1 and self.mode is ScaleMode.EXACT:
+            raise ValueError("workers must be 1 with mode Exact: what several workers have seen is merged as sketches")
+        return self
+
+    @property
+    def always_sketches(self) -> bool:
+        """Whether sketches are made however small the tables are."""
+        return self.workers > 1 or self.mode is ScaleMode.SKETCH
+
+
 class DriftCheckSpec(RunSpec):
     """Compares current data with reference data, column by column."""
 
@@ -148,6 +186,12 @@ class DriftCheckSpec(RunSpec):
     rows: Rows = Field(default_factory=Rows, description="Whether rows depend on each other.")
     joint: Joint = Field(default_factory=Joint, description="Drift of all columns together.")
     on_drift: OnDrift | None = Field(default=None, description="What is started when data has drifted.")
+    scale: Scale = Field(default_factory=Scale, description="How tables are read that may be larger than memory.")
+
+    @property
+    def crew_size(self) -> int:
+        """Pods that share the tables."""
+        return self.scale.workers
 
     @property
     def false_alarm_rate(self) -> float | None:
@@ -159,3 +203,24 @@ class DriftCheckSpec(RunSpec):
         if self.segments is not None and self.rows.dependent:
             raise ValueError("segments can not be set with rows.dependent: a segment's rows are not one series")
         return self
+
+    @model_validator(mode="after")
+    def _sketches_keep_no_rows(self) -> "DriftCheckSpec":
+        if self.scale.always_sketches and self.needing_rows:
+            fields = ", ".join(self.needing_rows)
+            raise ValueError(
+                f"{fields} can not be set with scale.mode Sketch or several scale.workers: sketches keep no rows"
+            )
+        return self
+
+    @property
+    def needing_rows(self) -> tuple[str, ...]:
+        """Fields that are set and need the rows themselves."""
+        profile = self.reference.profile
+        fields = {
+            "target": self.target is not None,
+            "segments": self.segments is not None,
+            "rows.dependent": self.rows.dependent,
+            "reference.profile.versionColumn": profile is not None and profile.version_column is not None,
+        }
+        return tuple(field for field, is_set in fields.items() if is_set)

@@ -132,6 +132,14 @@ TARGET_CLUSTER: Final = Kind(
         Column("Message", ".status.conditions[?(@.type=='Reachable')].message", wide=True),
     ),
 )
+_SKETCHES: Final = (
+    "(has(self.scale) && ((has(self.scale.workers) && self.scale.workers > 1)"
+    " || (has(self.scale.mode) && self.scale.mode == 'Sketch')))"
+)
+_NEEDS_ROWS: Final = (
+    "(has(self.target) || has(self.segments) || (has(self.rows) && has(self.rows.dependent) && self.rows.dependent)"
+    " || (has(self.reference.profile) && has(self.reference.profile.versionColumn)))"
+)
 DRIFT_CHECK: Final = RunKind(
     name="DriftCheck",
     plural="driftchecks",
@@ -140,7 +148,21 @@ DRIFT_CHECK: Final = RunKind(
     spec=DriftCheckSpec,
     status=RunStatus,
     columns=_RUN_COLUMNS,
-    rules=_RUN_RULES,
+    rules=(
+        *_RUN_RULES,
+        Rule(
+            "!has(self.scale) || !has(self.scale.workers) || self.scale.workers == 1"
+            " || !has(self.scale.mode) || self.scale.mode != 'Exact'",
+            "scale.workers must be 1 with scale.mode Exact: what several workers have seen is merged as sketches",
+            ".scale",
+        ),
+        Rule(
+            f"!{_SKETCHES} || !{_NEEDS_ROWS}",
+            "target, segments, rows.dependent and reference.profile.versionColumn can not be set with scale.mode Sketch "
+            "or several scale.workers: sketches keep no rows",
+            ".scale",
+        ),
+    ),
 )
 MODEL_VALIDATION: Final = RunKind(
     name="ModelValidation",

@@ -186,6 +186,11 @@ class PerformanceBenchmarkSpec(RunSpec):
     thresholds: BenchmarkThresholds = Field(default_factory=BenchmarkThresholds, description="Limits.")
 
     @property
+    def crew_size(self) -> int:
+        """Pods that share the load."""
+        return self.workers
+
+    @property
     def load_seconds(self) -> float:
         """How long the load takes at most, without warm-up."""
         ramp = self.load.ramp

@@ -157,6 +157,11 @@ class RunSpec(Model):
         """Chance that a run fails where nothing is wrong; None where the kind does not bound it."""
         return None
 
+    @property
+    def crew_size(self) -> int:
+        """Pods that a run is shared among."""
+        return 1
+
     @field_validator("timeout")
     @classmethod
     def _timeout_is_sane(cls, value: Any) -> Any:

@@ -104,11 +104,6 @@ def account_of(resource: RunResource) -> str:
     return f"{account}-{families.pop() if len(families) == 1 else MIXED}"
 
 
-def workers_of(resource: RunResource) -> int:
-    """Pods that a run is shared among."""
-    return resource.spec.workers if isinstance(resource.spec, PerformanceBenchmarkSpec) else 1
-
-
 def _starts_jobs(resource: RunResource) -> bool:
     if isinstance(resource.spec, DriftCheckSpec) and resource.spec.on_drift is not None:
         return any(action.namespace for action in resource.spec.on_drift.actions)
@@ -122,9 +117,10 @@ def runner_job(plan: Plan) -> Object:
     starts = isinstance(spec, DataPipelineTestSpec) and spec.pipeline is not None
     once = plan.resource.kind.mutates or starts
     template = plan.resource.spec.job_template if plan.resource.spec else JobTemplate()
-    workers = workers_of(plan.resource)
-    # Workers measure together: one that comes again later would measure alone.
-    backoff = 0 if once or workers > 1 else 2
+    workers = spec.crew_size if spec else 1
+    # Workers that put load on something measure together: one that comes again later would measure alone.
+    together = workers > 1 and isinstance(spec, PerformanceBenchmarkSpec)
+    backoff = 0 if once or together else 2
     job = _job(plan, plan.run.job, "runner", account_of(plan.resource), template, backoff_limit=backoff, pod={})
     if workers > 1:
         job["spec"] |= {"completionMode": "Indexed", "completions": workers, "parallelism": workers}

@@ -6,6 +6,8 @@ from functools import partial
 from typing import Final
 
 from firedrill.api.errors import InvalidInput
+from firedrill.api.kinds import RUN_KINDS
+from firedrill.api.resource import parse_spec
 from firedrill.api.task import Result
 from firedrill.runner.context import RunContext
 from firedrill.runner.parts import Alone, Crew, PodCrew
@@ -48,7 +50,8 @@ async def _check(context: RunContext) -> Result:
                 from firedrill.runner import drift
                 from firedrill.runner.reactions.reacting import Reactor
 
-                return await drift.run(task, sources, context.clock.now, Reactor(context, sources.read_login))
+                react = Reactor(context, sources.read_login)
+                return await drift.run(task, sources, context.clock.now, react, crew_of(context))
             case "ModelValidation":
                 from firedrill.runner import model
 
@@ -65,8 +68,8 @@ async def _check(context: RunContext) -> Result:
 
 
 def crew_of(context: RunContext, environment: Mapping[str, str] = os.environ) -> Crew:
-    """The workers of a run: pods of an Indexed Job know which they are."""
-    size = int(context.task.spec.get("workers") or 1)
+    """The workers of a run: pods of an Indexed Job know which they are. Raises InvalidInput for a wrong spec."""
+    size = parse_spec(RUN_KINDS[context.task.kind].spec, context.task.spec).crew_size
     if size <= 1:
         return Alone()
     return PodCrew(context.client, context.clock, context.task, int(environment.get(_INDEX, "0")), size)

@@ -1,10 +1,12 @@
 """Workers of one run: they begin together, and the first of them puts their counts together.
 
 Each writes what it has in ConfigMaps of its own, which go with the Job and which no other changes: worker 0 reads
-them.
+them. They hold packed JSON, as sketches of many columns would else not fit.
 """
 
+import base64
 import json
+import zlib
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -16,7 +18,11 @@ from firedrill.runner.ports import Clock, Cluster
 from firedrill.runner.record_store import labels, owner_reference
 from firedrill.runner.retry import retry
 
-_KEY: Final = "part.json"
+_KEY: Final = "part.json.zlib"
+#: A ConfigMap holds 1 MiB.
+_LIMIT: Final = 900 * 1024
+#: More than what is worth to be packed into that.
+_UNPACKED_LIMIT: Final = 64 * 1024**2
 _POLL_SECONDS: Final = 0.5
 #: Between the last worker that is ready and the first request: time to hear of it.
 _LEAD: Final = timedelta(seconds=2)
@@ -24,6 +30,10 @@ _LEAD: Final = timedelta(seconds=2)
 
 class WorkerMissing(Exception):
     """Another worker did not begin, or did not tell what it has."""
+
+
+class PartTooLarge(Exception):
+    """What a worker has does not fit into a ConfigMap."""
 
 
 class PartDone(Exception):
@@ -41,7 +51,7 @@ class Crew(Protocol):
         ...
 
     async def hand_in(self, part: dict[str, Any]) -> None:
-        """Leave what this worker has."""
+        """Leave what this worker has. Raises PartTooLarge."""
         ...
 
     async def collect(self, until: datetime) -> list[dict[str, Any]]:
@@ -87,17 +97,20 @@ class PodCrew:
         await self._clock.sleep(max(wait, 0.0))
 
     async def hand_in(self, part: dict[str, Any]) -> None:
-        """Leave the counts of this worker."""
+        """Leave what this worker has. Raises PartTooLarge."""
         await self._write("part", self.index, part)
 
     async def collect(self, until: datetime) -> list[dict[str, Any]]:
-        """The counts of the others."""
+        """What the others have left. Raises WorkerMissing."""
         return [await self._read("part", i, until) for i in range(self.size) if i != self.index]
 
     def _name(self, what: str, index: int) -> str:
         return f"{self._task.job}-{what}-{index}"
 
     async def _write(self, what: str, index: int, data: dict[str, Any]) -> None:
+        packed = zlib.compress(json.dumps(data, separators=(",", ":")).encode())
+        if len(packed) > _LIMIT:
+            raise PartTooLarge(f"{len(packed)} bytes are more than the {_LIMIT} that a worker may leave")
         body = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -107,7 +120,7 @@ class PodCrew:
                 "labels": labels(self._task, "part"),
                 "ownerReferences": [owner_reference(self._task)],
             },
-            "data": {_KEY: json.dumps(data, separators=(",", ":"))},
+            "binaryData": {_KEY: base64.b64encode(packed).decode()},
         }
 
         async def create() -> None:
@@ -125,12 +138,23 @@ class PodCrew:
         while True:
             try:
                 body = await retry(self._clock, lambda: self._client.get(path), f"reading {what} of worker {index}")
-                found: dict[str, Any] = json.loads((body.get("data") or {})[_KEY])
-                return found
+                return _unpacked(body)
             except NotFound:
                 if self._clock.now() >= until:
-                    word = "did not begin" if what == "ready" else "did not hand in its counts"
+                    word = "did not begin" if what == "ready" else "did not hand in its part"
                     raise WorkerMissing(f"worker {index} of {self.size} {word}") from None
                 await self._clock.sleep(_POLL_SECONDS)
-            except (ClusterError, KeyError, ValueError) as error:
+            except (ClusterError, KeyError, ValueError, zlib.error) as error:
                 raise WorkerMissing(f"what worker {index} has left can not be read: {error}") from error
+
+
+def _unpacked(body: dict[str, Any]) -> dict[str, Any]:
+    """Raises KeyError, ValueError and zlib.error where it is not what a worker leaves."""
+    unpacker = zlib.decompressobj()
+    data = unpacker.decompress(base64.b64decode(body["binaryData"][_KEY], validate=True), _UNPACKED_LIMIT)
+    if not unpacker.eof:
+        raise ValueError("it is cut off, or larger than any part")
+    found = json.loads(data)
+    if not isinstance(found, dict):
+        raise ValueError("it is no JSON object")
+    return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 
 import pyarrow as pa
@@ -67,15 +68,71 @@ class StackedTable:
                 f"column {name!r} is {first[1].type} in {first[0]} and {other[1].type} in {other[0]}"
             ) from error
 
+    @property
+    def rows_at_most(self) -> int:
+        """Number of rows of all tables at most."""
+        return sum(table.rows_at_most for _, table in self._parts)
+
+    def pieces(self) -> Sequence[SourceTable]:
+        """Those of all tables, with their columns in the order of the first."""
+        return [
+            piece if list(piece.names) == self._names else _Reordered(piece, self._names)
+            for _, table in self._parts
+            for piece in table.pieces()
+        ]
+
+
+class _Reordered:
+    """A table with its columns, whose names differ, in another order."""
+
+    def __init__(self, table: SourceTable, names: Sequence[str]) -> None:
+        self._table, self._names = table, names
+
+    @property
+    def names(self) -> Sequence[str]:
+        return self._names
+
+    @property
+    def num_rows(self) -> int:
+        return self._table.num_rows
+
+    @property
+    def rows_at_most(self) -> int:
+        return self._table.rows_at_most
+
+    def column(self, index: int) -> Any:
+        return self._table.column(position(self._table, self._names[index]))
+
+    def pieces(self) -> Sequence[SourceTable]:
+        return [self]
+
 
 class WindowedTable:
-    """The rows of a table whose time is in a window."""
+    """The rows of a table whose time is in a window. Times are read when rows are first asked for; InvalidTable is
+    raised then where they are anything but times."""
+
+    #: The field that it comes from, below the source.
+    field: Final = "window.column"
 
     def __init__(self, table: SourceTable, column: str, start: datetime | None, end: datetime | None) -> None:
-        """Raises InvalidTable where there is no such column, or where it holds anything but times."""
-        self._table = table
+        """Raises InvalidTable where there is no such column."""
+        self._table, self._column, self._span = table, column, (start, end)
+        position(table, column)
+
+    def settle(self) -> None:
+        """Read what rows depend on. Raises InvalidTable."""
+        _ = self._kept
+
+    @property
+    def inner(self) -> SourceTable:
+        """The table with all its rows."""
+        return self._table
+
+    @cached_property
+    def _kept(self) -> Any:
+        start, end = self._span
         try:
-            times = to_unix(table.column(position(table, column)), column)
+            times = to_unix(self._table.column(position(self._table, self._column)), self._column)
         except NotTimes as error:
             raise InvalidTable(str(error)) from error
         kept = pc.is_valid(times)
@@ -83,8 +140,7 @@ class WindowedTable:
             kept = pc.and_(kept, pc.greater_equal(times, start.timestamp()))
         if end is not None:
             kept = pc.and_(kept, pc.less(times, end.timestamp()))
-        self._kept = pc.fill_null(kept, False)
-        self._rows: int = pc.sum(self._kept).as_py() or 0
+        return pc.fill_null(kept, False)
 
     @property
     def names(self) -> Sequence[str]:
@@ -94,28 +150,56 @@ class WindowedTable:
     @property
     def num_rows(self) -> int:
         """Number of rows in the window."""
-        return self._rows
+        rows: int = pc.sum(self._kept).as_py() or 0
+        return rows
 
     def column(self, index: int) -> Any:
         """Values of a column, of the rows in the window."""
         return self._table.column(index).filter(self._kept)
 
+    @property
+    def rows_at_most(self) -> int:
+        """Number of rows in and out of the window."""
+        return self._table.rows_at_most
+
+    def pieces(self) -> Sequence[SourceTable]:
+        """Those of the table, each with its rows in the window."""
+        return [WindowedTable(piece, self._column, *self._span) for piece in self._table.pieces()]
+
 
 class JoinedTable:
-    """A table with columns of another one beside it, where an identifier agrees; else they are null."""
+    """A table with columns of another one beside it, where an identifier agrees; else they are null. Identifiers are
+    read when a label is first asked for; InvalidTable is raised then where they can not be joined by."""
+
+    #: The field that it comes from, below the source.
+    field: Final = "labels.on"
 
     def __init__(self, table: SourceTable, labels: SourceTable, on: str) -> None:
         """Raises InvalidTable where the identifier is not in both, or where a label has the name of a column."""
-        self._table, self._labels = table, labels
+        self._table, self._labels, self._on = table, labels, on
+        position(table, on)
         key = position(labels, on)
         self._columns = [i for i in range(len(labels.names)) if i != key]
         for i in self._columns:
             if labels.names[i] in table.names:
                 raise InvalidTable(f"column {labels.names[i]!r} of the labels is in the table already; rename either")
-        ids, known = _comparable(table.column(position(table, on))), _comparable(labels.column(key))
+
+    def settle(self) -> None:
+        """Read what labels depend on. Raises InvalidTable."""
+        _ = self._indices
+
+    @property
+    def inner(self) -> SourceTable:
+        """The table without labels."""
+        return self._table
+
+    @cached_property
+    def _indices(self) -> Any:
+        ids = _comparable(self._table.column(position(self._table, self._on)))
+        known = _comparable(self._labels.column(position(self._labels, self._on)))
         # The first match is what is found, and the last one is what counts.
         found = pc.index_in(ids, value_set=known[::-1], skip_nulls=True)
-        self._indices = pc.subtract(len(known) - 1, found)
+        return pc.subtract(len(known) - 1, found)
 
     @property
     def names(self) -> Sequence[str]:
@@ -133,6 +217,15 @@ class JoinedTable:
         if index < own:
             return self._table.column(index)
         return self._labels.column(self._columns[index - own]).take(self._indices)
+
+    @property
+    def rows_at_most(self) -> int:
+        """Number of rows of the table at most."""
+        return self._table.rows_at_most
+
+    def pieces(self) -> Sequence[SourceTable]:
+        """Those of the table, each with its labels."""
+        return [JoinedTable(piece, self._labels, self._on) for piece in self._table.pieces()]
 
 
 class RenamedTable:
@@ -155,6 +248,15 @@ class RenamedTable:
     def column(self, index: int) -> Any:
         """Values of a column."""
         return self._table.column(index)
+
+    @property
+    def rows_at_most(self) -> int:
+        """Number of rows at most."""
+        return self._table.rows_at_most
+
+    def pieces(self) -> Sequence[SourceTable]:
+        """Those of the table, with the other names."""
+        return [RenamedTable(piece, self._names) for piece in self._table.pieces()]
 
 
 def _comparable(column: Any) -> Any:

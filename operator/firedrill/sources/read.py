@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from firedrill.api.credentials import CredentialsRef
 from firedrill.api.data import ConfigMapSource, DataSource, FileSource, ReferenceSource, TableSource
@@ -18,6 +19,8 @@ from firedrill.sources.parse import parse_bytes, parse_file
 from firedrill.sources.pinned import Pin, parse_pinned
 from firedrill.sources.table import SourceTable
 
+T = TypeVar("T")
+
 
 async def read_table(source: DataSource, context: SourceContext, field: str) -> SourceTable:
     """Read the table of a source: what its window leaves, with its labels. ``field`` is the path of the source in its
@@ -26,6 +29,27 @@ async def read_table(source: DataSource, context: SourceContext, field: str) -> 
     Raises SourceError, never anything else, when it can not be had. Columns of a Parquet file are read when they are
     asked for, and InvalidTable is raised then where one is damaged.
     """
+    table = await open_table(source, context, field)
+    await settle(table, field)
+    return table
+
+
+async def settle(table: SourceTable, field: str) -> None:
+    """Read what the rows of an opened table depend on: times of its window, identifiers of its labels.
+
+    Raises SourceError.
+    """
+    derived: list[WindowedTable | JoinedTable] = []
+    while isinstance(table, WindowedTable | JoinedTable):
+        derived.append(table)
+        table = table.inner
+    for each in reversed(derived):
+        await _made(each.settle, f"{field}.{each.field}")
+
+
+async def open_table(source: DataSource, context: SourceContext, field: str) -> SourceTable:
+    """The table of a source of which nothing is read that can be read in pieces later. Raises SourceError; where its
+    window or its labels can not be read, InvalidTable is raised later."""
     profile = source.profile if isinstance(source, ReferenceSource) else None
     pin = Pin(profile.sha256, f"{field}.profile.sha256") if profile else None
     table = await _read_place(source, source.window, context, field, pin)
@@ -84,7 +108,7 @@ async def _read_place(
     return await _read_file(source.file, context, f"{field}.file", pin)
 
 
-async def _made(make: Callable[[], SourceTable], field: str) -> SourceTable:
+async def _made(make: Callable[[], T], field: str) -> T:
     try:
         return await asyncio.to_thread(make)
     except InvalidTable as error:

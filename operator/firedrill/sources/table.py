@@ -27,6 +27,15 @@ class SourceTable(Protocol):
         """Values of a column as a ChunkedArray. Raises InvalidTable when the file turns out to be damaged."""
         ...
 
+    @property
+    def rows_at_most(self) -> int:
+        """Rows, or more where a window leaves out some: known without reading."""
+        ...
+
+    def pieces(self) -> "Sequence[SourceTable]":
+        """The same rows in tables that are read one by one, always in the same order and of the same sizes."""
+        ...
+
 
 class MemoryTable:
     """A table in memory."""
@@ -49,6 +58,15 @@ class MemoryTable:
     def column(self, index: int) -> Any:
         """Values of a column."""
         return self._table.column(index)
+
+    @property
+    def rows_at_most(self) -> int:
+        """Number of rows."""
+        return self.num_rows
+
+    def pieces(self) -> Sequence[SourceTable]:
+        """The table itself: it is in memory already."""
+        return [self]
 
 
 class ParquetTable:
@@ -79,15 +97,58 @@ class ParquetTable:
         rows: int = self._file.metadata.num_rows
         return rows
 
+    @property
+    def rows_at_most(self) -> int:
+        """Number of rows."""
+        return self.num_rows
+
     def column(self, index: int) -> Any:
         """Values of a column, read from the file."""
+        return self.of_groups(index, range(self._file.metadata.num_row_groups))
+
+    def pieces(self) -> Sequence[SourceTable]:
+        """The row groups of the file."""
+        return [_RowGroup(self, group) for group in range(self._file.metadata.num_row_groups)]
+
+    def rows_of(self, group: int) -> int:
+        """Number of rows of a row group."""
+        rows: int = self._file.metadata.row_group(group).num_rows
+        return rows
+
+    def of_groups(self, index: int, groups: Sequence[int]) -> Any:
+        """Values of a column in some row groups."""
         name = self._schema.names[index]
         twins = [i for i, other in enumerate(self._schema.names) if other == name]
         try:
             with self._lock:
-                table = self._file.read(columns=[name], use_threads=False)
+                table = self._file.read_row_groups(list(groups), columns=[name], use_threads=False)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise InvalidTable(f"column {name!r} can not be read: {error}") from error
         # A name that repeats, or that a nested column shares as a prefix, brings more than one column.
         same = [i for i, other in enumerate(table.column_names) if other == name]
         return table.column(same[twins.index(index)])
+
+
+class _RowGroup:
+    """A row group of a Parquet file."""
+
+    def __init__(self, file: ParquetTable, group: int) -> None:
+        self._file, self._group = file, group
+
+    @property
+    def names(self) -> Sequence[str]:
+        return self._file.names
+
+    @property
+    def num_rows(self) -> int:
+        return self._file.rows_of(self._group)
+
+    @property
+    def rows_at_most(self) -> int:
+        return self.num_rows
+
+    def column(self, index: int) -> Any:
+        return self._file.of_groups(index, [self._group])
+
+    def pieces(self) -> Sequence[SourceTable]:
+        return [self]

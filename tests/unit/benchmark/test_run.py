@@ -10,12 +10,12 @@ import pytest
 
 from firedrill.api.task import Result, Task
 from firedrill.api.verdict import Verdict
-from firedrill.clusters.errors import NotFound
 from firedrill.runner.benchmark import run
 from firedrill.runner.parts import Crew, PartDone, PodCrew
 from firedrill.runner.ports import SystemClock
 from firedrill.sources.context import SourceContext
 from support.certificates import self_signed
+from support.config_maps import Store
 from support.odd_servers import Answer, hanging, http, listening, read_request, resetting, saying
 from support.tasks import check_task
 
@@ -149,22 +149,6 @@ async def test_a_chat_that_is_none_is_told(models: bytes, stream: bytes, said: s
         result = await bench({"target": target})
     assert result.verdict is not Verdict.PASSED
     assert said in result.message, result.message
-
-
-class Store:
-    """ConfigMaps in memory, as far as workers need them."""
-
-    def __init__(self) -> None:
-        self.maps: dict[str, Any] = {}
-
-    async def get(self, path: str, params: Any = None) -> Any:
-        if path not in self.maps:
-            raise NotFound(404, "NotFound", path)
-        return self.maps[path]
-
-    async def create(self, path: str, body: Any, *, dry_run: bool = False) -> Any:
-        self.maps[f"{path}/{body['metadata']['name']}"] = body
-        return body
 
 
 async def test_workers_begin_together_and_their_counts_are_one() -> None:

@@ -231,6 +231,17 @@ def test_workers_of_a_benchmark_are_an_indexed_job_that_is_not_retried() -> None
     assert pod(alone)["serviceAccountName"] == "firedrill-reader"
 
 
+def test_workers_of_a_drift_check_are_an_indexed_job_that_is_retried() -> None:
+    job = runner_job(plan(DRIFT_CHECK, scale={"workers": 4}))
+    assert {key: job["spec"][key] for key in ("completionMode", "completions", "parallelism", "backoffLimit")} == {
+        "completionMode": "Indexed",
+        "completions": 4,
+        "parallelism": 4,
+        "backoffLimit": 2,
+    }
+    assert "completionMode" not in runner_job(plan(DRIFT_CHECK))["spec"]
+
+
 def test_claims_that_a_spec_reads_from_are_mounted_read_only() -> None:
     def volume(claim: str) -> Object:
         return {"volume": {"claim": claim, "path": "x.csv"}}

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from firedrill.api.driftcheck import Correction
 from firedrill.engines.drift.correction import correct
 from firedrill.engines.drift.effects import bin_counts, bin_labels, jensen_shannon, psi, quantile_edges, wasserstein
+from firedrill.engines.drift.ordered import Sample
 
 p_values = st.lists(st.floats(0, 1), max_size=40)
 
@@ -85,10 +86,10 @@ def test_psi_is_about_zero_on_average_without_a_change() -> None:
 @pytest.mark.parametrize("rows", [100, 5000])
 def test_wasserstein_is_in_standard_deviations_of_the_reference(rows: int) -> None:
     sample = np.sort(np.random.default_rng(1).normal(3, 7, 5000))
-    moved = wasserstein(sample, np.sort(sample[:: 5000 // rows]) + 3.5)
+    moved = wasserstein(Sample(sample), Sample(np.sort(sample[:: 5000 // rows]) + 3.5))
     assert moved == pytest.approx(0.5, abs=0.1)
-    assert wasserstein(np.full(20, 2.0), np.full(20, 3.0)) is None
-    assert wasserstein(np.array([-1e308, 1e308]), np.array([1e308, 1e308])) is None
+    assert wasserstein(Sample(np.full(20, 2.0)), Sample(np.full(20, 3.0))) is None
+    assert wasserstein(Sample(np.array([-1e308, 1e308])), Sample(np.array([1e308, 1e308]))) is None
 
 
 def test_jensen_shannon_is_between_0_and_1() -> None:
@@ -105,14 +106,14 @@ def test_psi_is_zero_without_a_change_and_grows_with_it() -> None:
 
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=200), st.lists(st.floats(-100, 100), max_size=200))
 def test_bins_hold_every_value_once(reference: list[float], current: list[float]) -> None:
-    edges = quantile_edges(np.sort(np.array(reference)))
-    inside = bin_counts(np.sort(np.array(reference)), edges)
-    counts = bin_counts(np.sort(np.array(current)), edges)
+    edges = quantile_edges(Sample(np.sort(np.array(reference))))
+    inside = bin_counts(Sample(np.sort(np.array(reference))), edges)
+    counts = bin_counts(Sample(np.sort(np.array(current))), edges)
     assert counts.sum() == len(current)
     assert len(bin_labels(edges)) == len(counts) == len(edges) + 1
     assert inside[0] == inside[-1] == 0
 
 
 def test_values_outside_the_reference_have_bins_of_their_own() -> None:
-    edges = quantile_edges(np.full(50, 5.0))
-    assert list(bin_counts(np.array([4.0, 5.0, 5.0, 6.0]), edges)) == [1, 2, 1]
+    edges = quantile_edges(Sample(np.full(50, 5.0)))
+    assert list(bin_counts(Sample(np.array([4.0, 5.0, 5.0, 6.0])), edges)) == [1, 2, 1]

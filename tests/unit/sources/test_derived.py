@@ -17,10 +17,10 @@ from firedrill.api.data import DataSource, claims_of
 from firedrill.api.tableformat import TableFormat
 from firedrill.api.window import TimeWindow
 from firedrill.sources.context import SourceContext
-from firedrill.sources.derived import WindowedTable
+from firedrill.sources.derived import RenamedTable, WindowedTable
 from firedrill.sources.errors import SourceError, SourceReason
 from firedrill.sources.parse import parse_bytes
-from firedrill.sources.read import read_table
+from firedrill.sources.read import open_table, read_table
 from firedrill.sources.table import MemoryTable, SourceTable
 
 NOW = datetime(2025, 1, 15, 10, tzinfo=UTC)
@@ -246,3 +246,33 @@ async def test_a_query_that_prometheus_refuses_names_its_field() -> None:
     with pytest.raises(SourceError, match=r"spec.current.prometheus.query: parse error") as caught:
         await read(source, lambda _: refused)
     assert caught.value.reason is SourceReason.INVALID_DATA
+
+
+async def test_a_table_in_pieces_has_the_same_rows(tmp_path: Path) -> None:
+    for part in range(3):
+        days = [f"2025-01-{10 + part * 2 + i // 10:02d}" for i in range(20)]
+        table = pa.table({"id": list(range(part * 20, part * 20 + 20)), "at": days, "f": [0.5] * 20})
+        # The second file has its columns in another order, the third one row group.
+        table = table.select(["f", "at", "id"]) if part == 1 else table
+        pq.write_table(table, tmp_path / f"{part}.parquet", row_group_size=20 if part == 2 else 7)
+    labels = "".join(f"{i},{i % 2}\n" for i in range(0, 60, 3))
+    source = {
+        "file": {"path": str(tmp_path)},
+        "window": {"column": "at", "from": "2025-01-11", "until": "2025-01-15"},
+        "labels": {"source": {"inline": {"csv": f"id,label\n{labels}"}}, "on": "id"},
+    }
+    async with httpx.AsyncClient() as http:
+        context = SourceContext(http, now=NOW, allow_files=True)
+        table = await open_table(DataSource.model_validate(source), context, "spec.current")
+        assert table.rows_at_most == 60
+        pieces = table.pieces()
+        assert [piece.rows_at_most for piece in pieces] == [7, 7, 6, 7, 7, 6, 20]
+        assert [list(piece.names) for piece in pieces] == [["id", "at", "f", "label"]] * 7
+        assert [row for piece in pieces for row in rows(piece)] == await read(source, allow_files=True)
+        assert sum(piece.num_rows for piece in pieces) == table.num_rows == 40
+
+
+def test_names_of_other_features_are_those_of_the_pieces_too() -> None:
+    table = RenamedTable(MemoryTable(pa.table({"feature_0": [1, 2]})), ["amount"])
+    assert [rows(piece) for piece in table.pieces()] == [[{"amount": 1}, {"amount": 2}]]
+    assert table.rows_at_most == 2

@@ -16,7 +16,7 @@ from firedrill.engines.drift.estimates import error_rises, estimates
 from firedrill.engines.drift.matrix import Sampled, row_sample
 from firedrill.engines.drift.parts import Parts, whole_tests
 from firedrill.engines.drift.plan import Pair, plan
-from firedrill.engines.drift.report import HOLDS, ColumnReport, DriftReport, Reason
+from firedrill.engines.drift.report import HOLDS, ColumnReport, DriftReport, Reason, Sketched
 from firedrill.engines.drift.segments import Segment, split
 from firedrill.engines.drift.table import Columns, TableColumns, unique_names
 from firedrill.engines.drift.values import order_of
@@ -56,13 +56,13 @@ def check(
     asked = asked or Asked()
     first, second = _columns(reference), _columns(current)
     names = unique_names(first.names), unique_names(second.names)
-    _known(asked, {*names[0], *names[1]})
+    check_names(asked, {*names[0], *names[1]})
     apart = [asked.target] if asked.target else []
     planned = plan(names[0], names[1], asked.columns, apart)
     thresholds = asked.thresholds
     rows = min(first.num_rows, second.num_rows)
     if rows < asked.min_rows:
-        return _report(asked, first, second, [*planned.clear, *_too_few(planned.pairs)], Parts())
+        return report_of(asked, (first.num_rows, second.num_rows), [*planned.clear, *too_few(planned.pairs)], Parts())
     taken = tuple(row_sample(side.num_rows, asked.joint.max_rows, i) for i, side in enumerate((first, second)))
     segments, told = _segments(asked, first, second, names)
     limits = Limits(thresholds.min_ks_effect, thresholds.min_categorical_effect)
@@ -90,33 +90,37 @@ def check(
         _picked(asked.target, first, second, names, taken),
         _estimated(asked, first, second, names),
     )
-    return _report(asked, first, second, columns, parts)
+    return report_of(asked, (first.num_rows, second.num_rows), columns, parts)
 
 
-def _report(
-    asked: Asked, first: Columns, second: Columns, columns: Sequence[ColumnReport], parts: Parts
+def report_of(
+    asked: Asked,
+    rows: tuple[int, int],
+    columns: Sequence[ColumnReport],
+    parts: Parts,
+    sketched: Sketched | None = None,
 ) -> DriftReport:
+    """The report of columns whose tests are not corrected yet, and of what was kept beside them."""
     thresholds = asked.thresholds
-    enough = min(first.num_rows, second.num_rows) >= asked.min_rows
-    tests = whole_tests(asked, parts, enough)
+    instead = "TooFewRows" if min(rows) < asked.min_rows else "Sketched" if sketched else ""
+    tests = whole_tests(asked, parts, instead)
     how = None if asked.rows.dependent else thresholds.correction
     decided, wholes = decide(columns, tests, thresholds.significance, how)
-    evidence = Evidence(
-        decided, first.num_rows, second.num_rows, asked.min_rows, thresholds.significance, tuple(wholes)
-    )
+    evidence = Evidence(decided, *rows, asked.min_rows, thresholds.significance, tuple(wholes))
     decision = judge(evidence)
     return DriftReport(
         verdict=decision.verdict,
         reason=decision.reason,
         message=decision.message,
-        reference_rows=first.num_rows,
-        current_rows=second.num_rows,
+        reference_rows=rows[0],
+        current_rows=rows[1],
         significance=thresholds.significance,
         columns=tuple(decided),
         wholes=tuple(wholes),
         performance=estimates(asked, parts),
         error_rises=error_rises(parts),
         measurements=measurements(evidence),
+        sketched=sketched,
     )
 
 
@@ -127,7 +131,8 @@ def _columns(table: "pa.Table | Columns") -> Columns:
     return source
 
 
-def _known(asked: Asked, names: set[str]) -> None:
+def check_names(asked: Asked, names: set[str]) -> None:
+    """Raises UnknownColumn where a column is named that neither table has."""
     for field, wanted in asked.named.items():
         unknown = [name for name in wanted if name not in names]
         if unknown:
@@ -141,7 +146,8 @@ def _each(compare: Callable[[Pair], _Compared], pairs: tuple[Pair, ...], workers
         return list(pool.map(compare, pairs))
 
 
-def _too_few(pairs: tuple[Pair, ...]) -> list[ColumnReport]:
+def too_few(pairs: tuple[Pair, ...]) -> list[ColumnReport]:
+    """The reports of columns that are not looked at, for want of rows."""
     message = "not compared: too few rows"
     return [ColumnReport(pair.name, "unknown", Reason.TOO_FEW_ROWS, message) for pair in pairs]
 

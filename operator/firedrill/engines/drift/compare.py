@@ -1,15 +1,16 @@
 """One column of both tables compared: which tests apply, and what they give before correction."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from firedrill.api.driftcheck import ColumnSettings, ColumnType
 from firedrill.engines.drift import ks
+from firedrill.engines.drift.bins import category_bins, numeric_bins
 from firedrill.engines.drift.contingency import TableTest, compare_counts
-from firedrill.engines.drift.effects import bin_counts, bin_labels, jensen_shannon, psi, quantile_edges, wasserstein
+from firedrill.engines.drift.ordered import Ordered, Sample
 from firedrill.engines.drift.report import Bin, ColumnReport, Effects, Reason, TestName, TestResult
 from firedrill.engines.drift.shapes import NotThisType, is_embedding, shaped
 from firedrill.engines.drift.values import (
@@ -31,10 +32,8 @@ MIN_VALUES: Final = 10
 MIXED_SHARE: Final = 0.5
 #: Texts that are numbers are quantities and no codes when this share of them are different.
 DISTINCT_SHARE: Final = 0.9
-#: Categories shown one by one; the others are shown as one bin.
-CATEGORIES_SHOWN: Final = 12
 #: What values of a column are called in a report, by the type asked for.
-_CALLED: Final = {
+CALLED: Final = {
     ColumnType.TEXT_LENGTH: "text-length",
     ColumnType.TIME: "time",
     ColumnType.EMBEDDING: "embedding",
@@ -76,39 +75,46 @@ def compare_column(
         message = "dates and times move by their nature; compared when included by name"
         return _by_nature(name, Reason.TEMPORAL, message, reference, current, limits)
     if asked is ColumnType.CATEGORICAL or (asked is None and (not kinds or kinds <= {"boolean"})):
-        return _categorical(name, categories(reference, current), limits)
+        return categorical(name, categories(reference, current), limits)
     if asked is not None or "text" not in kinds:
-        called = _CALLED.get(asked, "numeric") if asked is not None else "numeric"
-        return replace(_numeric(name, reference, current, limits), type=called)
+        called = CALLED.get(asked, "numeric") if asked is not None else "numeric"
+        return replace(_as_numbers(name, reference, current, limits), type=called)
     return _with_texts(name, reference, current, kinds, limits)
 
 
 def _with_texts(name: str, reference: Any, current: Any, kinds: set[str], limits: Limits) -> ColumnReport:
     if "boolean" in kinds:
-        return _categorical(name, categories(reference, current), limits)
+        return categorical(name, categories(reference, current), limits)
     shares = [parse_texts(side).numeric_share for side in (reference, current) if kind_of(side.type) == "text"]
     if kinds == {"text"}:
         return _two_texts(name, reference, current, shares, limits)
     if min(shares) < NUMERIC_SHARE:
         return _type_changed(name, reference, current)
-    return _numeric(name, reference, current, limits)
+    return _as_numbers(name, reference, current, limits)
 
 
 def _two_texts(name: str, reference: Any, current: Any, shares: list[float], limits: Limits) -> ColumnReport:
-    """Texts that are all numbers are codes, unless nearly all differ; with blank marks among them, numbers."""
-    low, high = min(shares), max(shares)
-    marked = high >= NUMERIC_SHARE and low < 1.0 and (high < 1.0 or low >= NUMERIC_SHARE)
-    if not marked:
+    if not marked_numbers(shares):
         found = categories(reference, current)
-        report = _categorical(name, found, limits)
-        counts = found.reference if shares[0] == high else found.current
+        counts = found.reference if shares[0] == max(shares) else found.current
         distinct = np.count_nonzero(counts) / max(int(counts.sum()), 1)
-        padded = zero_padded(reference) or zero_padded(current)
-        if distinct < DISTINCT_SHARE or high < NUMERIC_SHARE or padded:
-            return report
-    if low < MIXED_SHARE:
+        if not quantities(shares, distinct, lambda: zero_padded(reference) or zero_padded(current)):
+            return categorical(name, found, limits)
+    if min(shares) < MIXED_SHARE:
         return _type_changed(name, reference, current)
-    return _numeric(name, reference, current, limits)
+    return _as_numbers(name, reference, current, limits)
+
+
+def marked_numbers(shares: list[float]) -> bool:
+    """Whether texts are numbers with blank marks among them, by the share of numbers on each side: texts that are all
+    numbers are codes."""
+    low, high = min(shares), max(shares)
+    return high >= NUMERIC_SHARE and low < 1.0 and (high < 1.0 or low >= NUMERIC_SHARE)
+
+
+def quantities(shares: list[float], distinct: float, padded: Callable[[], bool]) -> bool:
+    """Whether texts that are all numbers are quantities after all: nearly all differ, and none has zeros before it."""
+    return distinct >= DISTINCT_SHARE and max(shares) >= NUMERIC_SHARE and not padded()
 
 
 def _incomparable(first: Any, second: Any) -> bool:
@@ -122,42 +128,71 @@ def _incomparable(first: Any, second: Any) -> bool:
 
 
 def _by_nature(name: str, reason: Reason, message: str, reference: Any, current: Any, limits: Limits) -> ColumnReport:
-    """A column whose values can not be compared; whether they are there can be."""
     sides = [(len(side) - side.null_count, side.null_count) for side in (reference, current)]
-    tests = tuple(_missing_test(sides[0], sides[1], limits))
-    shares = [_share(gone, there + gone) for there, gone in sides]
+    return by_nature(name, reason, message, sides[0], sides[1], limits)
+
+
+def by_nature(
+    name: str, reason: Reason, message: str, reference: tuple[int, int], current: tuple[int, int], limits: Limits
+) -> ColumnReport:
+    """A column whose values can not be compared; whether they are there can be. Of each side, how many are there and
+    how many are missing."""
+    tests = tuple(missing_test(reference, current, limits))
+    shares = [_share(gone, there + gone) for there, gone in (reference, current)]
     kind = "temporal" if reason is Reason.TEMPORAL else "unsupported"
     return ColumnReport(name, kind, reason, message, tests, Effects(), shares[0], shares[1])
 
 
 def _type_changed(name: str, reference: Any, current: Any) -> ColumnReport:
-    message = f"was {reference.type} in the reference and is {current.type} now"
     if {kind_of(reference.type), kind_of(current.type)} == {"text"}:
-        was, now = (f"{parse_texts(side).numeric_share:.0%}" for side in (reference, current))
-        message = f"{was} of the texts were numbers in the reference and {now} are now"
+        return fewer_numbers(name, [parse_texts(side).numeric_share for side in (reference, current)])
+    return type_changed(name, str(reference.type), str(current.type))
+
+
+def type_changed(name: str, was: str, now: str) -> ColumnReport:
+    """The report of a column whose type is another one now."""
+    return ColumnReport(name, "mixed", Reason.TYPE_CHANGED, f"was {was} in the reference and is {now} now")
+
+
+def fewer_numbers(name: str, shares: Sequence[float]) -> ColumnReport:
+    """The report of texts that were numbers, or have become some."""
+    was, now = (f"{share:.0%}" for share in shares)
+    message = f"{was} of the texts were numbers in the reference and {now} are now"
     return ColumnReport(name, "mixed", Reason.TYPE_CHANGED, message)
 
 
-def _numeric(name: str, reference: Any, current: Any, limits: Limits) -> ColumnReport:
+def _as_numbers(name: str, reference: Any, current: Any, limits: Limits) -> ColumnReport:
     reference, current, offset = near_zero(reference, current)
-    a, b = numbers(reference), numbers(current)
+    return numeric(name, numbers(reference), numbers(current), limits, _ks_test, offset)
+
+
+def numeric(
+    name: str,
+    a: Numbers,
+    b: Numbers,
+    limits: Limits,
+    ks_test: Callable[[Any, Any, Limits], TestResult],
+    offset: int = 0,
+) -> ColumnReport:
+    """The report of numbers, less ``offset``, on both sides; ``ks_test`` is given their values."""
     tests = _state_test(a, b, limits)
     reason, message = Reason.NO_DRIFT, ""
     bins: tuple[Bin, ...] = ()
     effects = Effects()
-    if len(a.sorted) == 0 and len(b.sorted) == 0:
+    first, second = a.values, b.values
+    if first.size == 0 and second.size == 0:
         reason, message = Reason.ALL_MISSING, "neither side has a finite value"
-    elif min(len(a.sorted), len(b.sorted)) < MIN_VALUES:
-        reason, message = _few(len(a.sorted), len(b.sorted))
+    elif min(first.size, second.size) < MIN_VALUES:
+        reason, message = _few(first.size, second.size)
     else:
-        low, high = min(a.sorted[0], b.sorted[0]), max(a.sorted[-1], b.sorted[-1])
+        low, high = min(first.least, second.least), max(first.greatest, second.greatest)
         if low == high:
             reason, message = Reason.CONSTANT, f"every value is {offset or f'{low:g}'} on both sides"
-        elif _only(a.sorted, low, high) and _only(b.sorted, low, high):
-            tests = [*_flag_test(a, b, high, limits), *tests]
+        elif first.holds_only(low, high) and second.holds_only(low, high):
+            tests = [*_flag_test(first, second, low, limits), *tests]
         else:
-            tests = [_ks_test(a, b, limits), *tests]
-        effects, bins = _numeric_bins(a, b, offset)
+            tests = [ks_test(first, second, limits), *tests]
+        effects, bins = numeric_bins(a, b, offset)
     return ColumnReport(
         name,
         "numeric",
@@ -171,10 +206,11 @@ def _numeric(name: str, reference: Any, current: Any, limits: Limits) -> ColumnR
     )
 
 
-def _categorical(name: str, c: Categories, limits: Limits) -> ColumnReport:
+def categorical(name: str, c: Categories, limits: Limits) -> ColumnReport:
+    """The report of counts of the same categories on both sides."""
     n, m = int(c.reference.sum()), int(c.current.sum())
     missing = (c.reference_missing, c.current_missing)
-    tests = _missing_test((n, missing[0]), (m, missing[1]), limits)
+    tests = missing_test((n, missing[0]), (m, missing[1]), limits)
     reason, message = Reason.NO_DRIFT, ""
     unseen = float(c.current[c.reference == 0].sum() / m) if m and n else None
     if n == 0 and m == 0:
@@ -190,9 +226,9 @@ def _categorical(name: str, c: Categories, limits: Limits) -> ColumnReport:
             message = f"{len(c.names)} different values, each too rare to compare, as in an identifier"
         else:
             test = TestName.FISHER if outcome.exact else TestName.CHI_SQUARE
-            tests = [_result(test, outcome, limits), *tests]
+            tests = [test_result(test, outcome, limits), *tests]
     # The values of an identifier are nobody's business, and their shares say nothing.
-    effects, bins = _category_bins(c) if reason is not Reason.ALL_VALUES_RARE else (Effects(), ())
+    effects, bins = category_bins(c) if reason is not Reason.ALL_VALUES_RARE else (Effects(), ())
     return ColumnReport(
         name,
         "categorical",
@@ -206,104 +242,56 @@ def _categorical(name: str, c: Categories, limits: Limits) -> ColumnReport:
     )
 
 
-def _ks_test(a: Numbers, b: Numbers, limits: Limits) -> TestResult:
+def _ks_test(a: Sample, b: Sample, limits: Limits) -> TestResult:
     found = ks.distance(a.sorted, b.sorted)
     p_value = ks.p_value(found.ks, a.sorted, b.sorted)
     return TestResult(TestName.KS, found.ks, p_value, found.interval, limits.ks)
 
 
-def _flag_test(a: Numbers, b: Numbers, high: float, limits: Limits) -> list[TestResult]:
+def _flag_test(a: Ordered, b: Ordered, low: float, limits: Limits) -> list[TestResult]:
     """Numbers of two values only are a flag: a table of counts sees a change that a distance of ranks can not."""
-    ones, others = (int(np.count_nonzero(side.sorted == high)) for side in (a, b))
-    outcome = _table((ones, len(a.sorted) - ones), (others, len(b.sorted) - others))
+    zeros, others = (int(side.up_to(np.array([low]))[0]) for side in (a, b))
+    outcome = table_test((a.size - zeros, zeros), (b.size - others, others))
     if outcome is None:
         return []
-    return [_result(TestName.FISHER if outcome.exact else TestName.CHI_SQUARE, outcome, limits)]
+    return [test_result(TestName.FISHER if outcome.exact else TestName.CHI_SQUARE, outcome, limits)]
 
 
 def _state_test(a: Numbers, b: Numbers, limits: Limits) -> list[TestResult]:
     """One test of all that is no finite number: missing, infinite either way, or not a number at all."""
-    states = [(len(s.sorted), s.missing, s.plus_infinite, s.minus_infinite, s.invalid) for s in (a, b)]
-    return _missing_test(states[0], states[1], limits)
+    states = [(s.values.size, s.missing, s.plus_infinite, s.minus_infinite, s.invalid) for s in (a, b)]
+    return missing_test(states[0], states[1], limits)
 
 
-def _missing_test(first: tuple[int, ...], second: tuple[int, ...], limits: Limits) -> list[TestResult]:
+def missing_test(first: tuple[int, ...], second: tuple[int, ...], limits: Limits) -> list[TestResult]:
     """The test of shares of states, the usual one first, named for the state that has moved most."""
     if not sum(first) or not sum(second):
         return []
-    outcome = _table(first, second)
+    outcome = table_test(first, second)
     if outcome is None and len(first) > 2:
         # Each state is too rare for itself; together they may not be.
-        outcome = _table((first[0], sum(first[1:])), (second[0], sum(second[1:])))
+        outcome = table_test((first[0], sum(first[1:])), (second[0], sum(second[1:])))
     if outcome is None:
         return []
     moved = np.abs(np.array(first[1:]) / sum(first) - np.array(second[1:]) / sum(second))
     names = (TestName.MISSING, TestName.INFINITE, TestName.INFINITE, TestName.INVALID)
-    return [_result(names[int(moved.argmax())], outcome, limits)]
+    return [test_result(names[int(moved.argmax())], outcome, limits)]
 
 
-def _table(first: tuple[int, ...], second: tuple[int, ...]) -> TableTest | None:
-    """No test where all values of both sides are in one cell."""
+def table_test(first: Sequence[int], second: Sequence[int]) -> TableTest | None:
+    """The test of two rows of counts; none where all values of both sides are in one cell."""
     a, b = np.array(first, dtype=np.int64), np.array(second, dtype=np.int64)
     keep = (a + b) > 0
     return compare_counts(a[keep], b[keep])
 
 
-def _result(test: TestName, outcome: TableTest, limits: Limits) -> TestResult:
+def test_result(test: TestName, outcome: TableTest, limits: Limits) -> TestResult:
+    """A test of a table as it is reported."""
     return TestResult(test, outcome.statistic, outcome.p_value, outcome.effect, limits.categorical)
-
-
-def _numeric_bins(a: Numbers, b: Numbers, offset: int) -> tuple[Effects, tuple[Bin, ...]]:
-    edges = quantile_edges(a.sorted)
-    labels = [f"{label} + {offset}" if offset else label for label in bin_labels(edges)]
-    extra = ("missing", "infinite", "not a number")
-    counts = [
-        np.concatenate(
-            [
-                bin_counts(side.sorted, edges),
-                [side.missing, side.plus_infinite + side.minus_infinite, side.invalid],
-            ]
-        )
-        for side in (a, b)
-    ]
-    effects, bins = _bins([*labels, *extra], counts[0], counts[1])
-    return replace(effects, wasserstein=wasserstein(a.sorted, b.sorted)), bins
-
-
-def _category_bins(c: Categories) -> tuple[Effects, tuple[Bin, ...]]:
-    """Bins of the commonest categories, of those that the reference lacks, of the rest, and of missing values."""
-    if c.reference.sum() + c.reference_missing == 0 or c.current.sum() + c.current_missing == 0:
-        return Effects(), ()
-    total = c.reference + c.current
-    known = np.flatnonzero(c.reference > 0)
-    shown = known[np.lexsort((c.ranks[known], -total[known]))][:CATEGORIES_SHOWN]
-    unseen = c.reference == 0
-    rest = ~unseen
-    rest[shown] = False
-    labels = [c.names[i][:64] for i in shown.tolist()] + ["other values", "not in the reference", "missing"]
-    counts = [
-        np.concatenate([side[shown], [side[rest].sum(), side[unseen].sum(), missing]])
-        for side, missing in ((c.reference, c.reference_missing), (c.current, c.current_missing))
-    ]
-    return _bins(labels, counts[0], counts[1])
-
-
-def _bins(labels: list[str], first: NDArray[np.int64], second: NDArray[np.int64]) -> tuple[Effects, tuple[Bin, ...]]:
-    used = np.flatnonzero((first + second) > 0)
-    a, b = first[used], second[used]
-    shares = zip(used.tolist(), (a / a.sum()).tolist(), (b / b.sum()).tolist(), strict=True)
-    effects = Effects(psi=psi(a, b), jensen_shannon=jensen_shannon(a, b))
-    return effects, tuple(Bin(labels[i], p, q) for i, p, q in shares)
 
 
 def _few(n: int, m: int) -> tuple[Reason, str]:
     return Reason.TOO_FEW_VALUES, f"{n} values in the reference and {m} now; at least {MIN_VALUES} are needed"
-
-
-def _only(sample: NDArray[np.float64], low: float, high: float) -> bool:
-    """Whether a sorted sample holds nothing but these two values."""
-    split = int(np.searchsorted(sample, low, side="right"))
-    return (split == 0 or sample[0] == low) and (split == len(sample) or sample[split] == high)
 
 
 def _share(part: int, of: int) -> float | None:

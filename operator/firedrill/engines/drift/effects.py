@@ -4,11 +4,9 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
-Counts = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from firedrill.engines.drift.ordered import Counts, Floats, Ordered
 
 #: Bins between quantiles of the reference.
 QUANTILE_BINS: Final = 10
@@ -37,35 +35,35 @@ def jensen_shannon(reference: Counts, current: Counts) -> float:
     return float(np.sqrt(max(float(bits.sum()) / 2 / np.log(2), 0.0)))
 
 
-def wasserstein(reference: Floats, current: Floats) -> float | None:
-    """How far values have moved on average, in standard deviations of the reference; both samples sorted.
+def wasserstein(reference: Ordered, current: Ordered) -> float | None:
+    """How far values have moved on average, in standard deviations of the reference.
 
     The mean difference of the quantiles at a thousand levels. None where the reference does not vary, or where
     numbers are too large to be subtracted.
     """
     levels = (np.arange(GRID) + 0.5) / GRID
-    first, second = (side[(levels * len(side)).astype(np.int64)] for side in (reference, current))
+    first, second = (side.at((levels * side.size).astype(np.int64)) for side in (reference, current))
     with np.errstate(over="ignore", invalid="ignore"):
         spread = float(np.std(first))
         moved = float(np.mean(np.abs(first - second)))
     return moved / spread if spread > 0 and np.isfinite(spread) and np.isfinite(moved) else None
 
 
-def quantile_edges(reference: Floats) -> Floats:
-    """Edges of bins that hold equal shares of the sorted reference, repeated quantiles joined, and of two more
-    bins that hold nothing of it: below its least and above its greatest value.
+def quantile_edges(reference: Ordered) -> Floats:
+    """Edges of bins that hold equal shares of the reference, repeated quantiles joined, and of two more bins that
+    hold nothing of it: below its least and above its greatest value.
 
     A bin holds the values above its lower edge, up to and including its upper one.
     """
-    ranks = np.ceil(np.arange(1, QUANTILE_BINS + 1) / QUANTILE_BINS * len(reference)).astype(np.int64) - 1
-    below = np.nextafter(reference[:1], -np.inf)
-    return np.unique(np.concatenate([below, reference[np.clip(ranks, 0, len(reference) - 1)]]))
+    ranks = np.ceil(np.arange(1, QUANTILE_BINS) / QUANTILE_BINS * reference.size).astype(np.int64) - 1
+    below = np.nextafter(reference.least, -np.inf)
+    inner = reference.at(np.clip(ranks, 0, reference.size - 1))
+    return np.unique(np.concatenate([[below], inner, [reference.greatest]]))
 
 
-def bin_counts(sample: Floats, edges: Floats) -> Counts:
-    """Counts of a sorted sample in the bins between the edges: len(edges) + 1 of them."""
-    cuts = np.searchsorted(sample, edges, side="right")
-    return np.diff(np.concatenate([[0], cuts, [len(sample)]])).astype(np.int64)
+def bin_counts(sample: Ordered, edges: Floats) -> Counts:
+    """Counts of the values in the bins between the edges: len(edges) + 1 of them."""
+    return np.diff(np.concatenate([[0], sample.up_to(edges), [sample.size]])).astype(np.int64)
 
 
 def bin_labels(edges: Floats) -> list[str]:

@@ -75,4 +75,9 @@ def p_value(ks: float, first: Floats, second: Floats) -> float:
             # The exact count can overflow; scipy then warns and answers by approximation.
             warnings.simplefilter("ignore", RuntimeWarning)
             return float(min(max(stats.ks_2samp(first, second, method="exact").pvalue, 0.0), 1.0))
+    return limit_p_value(ks, n, m)
+
+
+def limit_p_value(ks: float, n: int, m: int) -> float:
+    """Kolmogorov's limit of that probability for samples of n and m values."""
     return float(special.kolmogorov(ks * np.sqrt(n * m / (n + m))))

@@ -22,10 +22,11 @@ class Parts:
     outcomes: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
 
-def whole_tests(asked: Asked, parts: Parts, enough: bool) -> list[WholeTest]:
-    """Joint drift where it is enabled, concept drift where there is a target; not decided without enough rows."""
+def whole_tests(asked: Asked, parts: Parts, instead: str) -> list[WholeTest]:
+    """Joint drift where it is enabled, concept drift where there is a target; ``instead`` is why neither can be
+    looked for."""
     limits = asked.thresholds
-    reason = "TooFewRows" if not enough else "DependentRows" if asked.rows.dependent else ""
+    reason = instead or ("DependentRows" if asked.rows.dependent else "")
     tests: list[WholeTest] = []
     matrix = encode(parts.features) if not reason else None
     if asked.joint.enabled:

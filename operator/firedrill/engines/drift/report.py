@@ -47,20 +47,47 @@ class Reason(StrEnum):
     ALL_VALUES_RARE = "AllValuesRare"
     TEMPORAL = "Temporal"
     UNSUPPORTED_TYPE = "UnsupportedType"
+    #: Too many different values to be counted one by one in a sketch.
+    MANY_VALUES = "ManyValues"
+    #: Within the errors of the sketches there may be drift, or none.
+    SKETCH_TOO_COARSE = "SketchTooCoarse"
     TOO_DEPENDENT = "TooDependent"
 
 
 #: Drift that is seen from names and types, without a test.
 SCHEMA_DRIFT: Final = frozenset({Reason.COLUMN_MISSING, Reason.TYPE_CHANGED})
 #: Columns that no data could decide: they are told, and do not count in the score.
-BY_NATURE: Final = frozenset({Reason.TEMPORAL, Reason.UNSUPPORTED_TYPE, Reason.ALL_VALUES_RARE})
+BY_NATURE: Final = frozenset({Reason.TEMPORAL, Reason.UNSUPPORTED_TYPE, Reason.ALL_VALUES_RARE, Reason.MANY_VALUES})
 #: The column holds; anything else that is not drift leaves it undecided.
 HOLDS: Final = frozenset({Reason.NO_DRIFT, Reason.CONSTANT})
 
 
 @dataclass(frozen=True)
+class Margin:
+    """By how much the distances of a test that was made on sketches may be wrong, either way.
+
+    ``statistic`` is the sum of ``reference`` and ``current``, the errors of the shares of each side; ``effect`` the
+    same of the shares between two bounds. ``least_p`` is the p-value of the largest statistic that may be.
+    """
+
+    reference: float
+    current: float
+    effect: float
+    least_p: float
+
+    @property
+    def statistic(self) -> float:
+        """By how much the distance of the sides may be wrong."""
+        return self.reference + self.current
+
+
+@dataclass(frozen=True)
 class TestResult:
-    """One test of one column. ``effect`` is between 0 and 1; it alarms at ``limit`` or above."""
+    """One test of one column. ``effect`` is between 0 and 1; it alarms at ``limit`` or above.
+
+    With a ``margin``, ``p_value`` is that of the least statistic that may be, an alarm needs the least effect that may
+    be, and the test is ``open`` where there is no alarm and the largest ones that may be would give one.
+    """
 
     test: TestName
     statistic: float
@@ -69,11 +96,18 @@ class TestResult:
     limit: float
     p_adjusted: float = 1.0
     alarm: bool = False
+    margin: Margin | None = None
+    open: bool = False
 
     @property
     def severity(self) -> float:
         """Effect in units of its limit, for ordering."""
         return self.effect / self.limit if self.limit > 0 else self.effect * 1e9
+
+    def to_json(self) -> dict[str, Any]:
+        """The test; what speaks of sketches only where there are some."""
+        fields = asdict(self) | {"test": self.test.value}
+        return fields if self.margin else {name: fields[name] for name in fields if name not in ("margin", "open")}
 
 
 @dataclass(frozen=True)
@@ -135,7 +169,7 @@ class ColumnReport:
         """The test that a person should look at first: the strongest alarm, else the test nearest to one."""
         if not self.tests:
             return None
-        return max(self.tests, key=lambda t: (t.alarm, -t.p_adjusted, t.severity))
+        return max(self.tests, key=lambda t: (t.alarm, t.open, -t.p_adjusted, t.severity))
 
     def to_json(self, with_bins: bool = True) -> dict[str, Any]:
         """The column in the form that ``firedrill drift -o json`` prints."""
@@ -155,9 +189,17 @@ class ColumnReport:
             "reason": self.reason.value,
             "message": self.message,
             "missing": {"reference": _finite(self.reference_missing), "current": _finite(self.current_missing)},
-            "tests": [asdict(test) | {"test": test.test.value} for test in self.tests],
+            "tests": [test.to_json() for test in self.tests],
             "bins": [asdict(item) for item in self.bins] if with_bins else [],
         }
+
+
+@dataclass(frozen=True)
+class Sketched:
+    """That a check was made on sketches: their errors hold all together but for a probability of ``doubt``."""
+
+    doubt: float
+    workers: int
 
 
 @dataclass(frozen=True)
@@ -176,6 +218,7 @@ class DriftReport:
     #: Current rows at which the error rate of the predictions rose; None where it can not be known.
     error_rises: tuple[int, ...] | None = None
     measurements: tuple[Measurement, ...] = ()
+    sketched: Sketched | None = None
 
     @property
     def drift(self) -> bool:
@@ -204,6 +247,7 @@ class DriftReport:
             "performance": {"assumption": ASSUMPTION, "estimates": [asdict(item) for item in self.performance]}
             if self.performance
             else None,
+            "sketched": asdict(self.sketched) if self.sketched else None,
             "error_rises_at": list(self.error_rises) if self.error_rises is not None else None,
             "columns": [column.to_json(i < BINS_SHOWN) for i, column in enumerate(self.columns)],
         }

@@ -17,13 +17,16 @@ class NotThisType(ValueError):
 
 def shaped(reference: Any, current: Any, asked: ColumnType | None) -> tuple[Any, Any]:
     """Both sides of a column as the type asked for. Raises NotThisType."""
-    if asked is ColumnType.TEXT_LENGTH:
-        return _lengths(reference), _lengths(current)
-    if asked is ColumnType.TIME:
-        return _times(reference), _times(current)
     if asked is ColumnType.EMBEDDING:
         return _projected(reference, current)
-    return reference, current
+    return shaped_side(reference, asked), shaped_side(current, asked)
+
+
+def shaped_side(column: Any, asked: ColumnType | None) -> Any:
+    """One side, or a piece of it, as a type that needs no look at the other side. Raises NotThisType."""
+    if asked is ColumnType.TEXT_LENGTH:
+        return _lengths(column)
+    return _times(column) if asked is ColumnType.TIME else column
 
 
 def is_embedding(kind: Any) -> bool:

@@ -7,10 +7,8 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
+from firedrill.engines.drift.ordered import Counts, Floats, Ordered, Sample
 
 #: A column of texts is taken as numbers with blank marks such as "?" when at least this share are numbers.
 NUMERIC_SHARE: Final = 0.9
@@ -22,9 +20,9 @@ _WIDE: Final = pa.decimal256(75, 0)
 
 @dataclass(frozen=True)
 class Numbers:
-    """A numeric column: its finite values sorted, and counts of all that is not a finite number."""
+    """A numeric column: its finite values in order, and counts of all that is not a finite number."""
 
-    sorted: Floats
+    values: Ordered
     rows: int
     missing: int
     plus_infinite: int
@@ -149,7 +147,7 @@ def values_in_order(column: Any) -> Floats:
     if kind_of(column.type) != "text":
         return _to_float(plain(column))
     encoded = _texts(column).dictionary_encode()
-    parsed = np.array([*(_number(text) for text in encoded.dictionary.to_pylist()), np.nan], dtype=np.float64)
+    parsed = np.array([*(number_of(text) for text in encoded.dictionary.to_pylist()), np.nan], dtype=np.float64)
     result: Floats = parsed[encoded.indices.fill_null(len(parsed) - 1).to_numpy(zero_copy_only=False)]
     return result
 
@@ -166,7 +164,7 @@ def codes_in_order(reference: Any, current: Any) -> tuple[Counts, Counts, list[s
     """Both columns row by row as indices of the names of their categories, -1 where missing; and the names."""
     mixed = {kind_of(reference.type), kind_of(current.type)}
     as_numbers = "numeric" in mixed and "text" in mixed
-    first, second = _names(reference, as_numbers), _names(current, as_numbers)
+    first, second = names_of(reference, as_numbers), names_of(current, as_numbers)
     encoded = pa.concat_arrays([first, second]).dictionary_encode()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     names: list[str] = encoded.dictionary.to_pylist()
@@ -178,8 +176,8 @@ def parse_texts(column: Any) -> ParsedTexts:
     texts = _texts(column)
     encoded = texts.dictionary_encode()
     distinct: list[str] = encoded.dictionary.to_pylist()
-    parsed = np.array([_number(text) for text in distinct], dtype=np.float64)
-    words = np.array([_is_word(text) for text in distinct], dtype=bool)
+    parsed = np.array([number_of(text) for text in distinct], dtype=np.float64)
+    words = np.array([is_word(text) for text in distinct], dtype=bool)
     indices = encoded.indices.drop_null().to_numpy(zero_copy_only=False).astype(np.int64)
     values = parsed[indices]
     invalid = int(np.count_nonzero(words[indices]))
@@ -195,7 +193,7 @@ def categories(reference: Any, current: Any) -> Categories:
     """
     mixed = {kind_of(reference.type), kind_of(current.type)}
     as_numbers = "numeric" in mixed and "text" in mixed
-    first, second = _names(reference, as_numbers), _names(current, as_numbers)
+    first, second = names_of(reference, as_numbers), names_of(current, as_numbers)
     split = len(first) - first.null_count
     encoded = pa.concat_arrays([first.drop_null(), second.drop_null()]).dictionary_encode()
     codes = encoded.indices.to_numpy(zero_copy_only=False)
@@ -218,7 +216,7 @@ def _split(values: Floats, rows: int, invalid: int) -> Numbers:
     values.sort()
     first = int(np.searchsorted(values, -np.inf, side="right"))
     last, present = int(np.searchsorted(values, np.inf)), int(np.searchsorted(values, np.nan))
-    return Numbers(values[first:last], rows, rows - present - invalid, present - last, first, invalid)
+    return Numbers(Sample(values[first:last]), rows, rows - present - invalid, present - last, first, invalid)
 
 
 def _is_whole(kind: Any) -> bool:
@@ -249,7 +247,7 @@ def _texts(column: Any) -> Any:
     return pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], pa.large_string())
 
 
-def _names(column: Any, as_numbers: bool) -> Any:
+def names_of(column: Any, as_numbers: bool) -> Any:
     """Names of the categories as one Arrow array of large_string, null where missing or of no type with names."""
     kind = kind_of(column.type)
     if kind in ("empty", "unsupported"):
@@ -260,7 +258,7 @@ def _names(column: Any, as_numbers: bool) -> Any:
         texts = _texts(column)
         trimmed = pc.utf8_trim_whitespace(texts)
         texts = pc.if_else(pc.equal(pc.binary_length(trimmed), 0), pa.scalar(None, pa.large_string()), texts)
-        return _by_distinct(texts, _canonical) if as_numbers else texts
+        return _by_distinct(texts, canonical) if as_numbers else texts
     if _is_whole(plain(column).type):
         return _texts(column)
     floats = pa.array(_to_float(plain(column)), from_pandas=True)
@@ -277,15 +275,16 @@ def _write(value: float) -> str:
     return str(int(value)) if value.is_integer() and abs(value) < 2**64 else repr(value)
 
 
-def _canonical(text: str) -> str:
+def canonical(text: str) -> str:
+    """A text that is a number as all numbers are written, any other as it is."""
     whole = text.strip()
     if whole.isascii() and whole.lstrip("+-").isdigit() and len(whole) <= 20:
         return str(int(whole)) if whole.count("+") + whole.count("-") <= 1 else text
-    number = _number(text)
+    number = number_of(text)
     return text if np.isnan(number) else _write(number)
 
 
-def _number(text: str) -> float:
+def number_of(text: str) -> float:
     """The number that a text is, NaN for anything else. Python's underscores in numbers are not numbers here."""
     if "_" in text:
         return float("nan")
@@ -295,7 +294,7 @@ def _number(text: str) -> float:
         return float("nan")
 
 
-def _is_word(text: str) -> bool:
+def is_word(text: str) -> bool:
     """Whether a text is neither a number nor a way to say that there is none."""
     stripped = text.strip().lower()
-    return stripped not in ("", "nan", "-nan", "+nan") and np.isnan(_number(text)).item()
+    return stripped not in ("", "nan", "-nan", "+nan") and np.isnan(number_of(text)).item()

@@ -89,6 +89,19 @@ def whole_drift_detected(evidence: Evidence) -> Decision | None:
     return Decision(Verdict.FAILED, reason, message)
 
 
+def sketch_too_coarse(evidence: Evidence) -> Decision | None:
+    """What was seen is so near to a limit that the errors of the sketches decide."""
+    open_ = [column for column in evidence.columns if column.reason is Reason.SKETCH_TOO_COARSE]
+    if not open_:
+        return None
+    more = f" and {len(open_) - 1} more" if len(open_) > 1 else ""
+    message = (
+        f"Too near to a limit for sketches: {open_[0].label}{more}; {open_[0].message}; {evidence.sizes}"
+        f"{_undecided(evidence)}"
+    )
+    return Decision(Verdict.INCONCLUSIVE, "SketchTooCoarse", message)
+
+
 def nothing_compared(evidence: Evidence) -> Decision | None:
     """There is no column of which anything can be said."""
     if any(column.decided for column in evidence.columns):
@@ -126,6 +139,7 @@ CHAIN: Final[tuple[Policy, ...]] = (
     too_few_rows,
     drift_detected,
     whole_drift_detected,
+    sketch_too_coarse,
     nothing_compared,
     concept_undecided,
     no_drift,
@@ -184,7 +198,8 @@ def _detail(column: ColumnReport, top: TestResult, evidence: Evidence) -> str:
     """What the other fields of a measurement leave out."""
     n, m = evidence.reference_rows, evidence.current_rows
     odd = f": {column.message}" if not column.drift and column.reason is not Reason.NO_DRIFT else ""
-    return f"{column.reason.value}{odd}; {top.test.value}, p {top.p_adjusted:.2g} adjusted, {n} and {m} rows"
+    give = f" ± {top.margin.effect:.2g} by sketches" if top.margin else ""
+    return f"{column.reason.value}{odd}; {top.test.value}{give}, p {top.p_adjusted:.2g} adjusted, {n} and {m} rows"
 
 
 def _drift_message(evidence: Evidence, drifted: Sequence[ColumnReport]) -> str:

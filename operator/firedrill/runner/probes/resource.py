@@ -54,7 +54,7 @@ class ResourceAsk:
         why = ""
         if getattr(spec, "pipeline", None) is not None:
             why = "it starts a pipeline, and what one question starts is not to be taken for another's"
-        elif getattr(spec, "workers", 1) > 1:
+        elif spec.crew_size > 1:
             why = "it takes several workers, and an experiment has one pod"
         elif claims := claims_of(spec):
             why = f"it reads PersistentVolumeClaims ({', '.join(sorted(claims))}), which an experiment does not mount"
