@@ -158,8 +158,8 @@ DRIFT_CHECK: Final = RunKind(
         ),
         Rule(
             f"!{_SKETCHES} || !{_NEEDS_ROWS}",
-            "target, segments, rows.dependent and reference.profile.versionColumn can not be set with scale.mode Sketch "
-            "or several scale.workers: sketches keep no rows",
+            "target, segments, rows.dependent and reference.profile.versionColumn can not be set with scale.mode "
+            "Sketch or several scale.workers: sketches keep no rows",
             ".scale",
         ),
     ),

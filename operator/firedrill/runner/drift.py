@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from firedrill.api.driftcheck import DriftCheckSpec, ScaleMode
 from firedrill.api.errors import InvalidInput
