@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 PYTHON = $$(tools/setup)
 PYTEST = "$(PYTHON)" -m pytest -p no:cacheprovider
 
-.PHONY: help setup demo demo-down test unit system matrix simulator integration integration-stores integration-models e2e e2e-simulations e2e-faults e2e-scenarios e2e-engines e2e-data e2e-shape generate lint bench bench-faults bench-many bench-drift bench-shards bench-load bench-pipeline bad-models chaos-full build
+.PHONY: help setup demo demo-down test unit system matrix simulator integration integration-stores integration-models e2e e2e-simulations e2e-faults e2e-scenarios e2e-engines e2e-data e2e-shape generate lint bench bench-faults bench-many bench-drift bench-shards calibration bench-load bench-pipeline bad-models chaos-full build
 
 help:            ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -99,10 +99,14 @@ bad-models:      ## What is said of each wrong spec, data set and server
 bench-pipeline:  ## The checks of DataPipelineTest beside pandera and DuckDB, a million rows
 	@"$(PYTHON)" tools/bench_pipeline.py
 
-bench-drift:     ## The drift engine beside Evidently, NannyML and river: speed, memory, power, false alarms, streams; hours
+bench-drift:     ## The drift engine beside Evidently, NannyML and river: speed, power, a few streams, false alarms; an hour
 	@"$(PYTHON)" tools/bench_drift.py speed
 	@"$(PYTHON)" tools/bench_drift.py power
-	@"$(PYTHON)" tools/bench_drift.py calibration
+	@"$(PYTHON)" tools/bench_drift_streams.py --seeds 5 --others 5
+	@"$(PYTHON)" tools/bench_calibration.py --repetitions 100
+
+calibration:     ## False alarms of the drift engine 2,000 times, 100 streams of each kind; hours, goes on where it was stopped
+	@"$(PYTHON)" tools/bench_calibration.py
 	@"$(PYTHON)" tools/bench_drift_streams.py
 	@"$(PYTHON)" tests/accuracy/test_concept.py
 

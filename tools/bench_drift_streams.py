@@ -1,11 +1,12 @@
 """Detectors on the error stream of a learner, on generated streams with known changes: ours, river's, always, never.
 
-    python tools/bench_drift_streams.py [--seeds 100] [--first 1000]
+    python tools/bench_drift_streams.py [--seeds 100] [--others 20] [--first 1000]
 
 Runs in an environment of its own with river in it. Each stream has 100,000 rows with a tenth of the labels flipped;
 sine and mixed turn their labels round every 20,000 rows, circles changes its circle every 25,000 (as the streams of
-the Tornado framework). A Hoeffding tree is tested on each row, then trained on it, and begins anew at each alarm.
-An alarm counts as found within 2,000 rows after a change, once; all others are false.
+the Tornado framework), and one never changes. A Hoeffding tree is tested on each row, then trained on it, and begins
+anew at each alarm. An alarm counts as found within 2,000 rows after a change, once; all others are false. Every run
+is kept in a file, so several sessions add up. Intervals are 95 %, over streams.
 """
 
 import argparse
@@ -14,8 +15,9 @@ import math
 import random
 import subprocess
 import sys
-import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / "out" / "peers" / "river"
 ROWS, WINDOW, NOISE = 100_000, 2_000, 0.1
 Row = tuple[dict[str, float], int]
+#: Changes, changes found, delays of those found in rows, false alarms.
+Seen = tuple[int, int, list[int], int]
 
 
 def blend(rng: random.Random, row: int, every: int, width: int) -> int:
@@ -55,6 +59,13 @@ CIRCLES_WIDTH = 500
 CIRCLES = ((0.2, 0.5, 0.15), (0.4, 0.5, 0.2), (0.6, 0.5, 0.25), (0.8, 0.5, 0.3))
 
 
+def steady(rng: random.Random) -> Iterator[Row]:
+    """The sine without any change."""
+    for _ in range(ROWS):
+        x, y = rng.random(), rng.random()
+        yield {"x": x, "y": y}, int(y <= math.sin(x)) ^ (rng.random() < NOISE)
+
+
 def circles(rng: random.Random) -> Iterator[Row]:
     """Inside or outside a circle, equally often; another circle after each change."""
     for row in range(ROWS):
@@ -71,7 +82,9 @@ STREAMS: dict[str, tuple[Callable[[random.Random], Iterator[Row]], int]] = {
     "sine1": (sine, 20_000),
     "mixed": (mixed, 20_000),
     "circles": (circles, 25_000),
+    "no change": (steady, ROWS),
 }
+OURS = "firedrill"
 
 
 def detectors() -> dict[str, Callable[[], Callable[[bool], bool]]]:
@@ -94,29 +107,17 @@ def detectors() -> dict[str, Callable[[], Callable[[bool], bool]]]:
         return made
 
     return {
-        "firedrill": lambda: RisingRate().update,
+        OURS: lambda: RisingRate().update,
         "river ADWIN": of_river(drift.ADWIN),
         "river HDDM_W": of_river(binary.HDDMW),
         "river HDDM_A": of_river(binary.HDDMA),
         "river DDM": of_river(binary.DDM),
-        "always, every 1,000 rows": lambda: _every(1000),
-        "never": lambda: lambda _one: False,
     }
 
 
-def _every(rows: int) -> Callable[[bool], bool]:
-    count = 0
-
-    def update(_one: bool) -> bool:
-        nonlocal count
-        count += 1
-        return count % rows == 0
-
-    return update
-
-
-def run(stream: str, make: Callable[[], Callable[[bool], bool]], seed: int) -> tuple[int, int, list[int], int]:
+def run(stream: str, make: Callable[[], Callable[[bool], bool]], seed: int) -> Seen:
     """Changes, changes found, delays of those found in rows, false alarms."""
+    # Late: the peer is in an environment of its own.
     from river import tree
 
     maker, every = STREAMS[stream]
@@ -136,49 +137,79 @@ def run(stream: str, make: Callable[[], Callable[[bool], bool]], seed: int) -> t
     return (ROWS - 1) // every, len(found), list(found.values()), false
 
 
-def measure(first: int, seeds: int) -> int:
-    """Print a line for each stream and detector."""
+def always(stream: str, every: int = 1000) -> Seen:
+    """An alarm every so many rows, whatever the learner says."""
+    apart = STREAMS[stream][1]
+    alarms = [divmod(row, apart) for row in range(every - 1, ROWS, every)]
+    found = {change: since for change, since in reversed(alarms) if change > 0 and since < WINDOW}
+    return (ROWS - 1) // apart, len(found), list(found.values()), len(alarms) - len(found)
+
+
+def interval(values: list[float]) -> str:
+    """Mean and its 95 % interval, by the normal limit over streams."""
+    mean = sum(values) / len(values)
+    spread = (sum((v - mean) ** 2 for v in values) / max(len(values) - 1, 1) / len(values)) ** 0.5
+    return f"{mean:.3g} ({max(mean - 1.96 * spread, 0):.3g} to {mean + 1.96 * spread:.3g})"
+
+
+def told(stream: str, name: str, results: list[Seen]) -> str:
+    """A line of the table."""
+    changes, found = sum(r[0] for r in results), sum(r[1] for r in results)
+    delays = [sum(r[2]) / len(r[2]) for r in results if r[2]]
+    line = [stream, name, str(len(results)), f"{found}/{changes}", interval(delays) if delays else ""]
+    return f"| {' | '.join(line)} | {interval([float(r[3]) for r in results])} |"
+
+
+def kept(log: Path) -> dict[tuple[str, str], dict[int, Seen]]:
+    """Results by stream and detector, and by seed."""
+    results: dict[tuple[str, str], dict[int, Seen]] = defaultdict(dict)
+    for line in log.read_text().splitlines() if log.exists() else []:
+        stream, name, seed, seen = json.loads(line)
+        results[stream, name][seed] = tuple(seen)
+    return results
+
+
+def measure(first: int, seeds: int, others: int, log: Path) -> int:
+    """Run what is not in the file yet, then print a line for each stream and detector."""
+    made = detectors()
+    done = kept(log)
+    for seed in range(first, first + seeds):
+        for stream, (name, make) in product(STREAMS, made.items()):
+            if seed in done.get((stream, name), {}) or (name != OURS and seed >= first + others):
+                continue
+            with log.open("a") as out:
+                out.write(json.dumps([stream, name, seed, run(stream, make, seed)]) + "\n")
+    print("| stream | detector | streams | found | delay, rows | false in 100,000 rows |\n|---|---|---|---|---|---|")
+    done = kept(log)
+    for stream, name in product(STREAMS, made):
+        results = [seen for seed, seen in done.get((stream, name), {}).items() if first <= seed < first + seeds]
+        if results:
+            print(told(stream, name, results))
     for stream in STREAMS:
-        for name, make in detectors().items():
-            started = time.perf_counter()
-            results = [run(stream, make, seed) for seed in range(first, first + seeds)]
-            changes, found = sum(r[0] for r in results), sum(r[1] for r in results)
-            delays = [delay for r in results for delay in r[2]]
-            false = [r[3] for r in results]
-            mean = sum(false) / len(false)
-            spread = (sum((f - mean) ** 2 for f in false) / max(len(false) - 1, 1) / len(false)) ** 0.5
-            line = {
-                "stream": stream,
-                "detector": name,
-                "seeds": seeds,
-                "found": round(found / changes, 3),
-                "delay": round(sum(delays) / len(delays), 1) if delays else None,
-                "false per 100k": [
-                    round(max(mean - 1.96 * spread, 0), 2),
-                    round(mean, 2),
-                    round(mean + 1.96 * spread, 2),
-                ],
-                "seconds": round(time.perf_counter() - started, 1),
-            }
-            print(json.dumps(line), flush=True)
+        changes = (ROWS - 1) // STREAMS[stream][1]
+        print(told(stream, "always, every 1,000 rows", [always(stream)]))
+        print(told(stream, "never", [(changes, 0, [], 0)]))
     return 0
 
 
 def main() -> int:
     """Prepare the environment and measure inside it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=100, help="streams of each kind")
+    parser.add_argument("--seeds", type=int, default=100, help="streams of each kind for ours")
+    parser.add_argument("--others", type=int, default=20, help="the first of them for river's")
+    parser.add_argument("--log", type=Path, default=ROOT / "out" / "streams.jsonl", help="where runs are kept")
     parser.add_argument("--first", type=int, default=1000, help="the first seed; below 1000 were used to choose limits")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.inside:
-        return measure(args.first, args.seeds)
+        args.log.parent.mkdir(exist_ok=True)
+        return measure(args.first, args.seeds, args.others, args.log)
     python = VENV / "bin" / "python"
     if not python.exists():
         subprocess.run(["uv", "venv", "-q", VENV], check=True)
         packages = ["river", "numpy", "scipy", "pyarrow", "pydantic"]
         subprocess.run(["uv", "pip", "install", "-q", "-p", python, *packages], check=True)
-    command = [python, __file__, "--inside", "--seeds", str(args.seeds), "--first", str(args.first)]
+    command = [python, __file__, "--inside", *sys.argv[1:]]
     return subprocess.run(command, check=False, env={"PYTHONPATH": str(ROOT / "operator")}).returncode
 
 

@@ -50,6 +50,18 @@ def rbf(rng: Rng, rows: int, swapped: bool) -> Pair:
     return drawn(labels), drawn(turned)
 
 
+def rbf_moved(rng: Rng, rows: int) -> Pair:
+    """The same clusters, a third of them three times as frequent as before."""
+    centers, labels, spread = rng.random((30, 5)), np.arange(30) % 2, rng.uniform(0.05, 0.12, 30)
+    weights = np.where(np.arange(30) < 10, 3.0, 1.0)
+
+    def drawn(shares: np.ndarray) -> pa.Table:
+        which = rng.choice(30, rows, p=shares / shares.sum())
+        return table(centers[which] + rng.normal(size=(rows, 5)) * spread[which][:, None], labels[which])
+
+    return drawn(np.ones(30)), drawn(weights)
+
+
 #: What changes, and whether the concept does.
 CASES: dict[str, tuple[Callable[[Rng, int], Pair], bool]] = {
     "SEA 8 to 9": (lambda rng, n: (sea(rng, n, 8), sea(rng, n, 9)), True),

@@ -56,18 +56,6 @@ NULL_SHAPES = (
     Shape("100 against 100, 10 + 10, 5 % missing", 100, 100, 10, 10, 8, 0.05),
     Shape("tied numbers, 5 % missing", 1000, 300, 20, 0, 8, 0.05, True),
 )
-#: The table of ``tools/bench_drift.py calibration``: 1, 10, 100, 1,000 columns; types; equal and unequal sizes.
-CALIBRATION = (
-    *(Shape("numeric", *sizes, k, 0) for k in (1, 10, 100) for sizes in ((500, 500), (2000, 200))),
-    *(Shape("categorical(8)", *sizes, 0, k) for k in (1, 10, 100) for sizes in ((500, 500), (2000, 200))),
-    *(
-        Shape("both, 5 % missing", *sizes, k // 2, k // 2, 8, 0.05)
-        for k in (10, 100)
-        for sizes in ((500, 500), (2000, 200))
-    ),
-    Shape("tied numbers, 5 % missing", 500, 500, 10, 0, 8, 0.05, True),
-    Shape("1,000 columns, both", 500, 500, 500, 500),
-)
 DEPENDENT_SHAPES = tuple(
     Shape(f"dependent {phi}", rows, rows, 10, 0, phi=phi) for phi in (0.0, 0.5, 0.8) for rows in (2000, 5000)
 )

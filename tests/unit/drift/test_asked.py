@@ -69,6 +69,12 @@ def test_embeddings_are_compared_along_the_line_between_the_sides() -> None:
     assert typed([None] * 400, [None] * 400, ColumnType.EMBEDDING).reason == "UnsupportedType"
 
 
+def test_vectors_that_are_not_whole_are_missing() -> None:
+    gaps = [[1.0, None], None, [2.0, 3.0], [0.5, 1.5], [4.0, 1.0]] * 100
+    found = typed(gaps, gaps, ColumnType.EMBEDDING)
+    assert (found.reason, found.reference_missing) == ("Constant", pytest.approx(0.4))
+
+
 def test_a_column_has_its_own_limit_and_weight() -> None:
     rng = np.random.default_rng(3)
     a, b = rng.normal(size=4000), rng.normal(0.4, 1, 4000)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from firedrill.engines.drift.contingency import RARE_BELOW, compare_counts, pool_rare, total_variation
+from firedrill.engines.drift.contingency import RARE_BELOW, compare_counts, fisher, pool_rare, total_variation
 
 counts = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), min_size=1, max_size=40)
 
@@ -70,6 +70,11 @@ def test_two_cells_are_tested_exactly() -> None:
     assert outcome is not None
     assert outcome.exact
     assert outcome.p_value == pytest.approx(stats.fisher_exact([[3, 97], [12, 88]]).pvalue)
+
+
+@given(*(st.integers(0, 400),) * 4)
+def test_the_exact_test_is_that_of_scipy(a: int, b: int, c: int, d: int) -> None:
+    assert fisher(a, b, c, d) == pytest.approx(stats.fisher_exact([[a, b], [c, d]]).pvalue, rel=1e-6)
 
 
 @pytest.mark.parametrize(("n", "m", "cells"), [(5000, 200, 40), (100, 100, 20)])

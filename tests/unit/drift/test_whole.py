@@ -1,10 +1,12 @@
 """Joint and concept drift: what they see where no column does, and what they must not mistake for it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from firedrill.api.driftcheck import Joint
+from firedrill.api.driftcheck import DriftThresholds, Joint
 from firedrill.api.verdict import Verdict
 from firedrill.engines.drift import Asked, check, joint
 from firedrill.engines.drift.report import DriftReport
@@ -72,6 +74,16 @@ def test_a_changed_concept_is_drift_while_columns_are_silent() -> None:
     assert concept["drift"] is True
     assert concept["loss_change"] > 0.03
     assert concept["label_shift"]["total_variation"] > 0.05
+
+
+def test_a_change_of_the_concept_far_below_what_would_count_is_not_significant() -> None:
+    rng = np.random.default_rng(4)
+    tables = labelled(rng, 900, 9.5), labelled(rng, 900, 7)
+    for limit, significant in ((0.02, True), (0.5, False)):
+        asked = replace(LABELLED, thresholds=DriftThresholds(min_loss_change=limit))
+        concept = part(check(*tables, asked), Part.CONCEPT)
+        assert concept.p_value is not None
+        assert (concept.p_value < 0.05) is significant
 
 
 def test_the_concept_of_numbers_is_compared_too() -> None:

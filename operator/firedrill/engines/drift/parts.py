@@ -45,4 +45,4 @@ def _concept(asked: Asked, parts: Parts, matrix: Any, reason: str) -> WholeTest:
         return concept_test(concept.undecided(reason, (0, 0)), None, limit)
     asked_type = next((each.type for each in asked.columns.settings if each.name == asked.target), None)
     labels = labels_of(*parts.labels, asked_type)
-    return concept_test(concept.find(matrix, labels.labels), labels, limit)
+    return concept_test(concept.find(matrix, labels.labels, limit), labels, limit)

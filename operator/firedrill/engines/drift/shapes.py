@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from firedrill.api.driftcheck import ColumnType
-from firedrill.engines.drift.values import kind_of, plain
+from firedrill.engines.drift.values import kind_of, plain, values_in_order
 
 
 class NotThisType(ValueError):
@@ -93,13 +93,10 @@ def _vectors(column: Any) -> NDArray[np.float64]:
     lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     if not lists or not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
         raise NotThisType(f"values of type {kind} are no vectors of numbers")
-    rows = column.to_pylist()
-    widths = sorted({len(row) for row in rows if row is not None})
+    widths = sorted(pc.unique(pc.list_value_length(column)).drop_null().to_pylist())
     if len(widths) > 1:
         raise NotThisType(f"vectors have between {widths[0]} and {widths[-1]} numbers")
     width = widths[0] if widths else 0
-    vectors: NDArray[np.float64] = np.full((len(rows), width), np.nan)
-    for i, row in enumerate(rows):
-        if row is not None:
-            vectors[i] = [np.nan if value is None else value for value in row]
+    vectors: NDArray[np.float64] = np.full((len(column), width), np.nan)
+    vectors[np.asarray(column.is_valid())] = values_in_order(pc.list_flatten(column)).reshape(-1, width)
     return vectors
