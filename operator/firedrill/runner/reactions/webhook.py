@@ -37,15 +37,15 @@ async def send(webhook: Webhook, login: Login, occasion: Occasion, clock: Clock)
         for number in range(1, TRIES + 1):
             try:
                 status = await _status(http, webhook, _headers(webhook, login, occasion), occasion)
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                problem = f"no connection: {str(error) or type(error).__name__}"
-            except (httpx.HTTPError, TimeoutError) as error:
-                unsure, problem = True, f"no answer: {str(error) or type(error).__name__}"
-            except (httpx.InvalidURL, ValueError) as error:
+            except (httpx.InvalidURL, httpx.LocalProtocolError, ValueError) as error:
                 # A token that no header can hold, a port that is none: the text of the error may hold the token.
                 raise ActionFailed(
                     f"no request can be made of url, headers and Secret: {type(error).__name__}"
                 ) from error
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                problem = f"no connection: {str(error) or type(error).__name__}"
+            except (httpx.HTTPError, TimeoutError) as error:
+                unsure, problem = True, f"no answer: {str(error) or type(error).__name__}"
             else:
                 if 200 <= status < 300:
                     return f"answered {status} at try {number}"
