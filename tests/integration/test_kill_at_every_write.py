@@ -144,8 +144,8 @@ class Lifetimes:
     def _body(self, life: Life) -> Object:
         if not life.rolls_out:
             return life.body
-        if self._gateway is None:
-            self._gateway = Gateway(self.world.finance, f"shop-{uuid.uuid4().hex[:6]}").create()
+        # Of its own: one that is known from the life before would be seen at the first look, or not, by chance.
+        self._gateway = Gateway(self.world.finance, f"shop-{uuid.uuid4().hex[:6]}").create()
         # With a delay the rollout is noticed by a write of its own.
         asked = {**self._gateway.asked, "delay": "1s"}
         return {**life.body, "spec": {**life.body["spec"], "onRollout": asked}}
