@@ -83,6 +83,8 @@ def _a_process_of(pod_uid: str) -> int:
             continue
         try:
             groups = (entry / "cgroup").read_text()
+            # One that has ended and is not reaped yet has a cgroup, and no namespaces to enter.
+            (entry / "ns" / "net").readlink()
         except (FileNotFoundError, ProcessLookupError):
             continue
         if any(mark in groups for mark in marks):
