@@ -56,7 +56,8 @@ e2e-simulations: ## Real pods: the simulated industries and what they can suffer
 e2e-faults:      ## Real pods: every fault on an application that was not prepared for it; ten minutes
 	@$(PYTEST) tests/e2e/faults
 
-chaos-full:      ## Real pods: runner and guardian killed at every write, for every way of undoing; half an hour
+chaos-full:      ## Operator, and runner and guardian in real pods, killed at every write of every life; an hour
+	@FIREDRILL_KILL_ALL=1 FIREDRILL_WRITE_DOCS=1 $(PYTEST) -s tests/integration/test_kill_at_every_write.py
 	@FIREDRILL_KILL_ALL=1 FIREDRILL_WRITE_DOCS=1 $(PYTEST) -s tests/e2e/kills
 
 e2e-scenarios:   ## Real pods: every ready scenario on its simulation; half an hour

@@ -1,12 +1,10 @@
 """Every way of undoing, in real pods: whoever is killed at whichever write, the run is settled and nothing is left.
 
-All of it takes long: `make chaos-full`. Otherwise a part of it is played, another one for each FIREDRILL_KILL_SEED, by
-default for each day; the seed is told, so that what failed can be played again.
+All of it takes long: `make chaos-full`. Otherwise a part of it is played; the seed is told, so that what failed can be
+played again.
 """
 
 import asyncio
-import os
-import random
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +19,7 @@ from kill_runs import GUARDIAN, RUNNER, Ground, Kill, Mechanism, Outcome
 from firedrill.clusters.client import KubeClient
 from firedrill.clusters.credentials import api_from_environment
 from firedrill.core.naming import guardian_name
-from support import node
+from support import node, rotation
 from support.kube import Cluster, access
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
@@ -34,8 +32,6 @@ MECHANISMS = (
     Mechanism("an object created", {"quotaExhausted": {}}),
     Mechanism("an object deleted", {"serviceDelete": {"service": "shop"}}),
 )
-FULL = bool(os.environ.get("FIREDRILL_KILL_ALL"))
-SEED = os.environ.get("FIREDRILL_KILL_SEED") or time.strftime("%Y-%m-%d", time.gmtime())
 #: Kills that are played where not all are, of each way of undoing.
 _PART = 2
 _AT_ONCE = 3
@@ -127,13 +123,11 @@ async def cases(grounds: list[Ground]) -> list[tuple[Case, Outcome]]:
     for (case, outcome), (_, alone) in zip(quiet.items(), orphaned.items(), strict=True):
         number = applied[case.mechanism]
         found = kills_of(outcome.writes, {number: alone.writes[GUARDIAN]})
-        if not FULL:
-            found = random.Random(f"{SEED} {case.mechanism.name}").sample(found, _PART)
-        wanted += [Case(case.mechanism, kills) for kills in found]
-    print(f"seed {SEED}: {len(wanted)} kills")
+        wanted += [Case(case.mechanism, kills) for kills in rotation.part(case.mechanism.name, found, _PART)]
+    print(f"seed {rotation.SEED}: {len(wanted)} kills")
     played = await play_all(grounds, wanted)
     every = [*quiet.items(), *orphaned.items(), *played.items()]
-    if FULL and os.environ.get("FIREDRILL_WRITE_DOCS"):
+    if rotation.WRITE_DOCS:
         (ROOT / "docs" / "kill-at-every-write-pods.md").write_text(table(every))
     return every
 
