@@ -8,7 +8,7 @@ from typing import Any
 from firedrill.api.kinds import DRIFT_CHECK, RunKind
 from firedrill.api.record import RecordState
 from firedrill.api.run import RunStatus
-from firedrill.api.verdict import Condition
+from firedrill.api.verdict import Condition, Verdict
 from firedrill.core.actions import (
     Action,
     AddFinalizer,
@@ -118,8 +118,8 @@ class Life:
         }
         return Observed(with_status(of, self.status), views, self.halted, self.requester, dict(self.looks))
 
-    def ends(self) -> "Life":
-        """The run that goes on ends in every target in which it was begun, and passes."""
+    def ends(self, verdict: Verdict = Verdict.PASSED) -> "Life":
+        """The run that goes on ends in every target in which it was begun, and passes or has another verdict."""
         run = self.status.last_run
         assert run is not None
         for entry in self.status.clusters:
@@ -129,7 +129,7 @@ class Life:
                     job=job(name, JobPhase.SUCCEEDED),
                     guardian=job("g") if self.kind.mutates else None,
                     has_task=True,
-                    result=result(run.id),
+                    result=result(run.id, verdict),
                     record=record(RecordState.UNDONE, run=run.id) if self.kind.mutates else None,
                 )
         return self.passes()

@@ -1,5 +1,6 @@
 """What a DriftCheck starts when it has found drift, and what is remembered of it."""
 
+import re
 from datetime import timedelta
 from typing import Annotated, Final
 
@@ -116,12 +117,10 @@ class DriftAction(Model):
 
     @property
     def label(self) -> str:
-        """What is started, in words; the address of a webhook without what may be secret in it."""
+        """What is started, in words; of a webhook the host alone, as chat services keep their secret in the path."""
         if self.webhook is not None:
-            address = self.webhook.url.partition("?")[0].partition("#")[0]
-            scheme, _, rest = address.partition("://")
-            host, slash, path = rest.partition("/")
-            return f"POST {scheme}://{host.rpartition('@')[2]}{slash}{path}"
+            authority = re.split(r"[/?#\\]", self.webhook.url.partition("://")[2], maxsplit=1)[0]
+            return f"POST to {authority.rpartition('@')[2]}"
         if self.job is not None:
             return f"Job from CronJob {self.job.namespace}/{self.job.cron_job}"
         if self.argo_workflow is not None:

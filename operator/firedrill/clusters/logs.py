@@ -40,3 +40,5 @@ def set_up(level: str = "INFO", shared: Mapping[str, str] | None = None, stream:
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter(shared or {}))
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # It tells every address that is asked, and some hold what is secret.
+    logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -16,8 +16,9 @@ from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.faults.about import Family
 from firedrill.api.resource import RunResource
 from firedrill.api.rollout import OnRollout, RolloutSeen, Workload
-from firedrill.api.run import RunSpec, RunStatus
+from firedrill.api.run import ClusterResult, RunSpec, RunStatus
 from firedrill.api.verdict import Condition, ConditionStatus, Finding
+from firedrill.core.across import ELSEWHERE
 from firedrill.core.actions import PublishEvent
 from firedrill.core.naming import digest
 from firedrill.core.observed import Observed
@@ -35,8 +36,9 @@ _HELD_POLL: Final = timedelta(minutes=1)
 #: Engines of others change templates without the mark by which a fault of ours is known.
 _UNMARKED: Final = (Family.CHAOS_TOOLKIT, Family.CHAOS_MESH, Family.LITMUS, Family.AWS_FIS)
 _TOLD: Final = 3
-#: As many as a resource may name.
+#: As many as a resource may name; labels may match more.
 _MOST: Final = 64
+_REPLACED: Final = "Replaced"
 
 
 @dataclass(frozen=True)
@@ -114,10 +116,8 @@ def trigger(observed: Observed, now: datetime) -> Trigger | None:
     due = {place.name: place.pending for place in places if _due_in(place, spec, now) == timedelta(0)}
     if not due:
         return None
-    # What was cut short for a newer rollout in another target is not run for by anybody else.
-    again = _cut_short(observed.resource) & {place.name for place in places if place.blind is None}
     value = ",".join(f"{name}={entry.new_template}" for name, entry in sorted(due.items()) if entry)
-    return Trigger(CAUSE, value, tuple(sorted(due.keys() | again)))
+    return Trigger(CAUSE, value, tuple(sorted(due)))
 
 
 def replaces(observed: Observed, now: datetime) -> bool:
@@ -152,6 +152,27 @@ def begun(resource: RunResource, status: RunStatus, names: Iterable[str]) -> Run
         return status
     entries = [_run_for(resource, entry) if entry.cluster in named else entry for entry in status.rollouts]
     return status.model_copy(update={"rollouts": [entry for entry in entries if entry is not None]})
+
+
+def counted(resource: RunResource, status: RunStatus, clusters: Sequence[ClusterResult]) -> RunStatus:
+    """Status in which rollouts are run for where the run is begun now, or is not to begin any more because of what came
+    of it elsewhere; and are not, where it was cut short by a newer one."""
+    run, now = status.last_run, list(zip(status.clusters, clusters, strict=True))
+    ended = [entry for known, entry in now if known.verdict is None and entry.verdict is not None]
+    named = {entry.name for known, entry in now if entry.job and not known.job}
+    stopped = {entry.name for entry in ended if entry.reason == ELSEWHERE and not entry.job}
+    cut_short = {entry.name for entry in ended if entry.reason == _REPLACED and entry.job}
+    status = begun(resource, status, named | stopped)
+    if not cut_short or run is None:
+        return status
+    entries = [_again(entry, run.started_at) if entry.cluster in cut_short else entry for entry in status.rollouts]
+    return status.model_copy(update={"rollouts": entries})
+
+
+def _again(entry: RolloutSeen, since: datetime) -> RolloutSeen:
+    """No template was run for; the one that a run was begun for waits, or a newer one does already."""
+    waits = {"new_template": entry.template, "new_revision": entry.revision, "completed_at": since}
+    return entry.model_copy(update={"template": "", "revision": "", **({} if entry.new_template else waits)})
 
 
 def _watching(resource: RunResource) -> RunSpec | None:
@@ -261,13 +282,6 @@ def _due_in(place: _Place, spec: RunSpec, now: datetime) -> timedelta | None:
     return max(timedelta(0), entry.completed_at + _asked(spec).delay - now)
 
 
-def _cut_short(resource: RunResource) -> set[str]:
-    run = resource.status.last_run
-    if run is None or run.ended_by != "Replaced":
-        return set()
-    return {entry.name for entry in resource.status.clusters if entry.reason == "Replaced"}
-
-
 def _condition(status: RunStatus) -> Condition | None:
     return next((each for each in status.conditions if each.type == CONDITION), None)
 
@@ -290,6 +304,9 @@ def _finding(observed: Observed, spec: RunSpec, places: Sequence[_Place]) -> Fin
         reason = blind[0].reason if blind else "NoTargets"
         said = [*absent, *(each.message for each in blind)] or ["no TargetCluster matches spec.clusters"]
         return Finding(type=CONDITION, status=ConditionStatus.FALSE, reason=reason, message=_joined(said))
+    if len(places) > _MOST:
+        message = f"spec.clusters matches {len(places)} TargetClusters; rollouts are seen in {_MOST} at most"
+        return Finding(type=CONDITION, status=ConditionStatus.FALSE, reason="TooManyTargets", message=message)
     going = run is not None and run.finished_at is None
     held = [f"{place.name}: {place.held}" for place in places if place.pending and place.held]
     faulted = [

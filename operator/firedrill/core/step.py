@@ -242,8 +242,7 @@ def _carry_on(observed: Observed, run: RunRef, now: datetime) -> Decision:
         entry, wanted = advance(case, judgement, ran_generation(resource), now)
         clusters[place] = entry
         actions += _only_intended(known, wanted)
-    named = [entry.name for known, entry in zip(status.clusters, clusters, strict=True) if entry.job and not known.job]
-    counted = rollouts.begun(resource, status, named)
+    counted = rollouts.counted(resource, status, clusters)
     if all(entry.verdict is not None for entry in clusters):
         cut_short = any(entry.reason == context.ending for entry in clusters)
         built = replace(resource, status=standing.begun(counted, clusters))

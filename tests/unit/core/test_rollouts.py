@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from firedrill.api.kinds import CHAOS_EXPERIMENT, DRIFT_CHECK, SIMULATION, RunKind
+from firedrill.api.verdict import Verdict
+from firedrill.core import rollouts
 from firedrill.core.actions import WriteStatus
 from firedrill.core.requester import Requester
 from firedrill.core.rollouts import watched
@@ -192,8 +194,44 @@ def test_a_rollout_that_was_taken_back_during_the_run_starts_none() -> None:
 def test_replace_ends_a_run_where_something_newer_was_rolled_out() -> None:
     life = waiting(DRIFT_CHECK, "finance", "iot", concurrencyPolicy="Replace").shows("B").passes()
     life.shows("C", "iot").passes()
-    assert [trigger for trigger, _ in life.runs] == ["Rollout:finance=B,iot=B", "Rollout:iot=C"]
-    assert life.runs[1][1] == ("finance", "iot"), "what was cut short in finance is done again"
+    assert [trigger for trigger, _ in life.runs] == [
+        "Rollout:finance=B,iot=B",
+        "Rollout:finance=B,iot=C",
+    ], "what was cut short in finance is done again"
+
+
+def test_what_was_cut_short_is_done_again_though_the_newer_rollout_is_taken_back() -> None:
+    life = waiting(DRIFT_CHECK, "finance", "iot", concurrencyPolicy="Replace").shows("B").passes()
+    life.shows("C", "iot").passes(1)
+    assert not life.going
+    life.shows("B", "iot").passes()
+    assert life.runs[1:] == [("Rollout:finance=B,iot=B", ("finance", "iot"))]
+
+
+def test_what_was_cut_short_is_done_again_when_its_target_is_back() -> None:
+    life = waiting(DRIFT_CHECK, "finance", "iot", concurrencyPolicy="Replace").shows("B").passes()
+    life.shows("C", "iot").passes(1)
+    life.unreachable.add("finance")
+    life.passes()
+    assert life.runs[1:] == [("Rollout:iot=C", ("iot",))]
+    life.unreachable.clear()
+    life.ends()
+    assert life.runs[2:] == [("Rollout:finance=B", ("finance",))]
+
+
+def test_a_run_that_ends_for_all_is_not_begun_elsewhere_afterwards() -> None:
+    together = {"maxConcurrent": 1, "abortAll": True}
+    life = waiting(CHAOS_EXPERIMENT, "finance", "iot", acrossClusters=together).shows("B").passes()
+    life.ends(Verdict.FAILED)
+    assert [entry.reason for entry in life.status.clusters][1] == "AbortedElsewhere"
+    life.later(3600).passes()
+    assert len(life.runs) == 1
+
+
+def test_more_targets_than_status_can_hold_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollouts, "_MOST", 2)
+    life = Life(DRIFT_CHECK, "finance", "iot", "healthcare").shows("A").passes()
+    assert life.told() == ("False", "TooManyTargets")
 
 
 def test_replace_lets_a_run_elsewhere_end() -> None:

@@ -99,4 +99,4 @@ def test_a_cool_down_ends(cooldown: str) -> None:
 
 def test_the_label_of_a_webhook_holds_nothing_secret() -> None:
     action = DriftAction(webhook=Webhook(url="https://user:pw@hooks.example/a/b?token=t#f"))
-    assert action.label == "POST https://hooks.example/a/b"
+    assert action.label == "POST to hooks.example"

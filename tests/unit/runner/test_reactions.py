@@ -23,6 +23,7 @@ from firedrill.runner.reactions.port import ActionFailed, Came, Found, Occasion,
 from firedrill.runner.reactions.reacting import Reactor, only_told
 from firedrill.runner.record_store import RecordStore
 from firedrill.sources.context import without_secrets
+from firedrill.sources.login import Login
 
 Object = dict[str, Any]
 JOB: Object = {"job": {"namespace": "ml", "cronJob": "retrain"}}
@@ -42,8 +43,9 @@ def spec(*actions: Object, **fields: Any) -> Object:
 class Ml:
     """A target with a CronJob and a WorkflowTemplate that resources of ``sre`` may use."""
 
-    def __init__(self, labels: Object | None = None) -> None:
+    def __init__(self, labels: Object | None = None, read_login: Any = without_secrets) -> None:
         self.world = World(VirtualClock())
+        self._read_login = read_login
         meta = {"labels": LABELS if labels is None else labels, "namespace": "ml"}
         template = {"metadata": {"labels": {"app": "retrain"}}, "spec": {"template": {"spec": {}}}}
         cron_job = {"metadata": dict(meta), "spec": {"suspend": True, "jobTemplate": template}}
@@ -64,7 +66,7 @@ class Ml:
         process = process or Process(self.world, "runner")
         identity = Identity("pod", "uid", "firedrill", "node")
         context = RunContext(task, process, RecordStore(process, task, process), process, identity, Stop())
-        reactor = Reactor(context, without_secrets, start)
+        reactor = Reactor(context, self._read_login, start)
         return await self.world.clock.run(reactor(DriftCheckSpec.model_validate(task.spec), task, found))
 
     def there(self, path: str) -> list[Object]:
@@ -205,6 +207,17 @@ async def test_what_may_not_be_started(action: Object, labels: Object | None, po
     assert ml.jobs == []
 
 
+async def test_a_secret_without_a_key_does_not_lend_the_runner_s_own_identity() -> None:
+    async def read_login(*_: Any, **__: Any) -> Login:
+        return Login(token="of the webhook")
+
+    pipeline = {"sageMakerPipeline": {**PIPELINE["sageMakerPipeline"], "secretRef": {"name": "s"}}}
+    ml = Ml(read_login=read_login)
+    reaction = await ml.react(ml.task(spec(pipeline)))
+    assert reaction.reason == "ActionFailed"
+    assert "secretRef: Secret s holds no username and password" in reaction.message
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
@@ -245,14 +258,14 @@ async def test_one_action_that_fails_holds_up_no_other_and_each_has_a_key_of_its
     assert reaction.actions[2].detail == "it broke off: RuntimeError"
     assert seen == [("run-1.finance.1", 64), ("run-1.finance.2", 64), ("run-1.finance.3", 64)]
     assert reaction.reason == "PartlyStarted"
-    assert "POST https://hooks.ml/drift: unsure, answered 500" in reaction.message
+    assert "POST to hooks.ml: unsure, answered 500" in reaction.message
 
 
 async def test_without_a_cluster_nothing_is_started_and_what_would_be_is_told() -> None:
     ml = Ml()
     task = ml.task(spec(HOOK, JOB))
     reaction = await only_told(DriftCheckSpec.model_validate(task.spec), task, DRIFTED)
-    told = "in a cluster this would be started: POST https://hooks.ml/drift; Job from CronJob ml/retrain"
+    told = "in a cluster this would be started: POST to hooks.ml; Job from CronJob ml/retrain"
     assert (reaction.reason, reaction.message) == ("NotInCluster", told)
 
 

@@ -132,6 +132,9 @@ class Reactor:
             return await send(action.webhook, login, occasion, context.clock)
         pipeline = action.sage_maker_pipeline
         assert pipeline is not None
+        if pipeline.secret_ref is not None and not (login.username and login.password):
+            # Without a key of its own it would be signed by the runner's identity, which the policy has to allow.
+            raise ActionFailed(f"secretRef: Secret {pipeline.secret_ref.name} holds no username and password (a key)")
         if pipeline.secret_ref is None and not may_start(context.task.policy, pipeline):
             raise ActionFailed(f"policy.sageMakerPipelines of the target does not name {pipeline.pipeline_name}")
         return await start_pipeline(pipeline, login, occasion)
