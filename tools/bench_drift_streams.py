@@ -2,11 +2,12 @@
 
     python tools/bench_drift_streams.py [--seeds 100] [--others 20] [--first 1000]
 
-Runs in an environment of its own with river in it. Each stream has 100,000 rows with a tenth of the labels flipped;
-sine and mixed turn their labels round every 20,000 rows, circles changes its circle every 25,000 (as the streams of
-the Tornado framework) at once, and over 500 rows as well, and one never changes. A Hoeffding tree is tested on each row, then trained on it, and begins
-anew at each alarm. An alarm counts as found within 2,000 rows after a change, once; all others are false. Every run
-is kept in a file, so several sessions add up. Intervals are 95 %, over streams.
+Runs in an environment of its own with river in it. Each stream has 100,000 rows with a tenth of the labels flipped.
+As in the streams of the Tornado framework, sine and mixed turn their labels round every 20,000 rows, and circles
+changes its circle at once every 25,000; one changes it over 500 rows, and one never changes. A Hoeffding tree is
+tested on each row, then trained on it, and begins anew at each alarm. An alarm counts as found within 2,000 rows after
+a change, once; all others are false. Every run is kept in a file, so several sessions add up. Intervals are 95 %, over
+streams.
 """
 
 import argparse
