@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections import defaultdict
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -148,25 +147,24 @@ def power(repetitions: int, sizes: list[int], peers: Path) -> int:
     print("| rows | | false alarms |", *(f"{shift} sd |" for shift in SHIFTS[1:]))
     print("|---|---|---|" + "---|" * len(SHIFTS[1:]))
     for rows in sizes:
-        found: dict[str, list[float]] = defaultdict(list)
-        raw: list[list[float]] = []
-        for shift in SHIFTS:
-            pairs = []
-            for seed in range(repetitions):
-                pair = folder / f"{seed}-reference.parquet", folder / f"{seed}-current.parquet"
-                write(pair[0], rows, 10, 2 * seed)
-                write(pair[1], rows, 10, 2 * seed + 1, shift)
-                pairs.append(pair)
-            p_values, shares = _ours_found(pairs)
-            raw.append(p_values)
-            for name, share in shares.items():
-                found[name].append(share)
-            for name, python in pythons.items():
-                said = measured([python, "-c", PROGRAMS[name], *(file for pair in pairs for file in pair)])
-                lists = [json.loads(line) for line in said["out"].splitlines() if line.startswith(b"[")]
-                if said["exit"] or len(lists) != repetitions:
-                    raise SystemExit(f"{name} did not answer on all tables")
-                found[name].append(sum(c.startswith("n") for each in lists for c in each) / (repetitions * 8))
+        tables = []
+        for number in range(repetitions * len(SHIFTS)):
+            shift, seed = divmod(number, repetitions)
+            pair = folder / f"{number}-reference.parquet", folder / f"{number}-current.parquet"
+            write(pair[0], rows, 10, 2 * seed)
+            write(pair[1], rows, 10, 2 * seed + 1, SHIFTS[shift])
+            tables.append(pair)
+        by_shift = [tables[i : i + repetitions] for i in range(0, len(tables), repetitions)]
+        ours = [_ours_found(pairs) for pairs in by_shift]
+        raw = [p_values for p_values, _ in ours]
+        found = {name: [shares[name] for _, shares in ours] for name in ours[0][1]}
+        for name, python in pythons.items():
+            said = measured([python, "-c", PROGRAMS[name], *(file for pair in tables for file in pair)])
+            lists = [json.loads(line) for line in said["out"].splitlines() if line.startswith(b"[")]
+            if said["exit"] or len(lists) != len(tables):
+                raise SystemExit(f"{name} did not answer on all tables")
+            counts = [sum(column.startswith("n") for column in each) / 8 for each in lists]
+            found[name] = np.mean(np.reshape(counts, (len(SHIFTS), repetitions)), axis=1).tolist()
         for name, shares in found.items():
             _print_power(rows, name, shares)
             if name in pythons and shares[0] > 0:

@@ -2,11 +2,12 @@
 
     python tools/bench_drift_streams.py [--seeds 100] [--others 20] [--first 1000]
 
-Runs in an environment of its own with river in it. Each stream has 100,000 rows with a tenth of the labels flipped;
-sine and mixed turn their labels round every 20,000 rows, circles changes its circle every 25,000 (as the streams of
-the Tornado framework), and one never changes. A Hoeffding tree is tested on each row, then trained on it, and begins
-anew at each alarm. An alarm counts as found within 2,000 rows after a change, once; all others are false. Every run
-is kept in a file, so several sessions add up. Intervals are 95 %, over streams.
+Runs in an environment of its own with river in it. Each stream has 100,000 rows with a tenth of the labels flipped.
+As in the streams of the Tornado framework, sine and mixed turn their labels round every 20,000 rows, and circles
+changes its circle at once every 25,000; one changes it over 500 rows, and one never changes. A Hoeffding tree is
+tested on each row, then trained on it, and begins anew at each alarm. An alarm counts as found within 2,000 rows after
+a change, once; all others are false. Every run is kept in a file, so several sessions add up. Intervals are 95 %, over
+streams.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -29,34 +31,37 @@ Row = tuple[dict[str, float], int]
 Seen = tuple[int, int, list[int], int]
 
 
+def later(rng: random.Random, since: int, width: int) -> bool:
+    """Whether a row of a transition over ``width`` rows is from the later concept: ever more of them are."""
+    return rng.random() < 1 / (1 + math.exp(-4 * (since - width / 2) / width))
+
+
 def blend(rng: random.Random, row: int, every: int, width: int) -> int:
-    """Which concept a row is from: the next one takes over gradually from each change on."""
+    """Which concept a row is from: the next one takes over within ``width`` rows after each change."""
     concept, since = divmod(row, every)
-    if concept > 0 and since < 4 * width:
-        return concept if rng.random() < 1 / (1 + math.exp(-4 * (since - width / 2) / width)) else concept - 1
-    return concept
+    return concept - (concept > 0 and since < width and not later(rng, since, width))
 
 
 def sine(rng: random.Random) -> Iterator[Row]:
-    """Above or below a sine; labels turn round at each change."""
+    """Above or below a sine, equally often; labels turn round at each change."""
     for row in range(ROWS):
-        x, y = rng.random(), rng.random()
-        label = int(y <= math.sin(x)) ^ (blend(rng, row, 20_000, 50) % 2)
-        yield {"x": x, "y": y}, label ^ (rng.random() < NOISE)
+        turned, label = blend(rng, row, 20_000, 50) % 2, rng.randrange(2)
+        while True:
+            x, y = rng.random(), rng.random()
+            if int(y <= math.sin(x)) == label:
+                break
+        yield {"x": x, "y": y}, label ^ turned ^ (rng.random() < NOISE)
 
 
 def mixed(rng: random.Random) -> Iterator[Row]:
-    """Two flags and two numbers, two of three conditions; labels turn round at each change."""
+    """Two flags and two numbers, two of three conditions or not, equally often; labels turn round at each change."""
     for row in range(ROWS):
-        a, b, x, y = rng.randrange(2), rng.randrange(2), rng.random(), rng.random()
-        met = a + b + (y < 0.5 + 0.3 * math.sin(3 * math.pi * x))
-        label = int(met >= 2) ^ (blend(rng, row, 20_000, 50) % 2)
-        yield {"a": float(a), "b": float(b), "x": x, "y": y}, label ^ (rng.random() < NOISE)
-
-
-#: Rows over which one circle gives way to the next.
-CIRCLES_WIDTH = 500
-CIRCLES = ((0.2, 0.5, 0.15), (0.4, 0.5, 0.2), (0.6, 0.5, 0.25), (0.8, 0.5, 0.3))
+        turned, label = blend(rng, row, 20_000, 50) % 2, rng.randrange(2)
+        while True:
+            a, b, x, y = rng.randrange(2), rng.randrange(2), rng.random(), rng.random()
+            if int(a + b + (y < 0.5 + 0.3 * math.sin(3 * math.pi * x)) >= 2) == label:
+                break
+        yield {"a": float(a), "b": float(b), "x": x, "y": y}, label ^ turned ^ (rng.random() < NOISE)
 
 
 def steady(rng: random.Random) -> Iterator[Row]:
@@ -66,10 +71,24 @@ def steady(rng: random.Random) -> Iterator[Row]:
         yield {"x": x, "y": y}, int(y <= math.sin(x)) ^ (rng.random() < NOISE)
 
 
-def circles(rng: random.Random) -> Iterator[Row]:
-    """Inside or outside a circle, equally often; another circle after each change."""
+#: Rows over which one circle gives way to the next.
+CIRCLES_WIDTH = 500
+CIRCLES = ((0.2, 0.5, 0.15), (0.4, 0.5, 0.2), (0.6, 0.5, 0.25), (0.8, 0.5, 0.3))
+
+
+def circles(rng: random.Random, gradual: bool = False) -> Iterator[Row]:
+    """Inside or outside a circle, equally often; another circle after each change.
+
+    The framework's own streams change at once, as its transitions are to the circle after: within 500 rows from
+    each change on that one appears ever more, then vanishes. ``gradual`` changes as its parameters say instead.
+    """
     for row in range(ROWS):
-        cx, cy, r = CIRCLES[blend(rng, row, 25_000, CIRCLES_WIDTH)]
+        concept, since = divmod(row, 25_000)
+        if gradual:
+            concept = blend(rng, row, 25_000, CIRCLES_WIDTH)
+        elif since < CIRCLES_WIDTH and concept < len(CIRCLES) - 1:
+            concept += later(rng, since, CIRCLES_WIDTH)
+        cx, cy, r = CIRCLES[concept]
         label = rng.randrange(2)
         while True:
             x, y = rng.random(), rng.random()
@@ -82,6 +101,7 @@ STREAMS: dict[str, tuple[Callable[[random.Random], Iterator[Row]], int]] = {
     "sine1": (sine, 20_000),
     "mixed": (mixed, 20_000),
     "circles": (circles, 25_000),
+    "circles, gradual": (partial(circles, gradual=True), 25_000),
     "no change": (steady, ROWS),
 }
 OURS = "firedrill"

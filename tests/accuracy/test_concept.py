@@ -87,7 +87,7 @@ def fired(found: list[DriftReport]) -> int:
 
 @pytest.mark.parametrize("case", [name for name, (_, changes) in CASES.items() if changes])
 def test_it_fires_at_each_change_and_no_column_does(case: str) -> None:
-    found = reports(case, 3000, 2)
+    found = reports(case, 5000, 2)
     assert fired(found) == 2
     assert not any(column.drift for report in found for column in report.columns)
 
@@ -101,7 +101,7 @@ def main() -> int:
     """Print how often each case fires, and how often any column does."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repetitions", type=int, default=50)
-    parser.add_argument("--rows", type=int, nargs="+", default=[1000, 3000])
+    parser.add_argument("--rows", type=int, nargs="+", default=[1000, 3000, 5000])
     args = parser.parse_args()
     for rows in args.rows:
         for case in CASES:
