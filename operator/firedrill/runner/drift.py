@@ -26,7 +26,7 @@ from firedrill.sources.table import SourceTable
 #: What an exact comparison takes at its peak: the process itself, and for each row of either side what the two columns
 #: hold that are compared at a time (measured: see docs/benchmarks.md).
 _BYTES: Final = 200 * 1024**2
-_BYTES_PER_ROW: Final = 56
+_BYTES_PER_ROW: Final = 100
 #: Time that is kept before the deadline for merging and for writing the result.
 _CLOSING: Final = timedelta(seconds=10)
 
