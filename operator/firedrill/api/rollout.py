@@ -72,8 +72,8 @@ class RolloutSeen(LenientModel):
     workload: str = Field(max_length=16, description="Hash of what was looked at: the cluster, and the workload.")
     template: str = Field(
         max_length=16,
-        description="Hash of the pod template that was there at first, or that a run was begun for; empty where that run "
-        "was cut short.",
+        description="Hash of the pod template that was there at first, or that a run was begun for; empty where that "
+        "run was cut short.",
     )
     revision: str = Field(default="", max_length=16, description="Hash of what its controller calls that template.")
     new_template: str = Field(
