@@ -35,8 +35,9 @@ class _Values(Model):
     values: _Packed
     weights: _Packed
     variance: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    least: _Finite
-    greatest: _Finite
+    #: None where there are no values: that numbers are looked for is said even so.
+    least: _Finite | None = None
+    greatest: _Finite | None = None
 
 
 class _Column(Model):
@@ -83,13 +84,13 @@ def from_wire(wire: Any) -> TableSketch:
 def _column(column: ColumnSketch) -> _Column:
     held, counts = column.values, column.counts
     numbers = None
-    if held is not None and held.size:
+    if held is not None:
         numbers = _Values(
             values=_pack(held.values.astype(_NUMBERS)),
             weights=_pack(held.weights.astype(_COUNTS)),
             variance=held.variance,
-            least=held.least,
-            greatest=held.greatest,
+            least=held.least if held.size else None,
+            greatest=held.greatest if held.size else None,
         )
     return _Column(
         kind=column.kind,
@@ -119,8 +120,6 @@ def _parsed(name: str, wire: _Column) -> ColumnSketch:
     kept = values is not None or counts is not None
     if odd + held > wire.rows or (kept and odd + held != wire.rows):
         raise NotASketch(f"column {name!r} has {wire.rows} rows, and its sketch stands for {odd + held}")
-    if values is None and counts is None and odd == wire.rows and wire.kind in ("numeric", "temporal"):
-        values = EMPTY
     return ColumnSketch(
         wire.kind,
         wire.type,
@@ -137,6 +136,10 @@ def _parsed(name: str, wire: _Column) -> ColumnSketch:
 
 def _weighted(name: str, wire: _Values) -> Weighted:
     values, weights = _unpack(name, wire.values, _NUMBERS), _unpack(name, wire.weights, _COUNTS)
+    if wire.least is None or wire.greatest is None:
+        if len(values) or len(weights):
+            raise NotASketch(f"column {name!r} has numbers, and neither a least nor a greatest")
+        return EMPTY
     if len(values) != len(weights) or not len(values):
         raise NotASketch(f"column {name!r} has {len(values)} numbers with {len(weights)} weights")
     if not np.isfinite(values).all() or (np.diff(values) < 0).any():
