@@ -110,6 +110,7 @@ BROKEN: dict[str, Any] = {
     "fewer rows than values": lambda w: x(w, missing=5),
     "two ways": lambda w: x(w, names={"a": 1}),
     "too few groups": lambda w: x(w, numbers=None, groups=[1, 2]),
+    "more words than texts": lambda w: x(w, words=1),
     "no base64": lambda w: numbers(w, values="%%%"),
     "half a number": lambda w: numbers(w, values="AAAA"),
     "too many numbers": lambda w: numbers(w, values="A" * 800_000),

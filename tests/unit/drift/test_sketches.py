@@ -283,6 +283,42 @@ def test_too_many_texts_are_compared_in_groups_whose_alarms_hold() -> None:
     assert sketched(counted, flooded, asked, few).columns[0].reason is Reason.VALUES_CHANGED
 
 
+MANY = RNG.integers(1, 4000, 12_000)
+
+
+@pytest.mark.parametrize(
+    ("reference", "current", "kind", "reason", "verdict"),
+    [
+        (MANY * 1.5, [f"hash-{i:x}" for i in MANY], None, Reason.TYPE_CHANGED, Verdict.FAILED),
+        ([f"hash-{i:x}" for i in MANY], MANY * 1.5, None, Reason.TYPE_CHANGED, Verdict.FAILED),
+        # The exact way reads the texts and sees no change; of too many texts this is not known, and no pass.
+        (MANY * 1.5, [f"{i * 1.5}" for i in MANY], None, Reason.TOO_MANY_TEXTS, Verdict.INCONCLUSIVE),
+        (MANY * 1.5, [f"{i * 1.5}" for i in MANY], ColumnType.NUMERIC, Reason.NO_DRIFT, Verdict.PASSED),
+        (
+            ["?" if i % 50 == 0 else f"{i}" for i in MANY],
+            [f"hash-{i:x}" for i in MANY],
+            None,
+            Reason.TYPE_CHANGED,
+            Verdict.FAILED,
+        ),
+        # Numbers are one category however they are written.
+        (MANY, [f"{i:06d}" for i in MANY], ColumnType.CATEGORICAL, Reason.MANY_VALUES, Verdict.PASSED),
+        (MANY * 1.0, [f"{i}" for i in MANY], ColumnType.CATEGORICAL, Reason.MANY_VALUES, Verdict.PASSED),
+    ],
+)
+def test_numbers_against_too_many_texts(
+    reference: Any, current: Any, kind: ColumnType | None, reason: Reason, verdict: Verdict
+) -> None:
+    other = RNG.integers(0, 5, len(MANY))
+    columns = DriftColumns(settings=[ColumnSettings(name="x", type=kind)] if kind else [])
+    tables = (pa.table({"x": reference, "other": other}), pa.table({"x": current, "other": other}))
+    asked = Asked(joint=NO_JOINT, columns=columns)
+    report = sketched(*tables, asked, Room(categories=100))
+    assert ({each.name: each.reason for each in report.columns}["x"], report.verdict) == (reason, verdict)
+    # What is said is never against the exact way.
+    assert verdict in (check(*tables, asked).verdict, Verdict.INCONCLUSIVE)
+
+
 def test_vectors_are_not_compared_by_sketches_and_it_is_said() -> None:
     vectors = pa.table({"x": pa.array([[1.0, 2.0]] * 400, pa.list_(pa.float32(), 2))})
     report = sketched(vectors, vectors, Asked(joint=NO_JOINT))

@@ -48,6 +48,9 @@ class _Column(Model):
     numbers: _Values | None = None
     names: Annotated[dict[str, _Count], Field(max_length=_MOST)] | None = None
     groups: Annotated[list[_Count], Field(min_length=GROUPS, max_length=GROUPS)] | None = None
+    #: Of what is in groups, how many are numbers and how many are words.
+    numeric: _Count = 0
+    words: _Count = 0
     plus_infinite: _Count
     minus_infinite: _Count
     invalid: _Count
@@ -100,6 +103,8 @@ def _column(column: ColumnSketch) -> _Column:
         numbers=numbers,
         names=dict(counts.names) if counts is not None and counts.names is not None else None,
         groups=counts.groups.tolist() if counts is not None and counts.groups is not None else None,
+        numeric=counts.numbers if counts is not None else 0,
+        words=counts.words if counts is not None else 0,
         plus_infinite=column.plus_infinite,
         minus_infinite=column.minus_infinite,
         invalid=column.invalid,
@@ -115,7 +120,9 @@ def _parsed(name: str, wire: _Column) -> ColumnSketch:
     counts = None
     if wire.names is not None or wire.groups is not None:
         groups = np.array(wire.groups, dtype=np.int64) if wire.groups is not None else None
-        counts = Counted(wire.names, groups)
+        counts = Counted(wire.names, groups, wire.numeric, wire.words)
+    if wire.numeric + wire.words > (sum(wire.groups) if wire.groups is not None else 0):
+        raise NotASketch(f"column {name!r} has more numbers and words than texts in groups")
     held = values.size if values is not None else counts.size if counts is not None else 0
     kept = values is not None or counts is not None
     if odd + held > wire.rows or (kept and odd + held != wire.rows):
