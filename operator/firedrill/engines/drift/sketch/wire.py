@@ -61,12 +61,13 @@ class _Table(Model):
     names: Annotated[list[str], Field(max_length=_MOST)]
     rows: _Count
     columns: dict[str, _Column]
+    source: Annotated[str, Field(max_length=128)]
 
 
 def to_wire(table: TableSketch) -> dict[str, Any]:
     """A sketch as JSON."""
     columns = {name: _column(column) for name, column in table.columns.items()}
-    return _Table(names=list(table.names), rows=table.rows, columns=columns).to_wire()
+    return _Table(names=list(table.names), rows=table.rows, columns=columns, source=table.source).to_wire()
 
 
 def from_wire(wire: Any) -> TableSketch:
@@ -81,7 +82,7 @@ def from_wire(wire: Any) -> TableSketch:
             raise NotASketch(f"there is a sketch of {name!r}, which is no column of the table")
         if column.rows != table.rows:
             raise NotASketch(f"column {name!r} has {column.rows} rows, and the table {table.rows}")
-    return TableSketch(tuple(table.names), table.rows, columns)
+    return TableSketch(tuple(table.names), table.rows, columns, table.source)
 
 
 def _column(column: ColumnSketch) -> _Column:
