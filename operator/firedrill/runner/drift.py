@@ -11,6 +11,7 @@ from firedrill.api.resource import parse_spec
 from firedrill.api.task import Result, Task
 from firedrill.api.verdict import Verdict
 from firedrill.engines.drift import Asked, DriftReport, UnknownColumn, check
+from firedrill.engines.drift.sketch import SourceChanged
 from firedrill.runner.memory import memory_limit
 from firedrill.runner.parts import Alone, Crew, PartDone, WorkerMissing
 from firedrill.runner.profiled import profile_used
@@ -69,6 +70,8 @@ async def _result(
         return ending.invalid(error)
     except WorkerMissing as error:
         return ending.result(Verdict.INCONCLUSIVE, "WorkerMissing", str(error))
+    except SourceChanged as error:
+        return ending.result(Verdict.INCONCLUSIVE, "SourceChanged", str(error))
     except WorkerEnded as error:
         return ending.result(error.verdict, error.reason, error.message)
     told = {**report.to_json(), **profile}

@@ -1,6 +1,8 @@
 """Tables that are read in pieces, by one process or by workers of which each takes its share."""
 
 import asyncio
+import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +14,7 @@ from firedrill.engines.drift.sketch import (
     MixedColumn,
     NotASketch,
     Room,
+    SourceChanged,
     TableSketch,
     check_sketches,
     columns_to_sketch,
@@ -40,7 +43,8 @@ async def check_in_pieces(
     """Compare two tables by the sketches of all workers.
 
     Raises PartDone where this is a worker whose sketches another one puts together, SourceError for a table that can
-    not be read, InvalidInput for what can not be asked of sketches, WorkerMissing and WorkerEnded.
+    not be read, InvalidInput for what can not be asked of sketches, WorkerMissing, WorkerEnded, and
+    SourceChanged where workers have read different versions of a table.
     """
     asked = Asked.of(spec)
     wanted = columns_to_sketch(list(reference.names), list(current.names), asked)
@@ -69,15 +73,24 @@ async def give_up(crew: Crew, verdict: Verdict, reason: str, message: str) -> No
 def _sketched(table: SourceTable, wanted: list[str], asked: Asked, room: Room, crew: Crew, field: str) -> TableSketch:
     """This worker's share of a table: every so manieth of its pieces."""
     try:
-        pieces = table.pieces()[crew.index :: crew.size]
-        return sketch_table(table.names, pieces, wanted, asked.columns, room)
+        pieces = table.pieces()
+        mine = pieces[crew.index :: crew.size]
+        return sketch_table(table.names, mine, wanted, asked.columns, room, _version(table, pieces))
     except (InvalidTable, MixedColumn) as error:
         raise SourceError(SourceReason.INVALID_DATA, field, str(error)) from error
+
+
+def _version(table: SourceTable, pieces: Sequence[SourceTable]) -> str:
+    """The same for all workers that have opened the same version of a table. A single piece is read by one of them
+    alone, so that whatever grows while it is asked for, as a database does, is not held against it."""
+    return hashlib.sha256(table.fingerprint.encode()).hexdigest() if len(pieces) > 1 else f"{len(pieces)}"
 
 
 def _merged(parts: list[TableSketch], field: str) -> TableSketch:
     try:
         return merge_tables(parts)
+    except SourceChanged as error:
+        raise SourceChanged(f"{field}: {error}") from error
     except MixedColumn as error:
         raise SourceError(SourceReason.INVALID_DATA, field, str(error)) from error
 

@@ -73,6 +73,11 @@ class StackedTable:
         """Number of rows of all tables at most."""
         return sum(table.rows_at_most for _, table in self._parts)
 
+    @property
+    def fingerprint(self) -> str:
+        """Those of all tables."""
+        return "\n".join(table.fingerprint for _, table in self._parts)
+
     def pieces(self) -> Sequence[SourceTable]:
         """Those of all tables, with their columns in the order of the first."""
         return [
@@ -102,6 +107,10 @@ class _Reordered:
 
     def column(self, index: int) -> Any:
         return self._table.column(position(self._table, self._names[index]))
+
+    @property
+    def fingerprint(self) -> str:
+        return self._table.fingerprint
 
     def pieces(self) -> Sequence[SourceTable]:
         return [self]
@@ -161,6 +170,11 @@ class WindowedTable:
     def rows_at_most(self) -> int:
         """Number of rows in and out of the window."""
         return self._table.rows_at_most
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the table with all its rows."""
+        return self._table.fingerprint
 
     def pieces(self) -> Sequence[SourceTable]:
         """Those of the table, each with its rows in the window."""
@@ -223,6 +237,11 @@ class JoinedTable:
         """Number of rows of the table at most."""
         return self._table.rows_at_most
 
+    @property
+    def fingerprint(self) -> str:
+        """Those of the table and of the labels."""
+        return f"{self._table.fingerprint}\n{self._labels.fingerprint}"
+
     def pieces(self) -> Sequence[SourceTable]:
         """Those of the table, each with its labels."""
         return [JoinedTable(piece, self._labels, self._on) for piece in self._table.pieces()]
@@ -253,6 +272,11 @@ class RenamedTable:
     def rows_at_most(self) -> int:
         """Number of rows at most."""
         return self._table.rows_at_most
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the table."""
+        return self._table.fingerprint
 
     def pieces(self) -> Sequence[SourceTable]:
         """Those of the table, with the other names."""

@@ -1,7 +1,10 @@
 """Tables as they come from a source: in memory, or a Parquet file that is read one column at a time."""
 
+import hashlib
+import io
 import threading
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -30,6 +33,11 @@ class SourceTable(Protocol):
     @property
     def rows_at_most(self) -> int:
         """Rows, or more where a window leaves out some: known without reading."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """What is known of the data without reading them: where it is another one, so are the data."""
         ...
 
     def pieces(self) -> "Sequence[SourceTable]":
@@ -63,6 +71,11 @@ class MemoryTable:
     def rows_at_most(self) -> int:
         """Number of rows."""
         return self.num_rows
+
+    @property
+    def fingerprint(self) -> str:
+        """Number of rows, names and types."""
+        return f"{self.num_rows} rows\n{self._table.schema.remove_metadata().to_string()}"
 
     def pieces(self) -> Sequence[SourceTable]:
         """The table itself: it is in memory already."""
@@ -106,6 +119,13 @@ class ParquetTable:
         """Values of a column, read from the file."""
         return self.of_groups(index, range(self._file.metadata.num_row_groups))
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the footer, which has the place, size, least and greatest value of each column of each row group."""
+        footer = io.BytesIO()
+        self._file.metadata.write_metadata_file(footer)
+        return hashlib.sha256(footer.getvalue()).hexdigest()
+
     def pieces(self) -> Sequence[SourceTable]:
         """The row groups of the file."""
         return [_RowGroup(self, group) for group in range(self._file.metadata.num_row_groups)]
@@ -146,6 +166,10 @@ class _RowGroup:
     @property
     def rows_at_most(self) -> int:
         return self.num_rows
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{self._group} of {self._file.fingerprint}"
 
     def column(self, index: int) -> Any:
         return self._file.of_groups(index, [self._group])

@@ -1,6 +1,7 @@
 """What can be asked of a check beyond its defaults: types, limits, segments, dependent rows, corrections."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -73,6 +74,21 @@ def test_vectors_that_are_not_whole_are_missing() -> None:
     gaps = [[1.0, None], None, [2.0, 3.0], [0.5, 1.5], [4.0, 1.0]] * 100
     found = typed(gaps, gaps, ColumnType.EMBEDDING)
     assert (found.reason, found.reference_missing) == ("Constant", pytest.approx(0.4))
+
+
+@pytest.mark.parametrize(
+    ("reference", "current", "reason"),
+    [
+        ([None] * 400, [None] * 400, "UnsupportedType"),
+        ([[1.0, 2.0]] * 400, [None] * 400, "MissingShareChanged"),
+        ([[1.0, 2.0]] * 400, [[]] * 400, "UnsupportedType"),
+    ],
+)
+def test_vectors_of_which_none_is_there_are_missing(reference: Any, current: Any, reason: str) -> None:
+    lists = pa.list_(pa.float64())
+    sides = pa.table({"e": pa.array(reference, lists)}), pa.table({"e": pa.array(current, lists)})
+    columns = DriftColumns(settings=[ColumnSettings(name="e", type=ColumnType.EMBEDDING)])
+    assert check(*sides, Asked(joint=ALONE, columns=columns)).columns[0].reason == reason
 
 
 def test_a_column_has_its_own_limit_and_weight() -> None:

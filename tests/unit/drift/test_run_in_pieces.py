@@ -124,6 +124,29 @@ async def test_what_stops_a_worker_is_what_the_run_ends_with(data: Path, tmp_pat
     assert "a worker: spec.current: column 'x' can not be read" in leader.message
 
 
+@pytest.mark.parametrize("group", [ROWS // 2, ROWS])
+async def test_data_that_is_changed_while_it_is_read_says_nothing(data: Path, tmp_path: Path, group: int) -> None:
+    for name in ("reference", "current"):
+        (tmp_path / name).mkdir()
+    rng, held = np.random.default_rng(6), Store()
+
+    def write(name: str, shift: float, size: int) -> None:
+        pq.write_table(pa.table({"x": rng.normal(shift, 1, ROWS)}), tmp_path / name / "0.parquet", row_group_size=size)
+
+    write("reference", 0, ROWS // 2)
+    write("current", 0, ROWS // 2)
+    made = task(tmp_path, "current", scale={"workers": 2})
+    leader, other = (PodCrew(held, SystemClock(), made, i, 2) for i in range(2))  # type: ignore[arg-type]
+    with pytest.raises(PartDone):
+        await drift(made, other)
+    # As many rows, in as many row groups, or in one: the first worker reads another version.
+    write("current", 3, group)
+    result = await drift(made, leader)
+    assert (result.verdict, result.reason) == (Verdict.INCONCLUSIVE, "SourceChanged")
+    assert "spec.current: " in result.message
+    assert "the data was changed while it was read" in result.message
+
+
 @pytest.mark.parametrize(
     "part",
     [{}, {"reference": {"rows": 1}}, {"ended": {"verdict": "Great"}}, {"ended": {}}],

@@ -11,8 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firedrill.api.verdict import Verdict
 from firedrill.engines.drift import Asked, TableColumns
-from firedrill.engines.drift.sketch import NotASketch, Room, from_wire, room_for, sketch_table, to_wire
+from firedrill.engines.drift.report import Reason
+from firedrill.engines.drift.sketch import (
+    NotASketch,
+    Room,
+    TableSketch,
+    check_sketches,
+    from_wire,
+    merge_tables,
+    room_for,
+    sketch_table,
+    to_wire,
+)
 
 RNG = np.random.default_rng(3)
 TABLE = pa.table(
@@ -62,6 +74,29 @@ def test_two_tables_of_many_columns_fit_into_what_a_worker_may_hand_over() -> No
     assert 2 * numbers < 900 * 1024
 
 
+def test_a_share_without_values_does_not_say_that_numbers_were_looked_for() -> None:
+    moments = pa.array(range(400), pa.timestamp("us"))
+    nothing = pa.nulls(400, pa.timestamp("us"))
+
+    def merged(*shares: Any) -> TableSketch:
+        return merge_tables([from_wire(wire(pa.table({"t": share}))) for share in shares])
+
+    reference = merged(moments, moments)
+    for share, reason, verdict in (
+        (nothing, Reason.MISSING_SHARE_CHANGED, Verdict.FAILED),
+        (moments[:0], Reason.TEMPORAL, Verdict.INCONCLUSIVE),
+    ):
+        report = check_sketches(reference, merged(moments, share), Asked(), 2)
+        assert (report.columns[0].type, report.columns[0].reason) == ("temporal", reason)
+        assert report.verdict is verdict
+
+
+def test_numbers_that_were_looked_for_and_not_found_are_told() -> None:
+    held = from_wire(wire(pa.table({"x": pa.nulls(400, pa.float64())}))).columns["x"].values
+    assert held is not None
+    assert held.size == 0
+
+
 BROKEN: dict[str, Any] = {
     "no object": lambda w: [1],
     "nothing": lambda w: None,
@@ -75,6 +110,7 @@ BROKEN: dict[str, Any] = {
     "fewer rows than values": lambda w: x(w, missing=5),
     "two ways": lambda w: x(w, names={"a": 1}),
     "too few groups": lambda w: x(w, numbers=None, groups=[1, 2]),
+    "more words than texts": lambda w: x(w, words=1),
     "no base64": lambda w: numbers(w, values="%%%"),
     "half a number": lambda w: numbers(w, values="AAAA"),
     "too many numbers": lambda w: numbers(w, values="A" * 800_000),
@@ -85,6 +121,7 @@ BROKEN: dict[str, Any] = {
     "weights that overflow": lambda w: numbers(w, values=packed(1, 2), weights=packed(2**62, 2**62, kind="<i8")),
     "a variance below zero": lambda w: numbers(w, variance=-1.0),
     "an infinite variance": lambda w: numbers(w, variance=1e999),
+    "numbers without a least": lambda w: numbers(w, least=None),
     "numbers beyond the greatest": lambda w: numbers(w, greatest=-100.0),
 }
 

@@ -49,6 +49,8 @@ class Reason(StrEnum):
     UNSUPPORTED_TYPE = "UnsupportedType"
     #: Too many different values to be counted one by one in a sketch.
     MANY_VALUES = "ManyValues"
+    #: Too many different texts to be read as the numbers that the other side has.
+    TOO_MANY_TEXTS = "TooManyTexts"
     #: Within the errors of the sketches there may be drift, or none.
     SKETCH_TOO_COARSE = "SketchTooCoarse"
     TOO_DEPENDENT = "TooDependent"

@@ -98,5 +98,7 @@ def _vectors(column: Any) -> NDArray[np.float64]:
         raise NotThisType(f"vectors have between {widths[0]} and {widths[-1]} numbers")
     width = widths[0] if widths else 0
     vectors: NDArray[np.float64] = np.full((len(column), width), np.nan)
+    if not width:
+        return vectors
     vectors[np.asarray(column.is_valid())] = values_in_order(pc.list_flatten(column)).reshape(-1, width)
     return vectors

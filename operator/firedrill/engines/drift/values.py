@@ -107,7 +107,7 @@ def plain(column: Any) -> Any:
 
 
 def numbers(column: Any) -> Numbers:
-    """A column of numbers, booleans, times or texts as numbers. Null, NaN and blank are missing."""
+    """A column of numbers, booleans, times (in microseconds) or texts as numbers. Null, NaN and blank are missing."""
     kind = kind_of(column.type)
     if kind == "text":
         parsed = parse_texts(column)
@@ -141,7 +141,7 @@ def zero_padded(column: Any) -> bool:
 
 
 def values_in_order(column: Any) -> Floats:
-    """A column of numbers, booleans, times or texts as numbers, row by row; NaN where there is none."""
+    """A column of numbers, booleans, times (in microseconds) or texts as numbers, row by row; NaN where none is."""
     if kind_of(column.type) in ("empty", "unsupported"):
         return np.full(len(column), np.nan)
     if kind_of(column.type) != "text":
@@ -223,14 +223,30 @@ def _is_whole(kind: Any) -> bool:
     return bool(pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0 and kind.precision < 75))
 
 
-def _to_float(column: Any) -> Floats:
+#: Microseconds in a unit of time.
+_MICROSECONDS: Final = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1.0}
+_DAY: Final = 86_400e6
+
+
+def _whole_microseconds(column: Any) -> tuple[Any, float]:
+    """Moments, times and durations as whole numbers, and by what these are to be multiplied to be microseconds.
+
+    The unit is how a writer keeps them, not what they are. Numbers are multiplied as floats, which do not overflow;
+    nanoseconds are too large for floats, and divided before.
+    """
     kind = column.type
-    if pa.types.is_duration(kind) or pa.types.is_time64(kind) or pa.types.is_timestamp(kind):
-        column = column.cast(pa.int64())
-    elif pa.types.is_time32(kind) or pa.types.is_date32(kind):
-        column = column.cast(pa.int32())
-    elif pa.types.is_date64(kind):
-        column = column.cast(pa.int64())
+    if pa.types.is_date32(kind):
+        return column.cast(pa.int32()), _DAY
+    if pa.types.is_date64(kind):
+        return column.cast(pa.int64()), _MICROSECONDS["ms"]
+    whole = column.cast(pa.int32() if pa.types.is_time32(kind) else pa.int64())
+    return pc.divide(whole, 1000) if kind.unit == "ns" else whole, _MICROSECONDS[kind.unit]
+
+
+def _to_float(column: Any) -> Floats:
+    kind, factor = column.type, 1.0
+    if pa.types.is_temporal(kind):
+        column, factor = _whole_microseconds(column)
     elif pa.types.is_boolean(kind):
         column = column.cast(pa.int8())
     # Whole numbers above 2**53 are rounded; where that matters, near_zero has made them small.
@@ -239,6 +255,8 @@ def _to_float(column: Any) -> Floats:
     for chunk in column.cast(pa.float64(), safe=False).chunks:
         values[at : at + len(chunk)] = chunk.to_numpy(zero_copy_only=False)
         at += len(chunk)
+    if factor != 1.0:
+        values *= factor
     return values
 
 

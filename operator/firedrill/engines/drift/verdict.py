@@ -102,6 +102,15 @@ def sketch_too_coarse(evidence: Evidence) -> Decision | None:
     return Decision(Verdict.INCONCLUSIVE, "SketchTooCoarse", message)
 
 
+def too_many_texts(evidence: Evidence) -> Decision | None:
+    """Numbers on one side, and on the other texts that sketches have not read as numbers."""
+    open_ = [column for column in evidence.columns if column.reason is Reason.TOO_MANY_TEXTS]
+    if not open_:
+        return None
+    message = f"Not compared: {open_[0].label} {open_[0].message}; {evidence.sizes}{_undecided(evidence)}"
+    return Decision(Verdict.INCONCLUSIVE, Reason.TOO_MANY_TEXTS.value, message)
+
+
 def nothing_compared(evidence: Evidence) -> Decision | None:
     """There is no column of which anything can be said."""
     if any(column.decided for column in evidence.columns):
@@ -140,6 +149,7 @@ CHAIN: Final[tuple[Policy, ...]] = (
     drift_detected,
     whole_drift_detected,
     sketch_too_coarse,
+    too_many_texts,
     nothing_compared,
     concept_undecided,
     no_drift,

@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
-import pyarrow as pa
 
 from firedrill.api.driftcheck import ColumnSettings, ColumnType
 from firedrill.engines.drift.shapes import NotThisType, is_embedding, shaped_side
@@ -16,7 +15,7 @@ from firedrill.engines.drift.sketch.errors import MixedColumn
 from firedrill.engines.drift.sketch.quantiles import QuantileSketcher
 from firedrill.engines.drift.sketch.room import Room
 from firedrill.engines.drift.sketch.weighted import Weighted
-from firedrill.engines.drift.values import family_of, kind_of, names_of, parse_texts, plain, values_in_order
+from firedrill.engines.drift.values import family_of, kind_of, names_of, parse_texts, values_in_order
 
 #: What sketches can not compare, for a message.
 _NO_VECTORS: Final = "vectors are placed on a line that all of them decide: sketches can not compare them"
@@ -118,7 +117,7 @@ class ColumnSketcher:
             parsed = parse_texts(column)
             values, missing, self._invalid = parsed.values, parsed.missing, self._invalid + parsed.invalid
         else:
-            values = values_in_order(_in_microseconds(column))
+            values = values_in_order(column)
             known = ~np.isnan(values)
             values, missing = values[known], len(values) - int(known.sum())
         self._missing += missing
@@ -149,8 +148,3 @@ def merge(name: str, parts: Sequence[ColumnSketch], room: Room) -> ColumnSketch:
         sum(part.invalid for part in parts),
         problem,
     )
-
-
-def _in_microseconds(column: Any) -> Any:
-    """Moments of any unit in one, so that pieces of different units are the same numbers."""
-    return plain(column).cast(pa.timestamp("us"), safe=False) if kind_of(column.type) == "temporal" else column

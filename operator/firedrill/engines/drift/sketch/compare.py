@@ -79,13 +79,16 @@ def _numbers(
     """Numbers on both sides, or numbers on one and texts on the other that may be numbers."""
     made = []
     for side in sides:
+        if side.counts is not None and side.kind == "text" and side.counts.numeric_share < NUMERIC_SHARE:
+            return type_changed(name, sides[0].type, sides[1].type)
         found = _as_numbers(side)
         if found is None:
-            message = f"was {sides[0].type} in the reference and is {sides[1].type} now, with too many texts to read"
+            message = (
+                f"was {sides[0].type} in the reference and is {sides[1].type} now, with too many texts to read as "
+                "numbers; give it type: Numeric"
+            )
             there = [(side.rows - side.missing, side.missing) for side in sides]
-            return by_nature(name, Reason.UNSUPPORTED_TYPE, message, there[0], there[1], limits)
-        if side.counts is not None and side.kind == "text" and _numeric_share(found) < NUMERIC_SHARE:
-            return type_changed(name, sides[0].type, sides[1].type)
+            return by_nature(name, Reason.TOO_MANY_TEXTS, message, there[0], there[1], limits)
         made.append(found)
     report = numeric(name, made[0], made[1], limits, _ks_test(doubt))
     return replace(report, type=CALLED.get(settings.type, "numeric") if settings.type else "numeric")
@@ -103,10 +106,15 @@ def _texts(
     missing = sides[0].missing, sides[1].missing
     names = [each.names for each in counted]
     if names[0] is None or names[1] is None:
+        if kinds == {"text"} and settings.type is None:
+            shares = [each.numeric_share for each in counted]
+            # Whether texts that are all numbers are codes or quantities is not known of groups: those are left to them.
+            if marked_numbers(shares) and min(shares) < MIXED_SHARE:
+                return fewer_numbers(name, shares)
         return _grouped(name, counted[0], counted[1], missing, limits)
     if kinds == {"text"} and settings.type is None:
         made = [found for side in sides if (found := _as_numbers(side)) is not None]
-        shares = [_numeric_share(found) for found in made]
+        shares = [each.numeric_share for each in counted]
         held = names[0] if shares[0] == max(shares) else names[1]
         distinct = len(held) / max(sum(held.values()), 1)
         padded = any(text.strip()[:1] == "0" and text.strip()[1:2].isdigit() for side in names for text in side or ())
@@ -172,11 +180,6 @@ def _as_numbers(side: ColumnSketch) -> Numbers | None:
     weights = np.array([finite[value] for value in ordered], dtype=np.int64)
     values = Weighted(np.array(ordered), weights, 0.0, ordered[0], ordered[-1]) if ordered else EMPTY
     return Numbers(values, side.rows, states["missing"], states["plus"], states["minus"], states["invalid"])
-
-
-def _numeric_share(found: Numbers) -> float:
-    """Share of numbers among what is not missing; 1 where all is missing."""
-    return (found.present - found.invalid) / found.present if found.present else 1.0
 
 
 def _renamed(names: Mapping[str, int]) -> Mapping[str, int]:

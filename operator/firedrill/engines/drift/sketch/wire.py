@@ -35,8 +35,9 @@ class _Values(Model):
     values: _Packed
     weights: _Packed
     variance: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    least: _Finite
-    greatest: _Finite
+    #: None where there are no values: that numbers are looked for is said even so.
+    least: _Finite | None = None
+    greatest: _Finite | None = None
 
 
 class _Column(Model):
@@ -47,6 +48,9 @@ class _Column(Model):
     numbers: _Values | None = None
     names: Annotated[dict[str, _Count], Field(max_length=_MOST)] | None = None
     groups: Annotated[list[_Count], Field(min_length=GROUPS, max_length=GROUPS)] | None = None
+    #: Of what is in groups, how many are numbers and how many are words.
+    numeric: _Count = 0
+    words: _Count = 0
     plus_infinite: _Count
     minus_infinite: _Count
     invalid: _Count
@@ -57,12 +61,13 @@ class _Table(Model):
     names: Annotated[list[str], Field(max_length=_MOST)]
     rows: _Count
     columns: dict[str, _Column]
+    source: Annotated[str, Field(max_length=128)]
 
 
 def to_wire(table: TableSketch) -> dict[str, Any]:
     """A sketch as JSON."""
     columns = {name: _column(column) for name, column in table.columns.items()}
-    return _Table(names=list(table.names), rows=table.rows, columns=columns).to_wire()
+    return _Table(names=list(table.names), rows=table.rows, columns=columns, source=table.source).to_wire()
 
 
 def from_wire(wire: Any) -> TableSketch:
@@ -77,19 +82,19 @@ def from_wire(wire: Any) -> TableSketch:
             raise NotASketch(f"there is a sketch of {name!r}, which is no column of the table")
         if column.rows != table.rows:
             raise NotASketch(f"column {name!r} has {column.rows} rows, and the table {table.rows}")
-    return TableSketch(tuple(table.names), table.rows, columns)
+    return TableSketch(tuple(table.names), table.rows, columns, table.source)
 
 
 def _column(column: ColumnSketch) -> _Column:
     held, counts = column.values, column.counts
     numbers = None
-    if held is not None and held.size:
+    if held is not None:
         numbers = _Values(
             values=_pack(held.values.astype(_NUMBERS)),
             weights=_pack(held.weights.astype(_COUNTS)),
             variance=held.variance,
-            least=held.least,
-            greatest=held.greatest,
+            least=held.least if held.size else None,
+            greatest=held.greatest if held.size else None,
         )
     return _Column(
         kind=column.kind,
@@ -99,6 +104,8 @@ def _column(column: ColumnSketch) -> _Column:
         numbers=numbers,
         names=dict(counts.names) if counts is not None and counts.names is not None else None,
         groups=counts.groups.tolist() if counts is not None and counts.groups is not None else None,
+        numeric=counts.numbers if counts is not None else 0,
+        words=counts.words if counts is not None else 0,
         plus_infinite=column.plus_infinite,
         minus_infinite=column.minus_infinite,
         invalid=column.invalid,
@@ -114,13 +121,13 @@ def _parsed(name: str, wire: _Column) -> ColumnSketch:
     counts = None
     if wire.names is not None or wire.groups is not None:
         groups = np.array(wire.groups, dtype=np.int64) if wire.groups is not None else None
-        counts = Counted(wire.names, groups)
+        counts = Counted(wire.names, groups, wire.numeric, wire.words)
+    if wire.numeric + wire.words > (sum(wire.groups) if wire.groups is not None else 0):
+        raise NotASketch(f"column {name!r} has more numbers and words than texts in groups")
     held = values.size if values is not None else counts.size if counts is not None else 0
     kept = values is not None or counts is not None
     if odd + held > wire.rows or (kept and odd + held != wire.rows):
         raise NotASketch(f"column {name!r} has {wire.rows} rows, and its sketch stands for {odd + held}")
-    if values is None and counts is None and odd == wire.rows and wire.kind in ("numeric", "temporal"):
-        values = EMPTY
     return ColumnSketch(
         wire.kind,
         wire.type,
@@ -137,6 +144,10 @@ def _parsed(name: str, wire: _Column) -> ColumnSketch:
 
 def _weighted(name: str, wire: _Values) -> Weighted:
     values, weights = _unpack(name, wire.values, _NUMBERS), _unpack(name, wire.weights, _COUNTS)
+    if wire.least is None or wire.greatest is None:
+        if len(values) or len(weights):
+            raise NotASketch(f"column {name!r} has numbers, and neither a least nor a greatest")
+        return EMPTY
     if len(values) != len(weights) or not len(values):
         raise NotASketch(f"column {name!r} has {len(values)} numbers with {len(weights)} weights")
     if not np.isfinite(values).all() or (np.diff(values) < 0).any():
