@@ -83,12 +83,12 @@ def _a_process_of(pod_uid: str) -> int:
             continue
         try:
             groups = (entry / "cgroup").read_text()
-            # One that has ended and is not reaped yet has a cgroup, and no namespaces to enter.
-            (entry / "ns" / "net").readlink()
+            if any(mark in groups for mark in marks):
+                # One that has ended and is not reaped yet has a cgroup, and no namespaces to enter.
+                (entry / "ns" / "net").readlink()
+                return int(entry.name)
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if any(mark in groups for mark in marks):
-            return int(entry.name)
     raise LookFailed(f"no process of pod {pod_uid} on this machine: is the lab a native one?")
 
 
