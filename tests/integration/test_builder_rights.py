@@ -8,6 +8,7 @@ import pytest
 from firedrill.clusters import paths
 from firedrill.runner.simulating.applying import COLLECTIONS, NOT_PRUNED
 from firedrill.runner.simulating.place import LABEL_SIMULATION
+from firedrill.simulation import faked_nodes
 from support import chart
 from support.eventually import eventually
 from support.kube import Cluster, Object, collection
@@ -39,6 +40,23 @@ def verbs(rendered: list[Object]) -> dict[tuple[str, str], set[str]]:
 
 def test_secrets_are_written_and_never_read(rendered: list[Object]) -> None:
     assert verbs(rendered)["", "secrets"] == {"create", "patch"}
+
+
+def test_who_builds_may_hand_on_the_rights_of_kwok_and_no_other_cluster_role(
+    rendered: list[Object],
+) -> None:
+    roles = {each["metadata"]["name"]: each for each in rendered if each["kind"] == "ClusterRole"}
+    given = {faked_nodes.binding("bank-ns")["roleRef"]["name"]}
+    bindings = [each for each in faked_nodes.controller("bank", "bank-ns", "i") if each["kind"] == "RoleBinding"]
+    given |= {each["roleRef"]["name"] for each in bindings}
+    assert given <= roles.keys()
+    binds = [rule for rule in roles["firedrill-simulator"]["rules"] if "bind" in rule["verbs"]]
+    assert [set(rule["resourceNames"]) for rule in binds] == [given]
+    for name in given:
+        written = [
+            rule for rule in roles[name]["rules"] if {"patch", "update", "create", "delete"} & set(rule["verbs"])
+        ]
+        assert {resource for rule in written for resource in rule["resources"]} <= {"nodes/status", "pods/status"}
 
 
 def test_every_kind_of_a_simulation_can_be_made_and_pruned(rendered: list[Object]) -> None:

@@ -13,7 +13,6 @@ from firedrill.simulation import faked_nodes, world
 from firedrill.simulation.labels import Object
 from firedrill.simulation.multiplexing import MULTIPLEXER, ports_for
 from firedrill.simulation.plan import make_plan
-from support import chart
 
 Wire = dict[str, Any]
 FAKED = {"kwok.x-k8s.io/node": "fake"}
@@ -172,22 +171,6 @@ def test_pods_tolerate_the_taint_and_select_the_label_of_the_nodes() -> None:
     assert pod["nodeSelector"].items() <= node["metadata"]["labels"].items()
     (toleration,), (taint,) = pod["tolerations"], node["spec"]["taints"]
     assert {**taint, "operator": "Equal"} == toleration
-
-
-def test_who_builds_may_hand_on_the_rights_of_kwok_and_no_other_cluster_role() -> None:
-    objects = chart.remote("firedrill")
-    roles = {each["metadata"]["name"]: each for each in objects if each["kind"] == "ClusterRole"}
-    given = {faked_nodes.binding("bank-ns")["roleRef"]["name"]}
-    bindings = [each for each in faked_nodes.controller("bank", "bank-ns", "i") if each["kind"] == "RoleBinding"]
-    given |= {each["roleRef"]["name"] for each in bindings}
-    assert given <= roles.keys()
-    binds = [rule for rule in roles["firedrill-simulator"]["rules"] if "bind" in rule["verbs"]]
-    assert [set(rule["resourceNames"]) for rule in binds] == [given]
-    for name in given:
-        written = [
-            rule for rule in roles[name]["rules"] if {"patch", "update", "create", "delete"} & set(rule["verbs"])
-        ]
-        assert {resource for rule in written for resource in rule["resources"]} <= {"nodes/status", "pods/status"}
 
 
 def test_the_stages_of_kwok_are_whole() -> None:
