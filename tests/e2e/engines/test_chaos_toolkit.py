@@ -140,14 +140,13 @@ def test_an_experiment_of_a_config_map(ready: Demo, place: str) -> None:
 
 
 def test_what_is_not_allowed_or_not_here(ready: Demo, place: str) -> None:
-    by_path = answers(place)
-    by_path["probes"][0]["tolerance"] = {"type": "jsonpath", "path": "$.body.ok"}
+    from_vault = {"secrets": {"k": {"token": {"type": "vault", "path": "shop/token"}}}}
     program = {"type": "action", "name": "ls", "provider": {"type": "process", "path": "ls", "arguments": ["/"]}}
     elsewhere = without_pods("kube-system", 1)
     for number, (experiment, reason, says) in enumerate(
         (
             ({**without_pods(place, 1), "method": [program]}, "NotPermitted", "allowProcess"),
-            ({**without_pods(place, 1), "steady-state-hypothesis": by_path}, "NotApplicable", "jsonpath2"),
+            ({**without_pods(place, 1), **from_vault}, "NotApplicable", "hvac"),
             ({**elsewhere, "steady-state-hypothesis": answers(place)}, "NotApplicable", "namespace kube-system"),
         )
     ):

@@ -1,6 +1,7 @@
 """Chaos Toolkit itself, in child processes: what an experiment does, how it is stopped, and what is left of it."""
 
 import asyncio
+import json
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -180,6 +181,27 @@ async def test_the_hypothesis_is_asked_after_the_rollbacks_until_it_is_met(trace
     assert text(trace) == "mend\nasked\nasked\n"
 
 
+@pytest.mark.parametrize(
+    ("path", "more", "met"),
+    [
+        ("$.pods[*].ready", {"count": 3}, True),
+        ("$.pods[*].name", {"expect": ["a", "b", "c"]}, True),
+        ("$.pods[*][?(@.ready = true)]", {"count": 3}, False),
+        ("$.services", {}, False),
+    ],
+)
+async def test_a_tolerance_may_be_a_path_into_what_was_answered(
+    trace: Path, path: str, more: Object, met: bool
+) -> None:
+    pods = [{"name": name, "ready": name != "c"} for name in "abc"]
+    probe = call("note", "answer", "probe", path=str(trace), line=json.dumps({"pods": pods}))
+    tolerance = {"type": "jsonpath", "path": path, **more}
+    body = experiment([], **{"steady-state-hypothesis": {"title": "t", "probes": [{**probe, "tolerance": tolerance}]}})
+    journal = (await ended(await start(body))).journal
+    assert journal.before is not None
+    assert journal.before.met is met
+
+
 async def test_what_it_reads_is_read_once_before_it_begins(trace: Path) -> None:
     path = _with_lines(trace, "a", "b")
     body = experiment(
@@ -209,6 +231,23 @@ UNKNOWN = {"type": "python", "module": "no_such_module", "func": "f"}
         ({"title": "t", "description": "d"}, "requires a method"),
         (experiment([call("placed")]), "would act in namespace default, and the experiment's target is shop"),
         (experiment([call("placed", ns="${where}")], configuration={"where": "other"}), "namespace other"),
+        (
+            experiment(
+                [],
+                **{
+                    "steady-state-hypothesis": {
+                        "title": "t",
+                        "probes": [
+                            {
+                                **call("note", "p", "probe", path="p", line="l"),
+                                "tolerance": {"type": "jsonpath", "path": "$["},
+                            }
+                        ],
+                    }
+                },
+            ),
+            "JSON path $[ is invalid",
+        ),
         (
             experiment([], configuration={"x": call("note", kind="probe", path="p", line="l", fail=True)}),
             "configuration.x could not be read: ActivityFailed: ValueError: can not note l",

@@ -23,6 +23,8 @@ from firedrill.lab.imaging.layer import Layer
 from firedrill.lab.paths import cache
 
 TARGET = "opt/python"
+#: antlr's runtime has no wheel of the version that jsonpath2 wants; it is plain Python.
+WHEELS = ("--only-binary", ":all:", "--no-binary", "antlr4-python3-runtime")
 AUTHORITIES = Path("etc/ssl/certs/ca-certificates.crt")
 
 
@@ -61,7 +63,7 @@ class Workshop:
             env["PYTHONPATH"] = self.seen(_copy_pip(self.folder))
             if "PIP_CERT" in os.environ:
                 env["PIP_CERT"] = f"/{AUTHORITIES}"
-        install = ["-m", "pip", "install", "--quiet", "--no-compile", "--only-binary", ":all:"]
+        install = ["-m", "pip", "install", "--quiet", "--no-compile", *WHEELS]
         self.python(
             [*install, "--target", self.seen(target), "-r", self.bring(lock)],
             env,

@@ -31,12 +31,7 @@ def forbidden(experiment: Object, policy: ChaosToolkitPolicy) -> str:
 
 def missing(experiment: Object, env: Mapping[str, str]) -> str:
     """What the experiment needs and is not here; empty where nothing is missing."""
-    found = [
-        f"{where} is by jsonpath, which needs the package jsonpath2, and it is not installed: use a regex, a range "
-        "or a probe"
-        for where, value in _walk(experiment, "")
-        if _by_jsonpath(where, value)
-    ]
+    found = []
     for where, value in _walk(experiment.get("secrets") or {}, "secrets"):
         if isinstance(value, dict) and value.get("type") == "vault":
             found.append(f"{where} is read from Vault, which needs the package hvac, and it is not installed")
@@ -110,10 +105,6 @@ def _walk(value: Any, where: str) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, list):
         for number, each in enumerate(value):
             yield from _walk(each, f"{where}[{number}]")
-
-
-def _by_jsonpath(where: str, value: Any) -> bool:
-    return where.endswith("tolerance") and isinstance(value, dict) and value.get("type") == "jsonpath"
 
 
 def _of_environment(value: Any) -> bool:
