@@ -5,7 +5,7 @@ export FIREDRILL_HOME ?= $(HOME)/.cache/firedrill
 export PYTHONPATH := $(CURDIR)/operator
 export PYTHONDONTWRITEBYTECODE := 1
 PYTHON = $$(tools/setup)
-PYTEST = "$(PYTHON)" -m pytest -p no:cacheprovider
+PYTEST = "$(PYTHON)" -m pytest -p no:cacheprovider -r s
 
 .PHONY: help setup demo demo-down test unit system matrix simulator integration integration-stores integration-models e2e e2e-simulations e2e-faults e2e-scenarios e2e-engines e2e-data e2e-shape generate lint bench bench-faults bench-many bench-drift bench-shards calibration bench-load bench-pipeline bad-models chaos-full build
 
@@ -30,6 +30,7 @@ unit:            ## Pure tests, under a minute
 	@$(PYTEST) -n auto -m "not matrix and not system" tests/unit
 
 system:          ## Servers, child processes and network namespaces of this machine; a minute
+	@tools/setup iproute2 nftables util-linux >/dev/null
 	@$(PYTEST) -n auto -m system tests/unit
 
 matrix:          ## Runner, guardian and sweeper killed at every write, in a simulated cluster
