@@ -14,9 +14,9 @@ _RBAC = "rbac.authorization.k8s.io"
 
 #: Answers 200 while all is as it should be: a file that it reads and one that it writes for each request, a variable,
 #: the name of a Service; and, where it is told so, the password that its database asks for, its own certificate, what
-#: its rights let it do.
+#: its rights let it do, some work for each request, or memory that is left, which services that shed load look at.
 _SCRIPT = """
-import http.server, os, socket, ssl, sys, tempfile, threading, urllib.request
+import http.server, os, socket, ssl, sys, tempfile, threading, time, urllib.request
 ASKS = os.environ["ASKS"].split(",")
 def password():
     return open("/etc/secret/password").read() == os.environ["DATABASE_ASKS_FOR"]
@@ -41,10 +41,23 @@ def api():
     request = urllib.request.Request(where, headers={"Authorization": "Bearer " + open(account + "token").read()})
     context = ssl.create_default_context(cafile=account + "ca.crt")
     return urllib.request.urlopen(request, timeout=2, context=context).status == 200
+def work():
+    begun = time.thread_time()
+    while time.thread_time() - begun < 0.03:
+        pass
+    return True
+def headroom():
+    for root, used, most in (
+        ("/sys/fs/cgroup/memory", "memory.usage_in_bytes", "memory.limit_in_bytes"),
+        ("/sys/fs/cgroup", "memory.current", "memory.max"),
+    ):
+        if os.path.exists(f"{root}/{used}"):
+            return int(open(f"{root}/{used}").read()) < 0.7 * int(open(f"{root}/{most}").read())
+    raise SystemExit("no cgroup tells how much memory is used")
 def good():
     try:
         socket.getaddrinfo("shop", 8080)
-        if not all({"password": password, "tls": tls, "api": api}[ask]() for ask in ASKS if ask):
+        if not all(globals()[ask]() for ask in ASKS if ask):
             return False
     except OSError:
         return False
@@ -77,8 +90,8 @@ def manifest(
 ) -> str:
     """Namespace, ConfigMap, workload and Service, as JSON for kubectl.
 
-    ``asks`` is what it asks for besides (password, tls, api), ``cpu`` its limit; without ``threads`` it serves one
-    request at a time.
+    ``asks`` is what it asks for besides (password, tls, api, work, headroom), ``cpu`` its limit; without ``threads``
+    it serves one request at a time.
     """
     labels = {"app": "shop"}
     env = {"MODE": "ok", "ASKS": asks, "DATABASE_ASKS_FOR": _PASSWORD}

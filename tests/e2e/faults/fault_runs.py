@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from demo import HUB, NAMESPACE, Demo, DemoError
 from e2e_residues import LookFailed, residues
@@ -29,8 +29,10 @@ class Case:
     survived: bool | None = False
     duration: str = "20s"
     replicas: int = 1
-    #: What the application asks for besides: password, tls or api.
+    #: What the application asks for besides: password, tls, api, work or headroom.
     asks: str = ""
+    #: Of a fault that a well-kept application survives, where else it shows: in its Deployment, or to who evicts.
+    shows: Literal["", "Deployment", "eviction"] = ""
     kind: str = "Deployment"
     device: bool = False
     #: Of the application: whether it serves several at once, and its limit of processor time.
@@ -46,6 +48,8 @@ class Seen:
     before: Object
     after: Object
     measured: dict[str, Any] = field(default_factory=dict)
+    #: What else was seen before, during and after.
+    shown: tuple[str, ...] = ()
 
     def condition(self, name: str) -> str:
         """Status and reason of a condition."""
@@ -56,7 +60,12 @@ class Seen:
 def allow_everything(lab: Demo, *more: str) -> None:
     """Install the rights of every family in the target, and let its policy allow them."""
     chart = ("operator.enabled=false", "crds.enabled=false", "target.enabled=true", "target.simulation.enabled=true")
-    named = ("target.secrets.names={shop,shop-tls}", "target.bindableRoles={shop}")
+    named = (
+        "target.secrets.names={shop,shop-tls}",
+        "target.bindableRoles={shop}",
+        "target.probes.read[0].apiGroups={apps}",
+        "target.probes.read[0].resources={deployments}",
+    )
     lab.helm(TARGET, "firedrill", "firedrill", *chart, *named, *more, f"target.faultFamilies={{{','.join(FAMILIES)}}}")
     policy = {"spec": {"policy": {"faultFamilies": list(FAMILIES)}}}
     lab.kubectl(HUB, "patch", "targetcluster", "finance", "--type=merge", "-p", json.dumps(policy))
@@ -80,8 +89,8 @@ def _run(lab: Demo, case: Case) -> Seen:
         # The cluster adds it to every namespace, some time later.
         lab.kubectl(TARGET, "-n", namespace, "wait", "--for=create", "configmap/kube-root-ca.crt", "--timeout=60s")
         before = residues(lab, "finance", namespace)
-        status = _experiment(lab, case, namespace)
-        return Seen(status, before, residues(lab, "finance", namespace), _measured(status))
+        status, shown = _experiment(lab, case, namespace)
+        return Seen(status, before, residues(lab, "finance", namespace), _measured(status), shown)
     except (DemoError, LookFailed) as error:
         # The other cases go on; this one fails by what it says.
         return Seen({"verdict": "", "message": str(error), "conditions": []}, {}, {"error": str(error)})
@@ -111,7 +120,33 @@ def _manifest(case: Case, namespace: str) -> str:
     )
 
 
-def _experiment(lab: Demo, case: Case, namespace: str) -> Object:
+def _in_the_deployment(namespace: str) -> list[Object]:
+    """Probes that look at the Deployment: it misses no pod before and after, and does during."""
+    shop = {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": namespace, "name": "shop"}
+    missed = {**shop, "path": "$.status.unavailableReplicas", "interval": "250ms"}
+    return [
+        {"name": "whole", "when": ["Before", "After"], "kubernetes": {**missed, "exists": False}},
+        {"name": "misses", "when": ["During"], "minSuccessRate": 0.5, "kubernetes": missed},
+    ]
+
+
+def _eviction(lab: Demo, namespace: str) -> str:
+    """What becomes of who would evict the application's pods."""
+    pods = lab.kubectl(TARGET, "-n", namespace, "get", "pods", "-l", "app=shop", "-o", "name", capture=True).split()
+    name = pods[0].removeprefix("pod/")
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": namespace}}
+    where = f"/api/v1/namespaces/{namespace}/pods/{name}/eviction?dryRun=All"
+    try:
+        lab.kubectl(TARGET, "create", "--raw", where, "-f", "-", stdin=json.dumps(body), capture=True)
+    except DemoError as error:
+        if "disruption budget" not in str(error):
+            raise
+        return "refused by the budget"
+    return "admitted"
+
+
+def _experiment(lab: Demo, case: Case, namespace: str) -> tuple[Object, tuple[str, ...]]:
+    shown = [_eviction(lab, namespace)] if case.shows == "eviction" else []
     body = {
         "apiVersion": "firedrill.dev/v1alpha1",
         "kind": "ChaosExperiment",
@@ -124,6 +159,7 @@ def _experiment(lab: Demo, case: Case, namespace: str) -> Object:
             "steadyState": {"http": {"url": f"http://shop.{namespace}:8080/", "timeout": "2s"}, "window": "5s"},
             "target": {"namespace": namespace, "matchLabels": {"app": "shop"}},
             "fault": json.loads(json.dumps(case.fault).replace("NAMESPACE", namespace)),
+            "probes": _in_the_deployment(namespace) if case.shows == "Deployment" else [],
         },
     }
     lab.kubectl(HUB, "apply", "-f", "-", stdin=json.dumps(body), capture=True)
@@ -131,9 +167,19 @@ def _experiment(lab: Demo, case: Case, namespace: str) -> Object:
     if case.pod_is_lost:
         _wait(lab, "Injected", *where)
         lab.kubectl(TARGET, "-n", namespace, "delete", "pods", "--all", "--wait=false", capture=True)
+    if case.shows == "eviction":
+        _wait(lab, "Injected", *where)
+        shown.append(_eviction(lab, namespace))
     _wait(lab, "Complete", *where)
     found: Object = json.loads(lab.kubectl(HUB, "get", *where, "-o", "json", capture=True))
-    return dict(found["status"])
+    if case.shows == "eviction":
+        shown.append(_eviction(lab, namespace))
+    if case.shows == "Deployment":
+        rates = _measured(found["status"])
+        shown = [
+            f"{rate}: {100 * rates[f'probe.{rate}']:.0f} %" for rate in ("whole.before", "misses.during", "whole.after")
+        ]
+    return dict(found["status"]), tuple(shown)
 
 
 def _wait(lab: Demo, condition: str, *where: str) -> None:
@@ -154,8 +200,8 @@ def table(cases: Sequence[Case], seen: dict[str, Seen]) -> str:
         "one pod that was not prepared for it, on a real cluster, a few at a time on shared processors. The probe "
         "asks over HTTP five times a second.",
         "",
-        "| case | fault | answers during | first failure after | recovered after | proof of the end |",
-        "|---|---|---|---|---|---|",
+        "| case | fault | answers during | first failure after | recovered after | proof of the end | elsewhere |",
+        "|---|---|---|---|---|---|---|",
     ]
     for case in cases:
         found = seen[case.name]
@@ -167,6 +213,7 @@ def table(cases: Sequence[Case], seen: dict[str, Seen]) -> str:
             _seconds(found.measured.get("timeToDetect")),
             _seconds(found.measured.get("recoveryTime")),
             found.condition("RecoveryVerified"),
+            "; ".join(found.shown),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, ""])

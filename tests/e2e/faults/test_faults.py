@@ -20,7 +20,7 @@ ALL = (
     Case("pod-failure", {"podFailure": {}}),
     Case("scale", {"scale": {"replicas": 0}}),
     Case("image-break", {"imageBreak": {}}),
-    Case("image-break-rolling", {"imageBreak": {"rollout": "Rolling"}}, survived=True),
+    Case("image-break-rolling", {"imageBreak": {"rollout": "Rolling"}}, survived=True, shows="Deployment"),
     Case("command-break", {"commandBreak": {}}),
     Case("crash-loop", {"crashLoop": {}}),
     Case("init-hang", {"initContainer": {"mode": "Hang"}}),
@@ -28,7 +28,7 @@ ALL = (
     Case("readiness-break", {"probeBreak": {"probe": "Readiness"}}),
     Case("liveness-break", {"probeBreak": {"probe": "Liveness"}}),
     Case("startup-break", {"probeBreak": {"probe": "Startup"}}),
-    Case("rollout-stuck", {"rolloutStuck": {}}, survived=True),
+    Case("rollout-stuck", {"rolloutStuck": {}}, survived=True, shows="Deployment"),
     Case("memory-squeeze", {"limitsSqueeze": {"memory": "8Mi"}}),
     Case("env-drift", {"envDrift": {"name": "MODE", "value": "wrong"}}),
     Case("missing-volume", {"missingVolume": {}}),
@@ -57,8 +57,8 @@ ALL = (
     Case("http-replace", {"httpReplace": {"port": 8080, "body": "no", "status": 500}}),
     Case("dns-answer", {"dnsAnswer": {"answers": [{"name": "shop.NAMESPACE.svc.cluster.local"}]}}),
     Case("container-kill", {"containerKill": {}}),
-    Case("cpu-stress", {"cpuStress": {"workers": 4}}, cpu="100m", survived=None),
-    Case("memory-stress", {"memoryStress": {"limitPercent": 80}}, survived=None),
+    Case("cpu-stress", {"cpuStress": {"workers": 8}}, asks="work", cpu="500m"),
+    Case("memory-stress", {"memoryStress": {"limitPercent": 80}}, asks="headroom"),
     Case("oom-kill", {"oomKill": {}}),
     Case("disk-fill", {"diskFill": {"path": "/scratch", "freePercent": 100}}),
     Case("connection-exhaustion", {"connectionExhaustion": {"port": 8080, "connections": 200}}, threads=False),
@@ -70,7 +70,7 @@ ALL = (
         {"apiSurge": {"acknowledgeClusterWide": True, "scope": "Cluster", "rate": 500, "concurrency": 100}},
         survived=None,
     ),
-    Case("pdb-block", {"pdbBlock": {}}, survived=True),
+    Case("pdb-block", {"pdbBlock": {}}, survived=True, shows="eviction"),
     Case("node-cordon", {"nodeCordon": {}}, pod_is_lost=True, duration="30s"),
     Case("node-taint", {"nodeTaint": {}}, pod_is_lost=True, duration="30s"),
     Case("secret-rotate", {"secretRotate": {"name": "shop", "key": "password"}}, asks="password", duration="120s"),
@@ -120,6 +120,8 @@ def test_an_application_suffers_by_the_fault_and_recovers(case: Case, seen: dict
     assert found.measured["successRateAfter"] >= 0.95
     if case.survived is not None:
         assert (found.measured["timeToDetect"] is None) == case.survived, found.measured
+    if case.shows == "eviction":
+        assert found.shown == ("admitted", "refused by the budget", "admitted")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
