@@ -119,8 +119,8 @@ class RecordStore:
         """Write the last state, and in the same write hand the record to the runner's Job.
 
         From then on the record is garbage-collected with its Job; before, it must outlive it: where ``mutate``
-        does not settle it, it is written without an owner. A record that is settled already keeps its state,
-        whoever settled it.
+        does not settle it, it is written without an owner. So it is where somebody has deleted the Job, or it would
+        be gone before the operator has read it. A record that is settled already keeps its state, whoever settled it.
         """
 
         def decide(record: Record, _control: Control) -> Record:
@@ -164,9 +164,8 @@ class RecordStore:
         self._settled = record.state.settled
         metadata = body["metadata"]
         owners = [owner.get("uid") for owner in metadata.get("ownerReferences") or ()]
-        # Without a Job, whose UID then is not given, it stays: for what was never there it would be collected at once.
-        job = self._task.job_uid
-        hand_over = owned and wanted.state.settled and bool(job) and job not in owners
+        handed_over = self._task.job_uid in owners
+        hand_over = owned and wanted.state.settled and not handed_over and await self._job_stays()
         if wanted == record and not hand_over:
             return record
         patch: Object = {
@@ -178,6 +177,16 @@ class RecordStore:
         await self._client.patch(self._path, patch)
         self._settled = wanted.state.settled
         return wanted
+
+    async def _job_stays(self) -> bool:
+        """Whether the runner's Job is there and nobody is deleting it; a sweeper's task names none."""
+        if not self._task.job_uid:
+            return False
+        try:
+            job = await self._client.get(paths.jobs(self._task.runner_namespace, self._task.job))
+        except NotFound:
+            return False
+        return job["metadata"]["uid"] == self._task.job_uid and "deletionTimestamp" not in job["metadata"]
 
     def _body(self, record: Record) -> Object:
         return {

@@ -103,3 +103,22 @@ def test_deleting_an_experiment_undoes_its_fault_first(lab: Demo) -> None:
         assert residues(lab, "finance", "payments") != before, "the loss must be visible in the pod while it is on"
         lab.kubectl(HUB, "delete", "--wait", "--timeout=120s", "-f", str(path))
     assert residues(lab, "finance", "payments") == before
+
+
+@pytest.mark.parametrize("cascade", ["background", "foreground"])
+def test_deleting_the_job_of_a_run_undoes_its_fault_and_the_run_ends(lab: Demo, cascade: str) -> None:
+    """Whoever undoes it, the record is left for the operator to read; nobody has to say that the fault is gone."""
+    path = SAMPLES / "chaos-packet-loss.yaml"
+    before = residues(lab, "finance", "payments")
+    with applied(lab, path, wait=False):
+        lab.kubectl(HUB, "wait", "--for=condition=Injected", "--timeout=120s", "-f", str(path))
+        uid = lab.resource(path)["metadata"]["uid"]
+        runner = ("-n", "firedrill", "jobs", "-l", f"firedrill.dev/role=runner,firedrill.dev/uid={uid}")
+        lab.kubectl("firedrill-finance", "delete", *runner, f"--cascade={cascade}", "--wait=false")
+        lab.kubectl(HUB, "wait", "--for=condition=Complete", "--timeout=240s", "-f", str(path))
+        found = lab.resource(path)
+        assert found["status"]["verdict"] in ("Inconclusive", "Error"), found["status"]
+        assert (condition(found, "Injected"), condition(found, "RecoveryVerified")) == ("True", "True"), found["status"]
+        assert residues(lab, "finance", "payments") == before
+        lab.kubectl(HUB, "delete", "--wait", "--timeout=60s", "-f", str(path))
+    assert residues(lab, "finance", "payments") == before

@@ -11,10 +11,12 @@ from chaos_process import Process
 
 from firedrill.api.changes import PodDeleted
 from firedrill.api.record import Record, RecordState
+from firedrill.clusters import paths
 from firedrill.clusters.errors import Forbidden, Unreachable
 from firedrill.runner.record_store import Aborted, Claimed, RecordLost, RecordStore, Refused
 
 TASK = task(spec(PACKET_LOSS))
+JOB_PATH = paths.jobs(TASK.runner_namespace, TASK.job)
 
 
 def record(claim: str = "me") -> Record:
@@ -40,6 +42,7 @@ class Bench:
         self.world = World(self.clock)
         self.process = Process(self.world, "test")
         self.store = RecordStore(self.process, TASK, self.process)
+        self.world.put(JOB_PATH, {"metadata": {"uid": "job-uid"}})
 
     def control(self, text: str) -> None:
         body = self.world.objects[RECORD_PATH]
@@ -160,6 +163,21 @@ async def test_a_settled_record_is_handed_to_the_job_and_stays_as_it_is(bench: B
     assert owners == [{"apiVersion": "batch/v1", "kind": "Job", "name": TASK.job, "uid": "job-uid"}]
     again = await bench.run(bench.store.finish(lambda found: found.model_copy(update={"undone_by": "guardian"})))
     assert again.undone_by == "runner"
+
+
+@pytest.mark.parametrize(
+    "job",
+    [None, {"uid": "of-another"}, {"uid": "job-uid", "deletionTimestamp": "2026-01-01T00:00:00Z"}],
+    ids=["gone", "made anew", "being deleted"],
+)
+async def test_what_somebody_has_deleted_the_job_of_stays_to_be_read(bench: Bench, job: dict[str, str] | None) -> None:
+    await bench.run(bench.store.claim(record()))
+    bench.world.remove(JOB_PATH)
+    if job:
+        bench.world.put(JOB_PATH, {"metadata": job})
+    await bench.run(bench.store.finish(settled))
+    assert "ownerReferences" not in bench.world.objects[RECORD_PATH]["metadata"]
+    assert (await bench.run(bench.store.read()))[0] == settled(record())
 
 
 async def test_what_is_not_settled_is_not_handed_over(bench: Bench) -> None:
