@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from peers import interpreter
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 OUT = ROOT / "out"
-PEERS = {"evidently": ["evidently", "pandas<3"], "nannyml": ["nannyml", "statsmodels"]}
 CATEGORIES = 8
 SHIFTS = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0)
 
@@ -60,17 +60,6 @@ for reference, current in zip(sys.argv[1::2], sys.argv[2::2]):
     print(json.dumps(sorted({c[0] for c in found.columns if c[-1] == "alert" and found[c].any()})))
 """,
 }
-
-
-def peer(name: str, peers: Path) -> Path | None:
-    """The interpreter of a peer's environment, made when there is none; None when it can not be had."""
-    python = peers / name / "bin" / "python"
-    if not python.exists():
-        made = subprocess.run(["uv", "venv", "-q", "-p", "3.11", peers / name], check=False)
-        packages = ["uv", "pip", "install", "-q", "-p", python, *PEERS[name]]
-        if made.returncode or subprocess.run(packages, check=False).returncode:
-            return None
-    return python
 
 
 def write(path: Path, rows: int, columns: int, seed: int, shift: float = 0.0) -> None:
@@ -123,7 +112,7 @@ def speed(sizes: list[str], peers_up_to: int, peers: Path) -> int:
             writer.join()
         commands = {"firedrill": ours(*files), "firedrill with joint": ours(*files, joint=True)}
         for name, program in PROGRAMS.items():
-            python = peer(name, peers) if rows * columns <= peers_up_to else None
+            python = interpreter(name, peers) if rows * columns <= peers_up_to else None
             if python is not None:
                 commands[name] = [python, "-c", program, *files]
         for name, command in commands.items():
@@ -143,7 +132,7 @@ def power(repetitions: int, sizes: list[int], peers: Path) -> int:
     """
     folder = OUT / "power"
     folder.mkdir(parents=True, exist_ok=True)
-    pythons = {name: python for name in PROGRAMS if (python := peer(name, peers)) is not None}
+    pythons = {name: python for name in PROGRAMS if (python := interpreter(name, peers)) is not None}
     print("| rows | | false alarms |", *(f"{shift} sd |" for shift in SHIFTS[1:]))
     print("|---|---|---|" + "---|" * len(SHIFTS[1:]))
     for rows in sizes:

@@ -23,8 +23,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from peers import interpreter
+
 ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / "out" / "peers" / "river"
 ROWS, WINDOW, NOISE = 100_000, 2_000, 0.1
 Row = tuple[dict[str, float], int]
 #: Changes, changes found, delays of those found in rows, false alarms.
@@ -224,11 +225,9 @@ def main() -> int:
     if args.inside:
         args.log.parent.mkdir(exist_ok=True)
         return measure(args.first, args.seeds, args.others, args.log)
-    python = VENV / "bin" / "python"
-    if not python.exists():
-        subprocess.run(["uv", "venv", "-q", VENV], check=True)
-        packages = ["river", "numpy", "scipy", "pyarrow", "pydantic"]
-        subprocess.run(["uv", "pip", "install", "-q", "-p", python, *packages], check=True)
+    python = interpreter("river", ROOT / "out" / "peers")
+    if python is None:
+        raise SystemExit("river can not be installed: is a package index in reach?")
     command = [python, __file__, "--inside", *sys.argv[1:]]
     return subprocess.run(command, check=False, env={"PYTHONPATH": str(ROOT / "operator")}).returncode
 
