@@ -28,7 +28,7 @@ _HOW: Final = """
 - **On pods that run** (`make bench-faults-real`): ChaosExperiments that the operator starts in a cluster of one node,
   with runner and guardian in Jobs. Times are those at which the record was seen to say so, which somebody who watches
   it would see; they hold the start of ephemeral containers.
-- An undo is looked at every half second, so *out* is hardly ever less.
+- What is being undone is looked at again after 0.1 s, 0.2 s, 0.4 s, and then every half second.
 """
 
 
