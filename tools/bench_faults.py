@@ -41,8 +41,8 @@ from firedrill.runner.ports import REQUESTS_PER_SECOND
 from firedrill.runner.undoing import Seen, UndoContext, Undoer, Undoing
 
 Object = dict[str, Any]
-#: From so many pods on, only a few faults are timed.
-_MANY_PODS = 1000
+#: On more pods than these, only a few faults are timed.
+_ALL_UP_TO = 1000
 #: Kubelets of thousands of pods write as much as they want to.
 _STAND_IN_REQUESTS = 1000
 _UNDONE_WITHIN = 900.0
@@ -190,7 +190,7 @@ async def run(counts: Sequence[int], faults: Sequence[str], times: int, context:
     async with cluster(context) as (client, stand_in):
         await StandIn.prepare(client)
         for count in counts:
-            chosen = faults or (MANY if count >= _MANY_PODS else tuple(API))
+            chosen = faults or (tuple(API) if count <= _ALL_UP_TO else MANY)
             async with Crowd(stand_in, count) as crowd:
                 for name in chosen:
                     timed = []
@@ -208,7 +208,7 @@ def main() -> int:
     """Entry point: 1 where a fault was not in place, or not seen undone."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pods", default="1,10,100", help="how many pods, one after the other")
-    parser.add_argument("--faults", default="", help=f"which faults; all, or from {_MANY_PODS} pods on a few")
+    parser.add_argument("--faults", default="", help=f"which faults; else all, on more than {_ALL_UP_TO} pods a few")
     parser.add_argument("--times", type=int, default=1, help="how often each")
     parser.add_argument("--context", default="", help="an existing cluster; a lab without nodes when absent")
     parser.add_argument("--write", action="store_true", help="keep the figures, and write docs/fault-table.md")

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 Object = dict[str, Any]
-#: A device that the stand-in's nodes have, and the flag of a Simulation that is not there.
+#: A device that the stand-in's nodes have.
 DEVICE: Final = "firedrill.dev/gpu"
 
 #: What is a value or an object: no process in a pod, no node.
@@ -56,7 +56,7 @@ API: Final[Mapping[str, Object]] = MappingProxyType(
     }
 )
 
-#: Of these, those that are timed on thousands of pods: a few that make one change a pod or that all pods suffer by.
+#: Of these, those that are timed on thousands of pods: some make one change a pod, by some all pods are replaced.
 MANY: Final = ("podKill", "finalizerBlock", "scale", "imageBreak", "configDrift", "secretRotate")
 
 #: What a process in the pod carries out, or the kubelet.
