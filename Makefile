@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 PYTHON = $$(tools/setup)
 PYTEST = "$(PYTHON)" -m pytest -p no:cacheprovider -r s
 
-.PHONY: help setup demo demo-down test unit system matrix simulator integration integration-stores integration-models e2e e2e-simulations e2e-faults e2e-scenarios e2e-engines e2e-data e2e-shape generate lint bench bench-faults bench-many bench-drift bench-shards calibration bench-load bench-pipeline bad-models chaos-full build
+.PHONY: help setup demo demo-down test unit system matrix simulator integration integration-stores integration-models e2e e2e-simulations e2e-faults e2e-scenarios e2e-engines e2e-data e2e-shape generate lint bench bench-faults bench-faults-real bench-many bench-drift bench-shards calibration bench-load bench-pipeline bad-models chaos-full build
 
 help:            ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -84,10 +84,15 @@ lint:            ## ruff, mypy, import-linter, and nothing generated is stale
 	@"$(PYTHON)" -m ruff format --check operator tests tools
 	@"$(PYTHON)" -m mypy operator/firedrill
 	@"$$(dirname "$$(tools/setup)")/lint-imports" --no-cache
-	@"$(PYTHON)" tools/generate.py && git diff --exit-code -- crds helm docs/reference
+	@"$(PYTHON)" tools/generate.py && git diff --exit-code -- crds helm docs/reference docs/fault-table.md
 
-bench-faults:    ## How long faults take on 1, 10, 100 and 1,000 pods: in place, and seen undone
-	@"$(PYTHON)" tools/bench_faults.py --pods 1,10,100,1000
+bench-faults:    ## How long faults of the API take on 1 to 6,000 stand-in pods: in place, and seen undone; hours
+	@"$(PYTHON)" tools/bench_faults.py --write --times 5 --pods 1,10,100
+	@"$(PYTHON)" tools/bench_faults.py --write --pods 1000,6000
+
+bench-faults-real: ## How long faults in pods that run take on 1, 10 and 100 of them; two hours
+	@"$(PYTHON)" tools/bench_faults_real.py --write --times 3 --pods 1,10
+	@"$(PYTHON)" tools/bench_faults_real.py --write --pods 100
 
 bench-many:      ## Twenty experiments at once over three targets
 	@"$(PYTHON)" tools/bench_many.py

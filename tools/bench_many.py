@@ -20,7 +20,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from stand_in_pods import PASSWORD, Crowd
+from stand_in_objects import PASSWORD
+from stand_in_pods import Crowd
 from stand_in_run import StandIn
 
 from firedrill import lab
@@ -114,7 +115,7 @@ class Application:
 
 async def one(client: KubeClient, target: str, fault: Object) -> Ended:
     """One experiment on an application of its own."""
-    async with Crowd(client, PODS, every=1.0) as crowd:
+    async with Crowd(client, PODS) as crowd:
         before = await dump(client, crowd.namespace)
         begun = time.monotonic()
         state = {"http": {"url": "http://shop/", "interval": "1s"}, "window": "5s"}

@@ -6,9 +6,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
@@ -140,9 +141,16 @@ class Demo:
             if name == "PATH":
                 os.environ["PATH"] = value.strip("'\"").replace("$PATH", os.environ["PATH"])
 
-    def install(self) -> None:
-        """The operator on the hub; identities and credentials of each target."""
-        for name, sets in TARGETS.items():
+    def install(
+        self,
+        targets: Mapping[str, Sequence[str]] = MappingProxyType(TARGETS),
+        families: Mapping[str, Sequence[str]] = MappingProxyType(FAMILIES),
+    ) -> None:
+        """The operator on the hub; identities and credentials of each target, by its values of the chart.
+
+        ``families`` is what the policy of a target allows.
+        """
+        for name, sets in targets.items():
             self.helm(
                 f"firedrill-{name}",
                 "firedrill",
@@ -154,8 +162,8 @@ class Demo:
             )
         self.helm(HUB, "firedrill", "firedrill-system")
         servers = {cluster["name"]: cluster["server"] for cluster in self.state["clusters"]}
-        for name in TARGETS:
-            families = [arg for family in FAMILIES.get(name, []) for arg in ("--fault-family", family)]
+        for name in targets:
+            allowed = [arg for family in families.get(name, []) for arg in ("--fault-family", family)]
             self.firedrill(
                 "target",
                 "add",
@@ -168,7 +176,7 @@ class Demo:
                 servers[name],
                 "--label",
                 f"industry={name}",
-                *families,
+                *allowed,
             )
         self.kubectl(HUB, "wait", "--for=condition=Reachable", "targetclusters", "--all", "--timeout=60s")
 

@@ -1,9 +1,11 @@
-"""Writes what is generated from the models: CRDs, the chart's copy of them, and the reference of fields."""
+"""Writes what is generated from the models: CRDs, the chart's copy of them, references, and the table of faults."""
 
 import sys
 from pathlib import Path
 from typing import Any
 
+import fault_figures
+import fault_table
 import yaml
 from pydantic.alias_generators import to_camel
 
@@ -26,7 +28,13 @@ def main() -> int:
         schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
         _write(ROOT / "docs" / "reference" / f"{kind.name.lower()}.md", _reference(kind, schema))
     _write(ROOT / "docs" / "reference" / "faults.md", _faults())
+    write_fault_table()
     return 0
+
+
+def write_fault_table() -> None:
+    """Write the table of faults from the models and the figures that are kept; raises ValueError for wrong figures."""
+    _write(ROOT / "docs" / "fault-table.md", fault_table.render(fault_figures.load()))
 
 
 def _write(path: Path, text: str) -> None:

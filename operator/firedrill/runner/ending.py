@@ -3,16 +3,13 @@
 import logging
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from typing import Final
 
 from firedrill.api.record import Record, RecordState
 from firedrill.clusters.errors import ClusterError
 from firedrill.runner.record_store import RecordLost, RecordStore
-from firedrill.runner.undoing import Seen, UndoContext, UndoTable, is_pending, look_at, note
+from firedrill.runner.undoing import Seen, UndoContext, UndoTable, is_pending, look_at, note, wait_after
 
 log = logging.getLogger(__name__)
-
-_WAIT_SECONDS: Final = 0.5
 
 
 async def undo_step(
@@ -24,6 +21,7 @@ async def undo_step(
     still lists what is in place. Where somebody undoes the whole run, that is left to them.
     """
     record: Record | None = None
+    rounds = 0
     while True:
         try:
             record, _control = await store.read()
@@ -41,7 +39,8 @@ async def undo_step(
             log.warning("undoing the step goes on after an error: %s", error)
         if give_up():
             return record, False
-        await context.clock.sleep(_WAIT_SECONDS)
+        await context.clock.sleep(wait_after(rounds))
+        rounds += 1
 
 
 def _noted(seen: Mapping[int, Seen], found: Record) -> Record:

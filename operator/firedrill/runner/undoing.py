@@ -27,10 +27,21 @@ from firedrill.runner.vault import Vault
 Asked = TypeVar("Asked")
 log = logging.getLogger(__name__)
 
-FIRST_WAIT_SECONDS: Final = 0.5
-LONGEST_WAIT_SECONDS: Final = 10.0
+#: Most of what is put back is seen to be so at the next look: that one comes soon.
+_FIRST_WAIT_SECONDS: Final = 0.1
+_USUAL_WAIT_SECONDS: Final = 0.5
+_LONGEST_WAIT_SECONDS: Final = 10.0
 #: The waits stay short for so many rounds: an undo that goes well takes seconds.
-QUICK_ROUNDS: Final = 40
+_QUICK_ROUNDS: Final = 40
+_MOST_DOUBLINGS: Final = 8
+
+
+def wait_after(rounds: int) -> float:
+    """Seconds from a look at what is being undone to the next, given how many looks came before it."""
+    if rounds <= _QUICK_ROUNDS:
+        return min(_FIRST_WAIT_SECONDS * 2.0 ** min(rounds, _MOST_DOUBLINGS), _USUAL_WAIT_SECONDS)
+    doublings = min(rounds - _QUICK_ROUNDS, _MOST_DOUBLINGS)
+    return min(_USUAL_WAIT_SECONDS * 2.0**doublings, _LONGEST_WAIT_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -127,7 +138,6 @@ class Undoing:
         Returns the record as it is then; only a settled one means that nothing is left. Requests that fail are
         repeated. Raises RecordLost where there is no record to work from.
         """
-        wait = FIRST_WAIT_SECONDS
         rounds = 0
         while True:
             try:
@@ -143,10 +153,8 @@ class Undoing:
                 record = None
             if give_up():
                 return record or await self._last_known()
-            await self._context.clock.sleep(wait)
+            await self._context.clock.sleep(wait_after(rounds))
             rounds += 1
-            if rounds > QUICK_ROUNDS:
-                wait = min(2 * wait, LONGEST_WAIT_SECONDS)
 
     async def _last_known(self) -> Record:
         return await self._store.update(lambda record: record)

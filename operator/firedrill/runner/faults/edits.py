@@ -4,6 +4,7 @@ The values that are recorded are those that the API server would store, found by
 only what is compared with the very same value can be told from what somebody else has set.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import datetime
@@ -29,6 +30,8 @@ from firedrill.runner.retry import retry
 
 log = logging.getLogger(__name__)
 
+#: So many objects are looked at side by side.
+_AT_ONCE: Final = 8
 _MOVED: Final = "changed between the plan and the fault"
 
 
@@ -60,7 +63,21 @@ class EditFault:
     async def plan(self, pods: Sequence[PodView], now: datetime) -> list[Change]:
         """One change an object, with all that was there before."""
         del now
-        return [await self._plan_one(kind, name) for kind, name in await self._objects(pods)]
+        slots = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(kind: Kind, name: str) -> Change:
+            async with slots:
+                return await self._plan_one(kind, name)
+
+        works = [one(kind, name) for kind, name in await self._objects(pods)]
+        # Nothing goes on behind the back of who is told of the first failure.
+        outcomes = await asyncio.gather(*works, return_exceptions=True)
+        planned: list[Change] = []
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            planned.append(outcome)
+        return planned
 
     async def _objects(self, pods: Sequence[PodView]) -> list[tuple[Kind, str]]:
         given = named(self._fault)

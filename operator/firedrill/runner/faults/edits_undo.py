@@ -9,8 +9,9 @@ from firedrill.clusters.client import JSON_PATCH
 from firedrill.clusters.errors import NotFound
 from firedrill.engines.chaos import editing
 from firedrill.engines.chaos.editing import read
-from firedrill.engines.chaos.faults.fields import NODE
+from firedrill.engines.chaos.faults.fields import NODE, POD
 from firedrill.runner.faults.asked import asked_by_name, may_be_on_its_way, path_of
+from firedrill.runner.faults.listing import pod_at
 from firedrill.runner.faults.workloads import is_ready, mark_of, marked, pods_of, selector_of
 from firedrill.runner.ports import Object
 from firedrill.runner.undoing import Seen, UndoContext, seen, waiting
@@ -22,16 +23,17 @@ _REVISIONS: Final = (("apps/v1", "replicasets"), ("apps/v1", "controllerrevision
 async def undo_object_edited(context: UndoContext, change: ObjectEdited) -> Seen:
     """Take one step and say what is seen."""
     label = f"{change.kind} {change.name}"
-    try:
-        body = await context.client.get(path_of(change))
-    except NotFound:
+    body = await _as_it_is(context, change)
+    if body is None:
         return seen(change, f"{label} is gone, and what was changed in it")
     if body["metadata"]["uid"] != change.uid:
         return seen(change, f"{label} was replaced by another of that name")
     operations = editing.restoring(body, change.edits)
     if operations:
-        await context.client.patch(path_of(change), operations, content_type=JSON_PATCH)
-        return waiting(change, f"{label} was put back")
+        # What the API server answers is what it has stored: there is no need to ask for it again.
+        body = await context.client.patch(path_of(change), operations, content_type=JSON_PATCH)
+        if editing.restoring(body, change.edits):
+            return waiting(change, f"{label} was put back, and holds a value of ours all the same")
     if may_be_on_its_way(change, context.clock):
         return waiting(change, f"a request to change {label} may still be on its way")
     if change.marked:
@@ -42,6 +44,16 @@ async def undo_object_edited(context: UndoContext, change: ObjectEdited) -> Seen
     left = editing.foreign(body, change.edits)
     residues = tuple(f"{label}: {place} was set by somebody else meanwhile, and stays" for place in left)
     return seen(change, f"{label} holds none of our values at {places}", residues)
+
+
+async def _as_it_is(context: UndoContext, change: ObjectEdited) -> Object | None:
+    """The object, which must not be changed; None where there is none."""
+    if change.kind == POD.kind and not change.subresource:
+        return await pod_at(context, change.namespace, change.name)
+    try:
+        return await context.client.get(path_of(change))
+    except NotFound:
+        return None
 
 
 async def _clear(context: UndoContext, change: ObjectEdited, workload: Object) -> str:
@@ -94,6 +106,8 @@ def object_edited_needs(change: ObjectEdited) -> list[Access]:
     if change.binds:
         plural, _, name = change.binds.partition("/")
         needs.append(Access("bind", plural, namespace, group, name=name))
+    if change.kind == POD.kind:
+        needs.append(Access("list", "pods", namespace))
     if change.marked:
         needs += [Access(verb, "pods", namespace) for verb in ("list", "delete")]
         needs += [

@@ -20,6 +20,7 @@ from firedrill.engines.chaos.permission import Refusal
 from firedrill.engines.chaos.views import Owner, PodView, parse_pod
 from firedrill.runner.faults.asked import may_be_on_its_way, send, soon
 from firedrill.runner.faults.driver import Look, NotInjected
+from firedrill.runner.faults.listing import pod_at
 from firedrill.runner.faults.workloads import selector_of
 from firedrill.runner.ports import Clock, Cluster, Object
 from firedrill.runner.retry import retry
@@ -34,9 +35,6 @@ _API: Final = {
     "ReplicationController": ("v1", "replicationcontrollers"),
     "Deployment": ("apps/v1", "deployments"),
 }
-
-#: From so many killed pods on, all of a namespace are listed at once instead of each being asked for.
-_LIST_FROM: Final = 20
 
 
 @dataclass(frozen=True)
@@ -191,19 +189,10 @@ def pod_deleted_needs(change: PodDeleted) -> list[Access]:
 
 
 async def _same_pod(context: UndoContext, change: PodDeleted) -> PodView | None:
-    client, namespace = context.client, change.namespace
-    if context.pending > _LIST_FROM:
-        return (await context.once(("pods", namespace), lambda: _pods_by_uid(client, namespace))).get(change.uid)
-    try:
-        pod = parse_pod(await client.get(paths.pods(namespace, change.name)))
-    except NotFound:
+    body = await pod_at(context, change.namespace, change.name)
+    if body is None or body["metadata"]["uid"] != change.uid:
         return None
-    return pod if pod.uid == change.uid else None
-
-
-async def _pods_by_uid(client: Cluster, namespace: str) -> dict[str, PodView]:
-    listed = await client.get(paths.pods(namespace))
-    return {pod.uid: pod for pod in map(parse_pod, listed.get("items") or ())}
+    return parse_pod(body)
 
 
 async def _readiness(client: Cluster, namespace: str, kind: str, name: str, uid: str) -> Readiness | None:
