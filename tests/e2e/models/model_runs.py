@@ -127,8 +127,19 @@ def in_target(lab: Demo, namespace: str, plural: str, selector: str = "") -> lis
     return list(json.loads(listed)["items"])
 
 
+def worker_pods(lab: Demo, name: str, index: int) -> list[Object]:
+    """Pods of a worker of a resource's runs, those that go left out."""
+    pods = in_target(lab, RUNNERS, "pods", f"batch.kubernetes.io/job-completion-index={index}")
+    return [
+        each
+        for each in pods
+        if each["metadata"]["annotations"]["firedrill.dev/resource"] == f"{NAMESPACE}/{name}"
+        and "deletionTimestamp" not in each["metadata"]
+    ]
+
+
 def left_of_runs(lab: Demo) -> list[str]:
-    """What carries the mark of a run in the runner namespace, of whatever kind, and pods that are not over elsewhere."""
+    """What carries the mark of a run in the runner namespace, of whatever kind, and pods of pipelines that go on."""
     kinds = "jobs,pods,configmaps,secrets,persistentvolumeclaims"
     ours = in_target(lab, RUNNERS, kinds, "firedrill.dev/managed=true")
     going = [each for each in in_target(lab, PIPELINES, "pods") if each["status"]["phase"] in ("Pending", "Running")]

@@ -41,7 +41,7 @@ def csv(table: pa.Table) -> bytes:
 
 
 def distance(reference: pa.Table, current: pa.Table, column: str) -> float:
-    """The largest difference in the share of values up to a bound, by sorting: no sketch, and no code of the product."""
+    """The largest difference in the share of values up to a bound, by sorting: no sketch, no code of the product."""
     sides = [np.sort(table.column(column).to_numpy()) for table in (reference, current)]
     every = np.concatenate(sides)
     shares = [np.searchsorted(side, every, side="right") / len(side) for side in sides]

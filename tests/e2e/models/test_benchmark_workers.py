@@ -4,7 +4,7 @@ import json
 
 import pytest
 from demo import Demo
-from model_runs import CONTEXT, RUNNERS, SHOP, Case, Object, Seen, in_target, play_all
+from model_runs import CONTEXT, RUNNERS, SHOP, Case, Object, Seen, play_all, worker_pods
 from model_store import Store
 
 from support.eventually import eventually, never
@@ -31,7 +31,7 @@ def delete_a_worker(lab: Demo, name: str) -> None:
     """Delete the pod of the second worker once the load is on."""
     store = Store(lab, CONTEXT, SHOP)
     eventually(lambda: store.count("GET /work/0.001"), "the load is on")
-    (second,) = in_target(lab, RUNNERS, "pods", "batch.kubernetes.io/job-completion-index=1")
+    (second,) = worker_pods(lab, name, 1)
     lab.kubectl(CONTEXT, "-n", RUNNERS, "delete", "pod", second["metadata"]["name"], capture=True)
 
 
@@ -73,7 +73,7 @@ def seen(lab: Demo, store: Store) -> dict[str, Seen]:
         ("closed", ("Passed", "WithinLimits")),
         ("large", ("Failed", "MemoryAboveLimit")),
         ("slow", ("Failed", "LatencyAboveLimit")),
-        ("nobody-there", ("Inconclusive", "Unreachable")),
+        ("nobody-there", ("Inconclusive", "EndpointUnreachable")),
     ],
 )
 def test_verdict(name: str, verdict: tuple[str, str], seen: dict[str, Seen]) -> None:

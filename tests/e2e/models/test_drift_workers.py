@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pytest
 from demo import NAMESPACE, Demo
-from model_runs import CONTEXT, RUNNERS, Case, Object, Seen, delete, in_target, play_all, run
+from model_runs import CONTEXT, RUNNERS, Case, Object, Seen, delete, in_target, play_all, run, worker_pods
 from model_store import HUB_NAMESPACE, Store, container, pod, write
 from model_tables import ROWS, SHIFT, csv, distance, parquet, payments
 
@@ -34,19 +34,6 @@ def on_claim(claim: str, path: str) -> Object:
 def check(reference: Object, current: Object, workers: int = WORKERS, **more: object) -> Case:
     """A DriftCheck."""
     return Case("DriftCheck", {"reference": reference, "current": current, "scale": {"workers": workers}, **more})
-
-
-def worker_pods(lab: Demo, name: str, index: int) -> list[Object]:
-    """Pods of a worker of the only run of a resource, those that go left out."""
-    jobs = in_target(lab, RUNNERS, "jobs")
-    of = [job["metadata"]["name"] for job in jobs if _resource(job) == f"{NAMESPACE}/{name}"]
-    selector = f"batch.kubernetes.io/job-name in ({','.join(of)}),batch.kubernetes.io/job-completion-index={index}"
-    pods = in_target(lab, RUNNERS, "pods", selector) if of else []
-    return [each for each in pods if "deletionTimestamp" not in each["metadata"]]
-
-
-def _resource(obj: Object) -> str:
-    return str((obj["metadata"].get("annotations") or {}).get("firedrill.dev/resource", ""))
 
 
 def delete_a_worker(lab: Demo, name: str) -> None:
