@@ -44,7 +44,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(float(name or 0))
             return self.answer(200, b"done")
         if where == "late":
-            time.sleep(10)
+            time.sleep(20)
         if where == "turns" and number % 2:
             name += ".other"
         if where == "once" and number > 1:

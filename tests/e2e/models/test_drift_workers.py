@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pytest
 from demo import NAMESPACE, Demo
-from model_runs import CONTEXT, RUNNERS, Case, Object, Seen, delete, in_target, play_all, run, worker_pods
+from model_runs import CONTEXT, RUNNERS, SHOP, Case, Object, Seen, delete, in_target, play_all, run, worker_pods
 from model_store import HUB_NAMESPACE, Store, container, pod, write
 from model_tables import ROWS, SHIFT, csv, distance, parquet, payments
 
@@ -37,13 +37,11 @@ def check(reference: Object, current: Object, workers: int = WORKERS, **more: ob
 
 
 def delete_a_worker(lab: Demo, name: str) -> None:
-    """Delete the pod of the second worker while it waits for its table."""
-
-    def running() -> list[Object]:
-        return [each for each in worker_pods(lab, name, 1) if each["status"]["phase"] == "Running"]
-
-    (first,) = eventually(running, "the second worker runs")
-    lab.kubectl(CONTEXT, "-n", RUNNERS, "delete", "pod", first["metadata"]["name"], capture=True)
+    """Delete the pod of the second worker while both wait for their table."""
+    store = Store(lab, CONTEXT, SHOP)
+    eventually(lambda: store.count("GET /late/same.parquet") == 2, "both workers have asked for their table")
+    (second,) = worker_pods(lab, name, 1)
+    lab.kubectl(CONTEXT, "-n", RUNNERS, "delete", "pod", second["metadata"]["name"], capture=True)
 
 
 CASES = {
