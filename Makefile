@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 PYTHON = $$(tools/setup)
 PYTEST = "$(PYTHON)" -m pytest -p no:cacheprovider -r s
 
-.PHONY: help setup demo demo-down test unit system matrix simulator integration integration-stores integration-models e2e e2e-simulations e2e-faults e2e-scenarios e2e-engines e2e-data e2e-shape generate lint bench bench-faults bench-faults-real bench-many bench-drift bench-shards calibration bench-load bench-pipeline bad-models chaos-full build
+.PHONY: help setup demo demo-down test unit system matrix simulator integration integration-stores integration-models e2e e2e-simulations e2e-faults e2e-scenarios e2e-engines e2e-data e2e-shape e2e-models generate lint bench bench-faults bench-faults-real bench-many bench-drift bench-shards calibration bench-load bench-pipeline bad-models chaos-full build
 
 help:            ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -72,6 +72,9 @@ e2e-data:        ## Real pods: faults of data stores on the simulated bank; a qu
 
 e2e-shape:       ## Real pods: several faults in an order, in stages, again and again, ended by a condition; five minutes
 	@$(PYTEST) tests/e2e/shape
+
+e2e-models:      ## Real pods: checks and loads of several workers, claims, pipelines, what drift starts; a quarter of an hour
+	@$(PYTEST) tests/e2e/models
 
 accuracy:        ## False alarms and power of the drift engine
 	@$(PYTEST) tests/accuracy

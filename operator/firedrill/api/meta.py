@@ -13,7 +13,7 @@ LABEL_MANAGED: Final = f"{GROUP}/managed"
 LABEL_UID: Final = f"{GROUP}/uid"
 LABEL_KIND: Final = f"{GROUP}/kind"
 LABEL_RUN: Final = f"{GROUP}/run"
-#: runner, guardian, task, result, record, state or reaction.
+#: runner, guardian, task, part, result, record, state or reaction.
 LABEL_ROLE: Final = f"{GROUP}/role"
 #: A Secret in a runner namespace is usable by the hub namespace that this label names, and by no other.
 LABEL_HUB_NAMESPACE: Final = f"{GROUP}/hub-namespace"

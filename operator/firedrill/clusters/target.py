@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from firedrill.api.meta import LABEL_MANAGED, LABEL_UID
+from firedrill.api.meta import LABEL_MANAGED, LABEL_ROLE, LABEL_UID
 from firedrill.api.resource import Target
 from firedrill.api.targetcluster import Capability
 from firedrill.clusters import paths
@@ -32,6 +32,11 @@ _NEEDED = (
     ("patch", "configmaps", ""),
     ("watch", "configmaps", ""),
 )
+
+
+def _in(roles: tuple[str, ...]) -> str:
+    """A selector of what has one of these roles: the operator has no room for what workers leave to each other."""
+    return f"{LABEL_ROLE} in ({','.join(roles)})"
 
 
 @dataclass
@@ -95,10 +100,12 @@ class TargetWatch:
     async def confirm(self, key: Key, uid: str, job: str) -> None:
         """Read all of a run anew, and have its resource looked at again. Raises ClusterError."""
         namespace, before = self.target.spec.runner_namespace, self.cache.of(uid).get(job)
-        of_resource = {"labelSelector": f"{LABEL_UID}={uid}"}
+        of_resource = f"{LABEL_UID}={uid}"
         # Jobs first: whatever a Job that has ended was to leave is there by then.
-        jobs = await self.client.get(paths.jobs(namespace), of_resource)
-        configmaps = await self.client.get(paths.configmaps(namespace), of_resource)
+        jobs = await self.client.get(paths.jobs(namespace), {"labelSelector": f"{of_resource},{_in(_JOB_ROLES)}"})
+        configmaps = await self.client.get(
+            paths.configmaps(namespace), {"labelSelector": f"{of_resource},{_in(_CONFIGMAP_ROLES)}"}
+        )
         self.cache.confirm(uid, job, [*jobs["items"], *configmaps["items"]], before)
         self._on_key(key)
 
@@ -151,7 +158,7 @@ class TargetWatch:
         return Informer(
             self.client,
             path,
-            f"{LABEL_MANAGED}=true",
+            f"{LABEL_MANAGED}=true,{_in(roles)}",
             on_list=on_list,
             on_event=on_event,
             on_state=lambda error: self._set(part, error),

@@ -191,9 +191,12 @@ def out_of_time(case: Case) -> Judgement | None:
     """Past the deadline; before a Job could be created anew."""
     if case.now <= case.run.deadline:
         return None
-    return _end(
-        case, Verdict.INCONCLUSIVE, "Timeout", f"no result was seen by the deadline {case.run.deadline:%H:%M:%S} UTC"
-    )
+    message = f"no result was seen by the deadline {case.run.deadline:%H:%M:%S} UTC"
+    job = case.objects.job
+    if case.reachable and job is not None and job.phase is JobPhase.ACTIVE and not job.running:
+        # A claim, an image, room on a node, a quota: only the target's own Events tell which.
+        message += f"; no pod of Job {case.known.job} is ready: its Events, and those of its pods, say why"
+    return _end(case, Verdict.INCONCLUSIVE, "Timeout", message)
 
 
 def refused(case: Case) -> Judgement | None:

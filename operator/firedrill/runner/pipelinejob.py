@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 from firedrill.api.datapipelinetest import CronJobPipeline
@@ -14,6 +15,8 @@ from firedrill.runner.starting import NotStarted, create_once, job_of, read_temp
 log = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 0.5
+#: The Job's own limit is for one that nobody is left to delete: whose end came first would else be a matter of luck.
+_SLACK: Final = timedelta(seconds=30)
 
 
 class PipelineProblem(Exception):
@@ -38,12 +41,11 @@ async def run_cron_job(context: RunContext, pipeline: CronJobPipeline, number: i
     except NotStarted as error:
         raise _problem(error) from error
     name = f"{context.task.job[:56]}-run-{number}"
-    own, over = paths.jobs(namespace, name), False
+    own, over, ready = paths.jobs(namespace, name), False, False
     started = context.clock.now()
+    job = job_of(context.task, cron_job, namespace, name, limit=pipeline.timeout + _SLACK)
     try:
-        await create_once(
-            context, paths.jobs(namespace), job_of(context.task, cron_job, namespace, name, limit=pipeline.timeout)
-        )
+        await create_once(context, paths.jobs(namespace), job)
         deadline = pipeline.timeout.total_seconds()
         while (seconds := (context.clock.now() - started).total_seconds()) <= deadline:
             job = await retry(context.clock, lambda: context.client.get(own), f"reading Job {name}")
@@ -53,8 +55,12 @@ async def run_cron_job(context: RunContext, pipeline: CronJobPipeline, number: i
                 if ended:
                     raise PipelineProblem("PipelineFailed", f"Job {namespace}/{name} failed: {ended}", failed=True)
                 return seconds
+            ready = ready or bool((job.get("status") or {}).get("ready"))
             await context.clock.sleep(POLL_SECONDS)
         message = f"Job {namespace}/{name} took longer than pipeline.cronJob.timeout ({deadline:g} s)"
+        if not ready:
+            # An image, room on a node, a quota: only the Events of its namespace tell which.
+            message += "; no pod of it was seen ready: the Events of its namespace say why"
         raise PipelineProblem("PipelineTimeout", message, failed=True)
     except NotStarted as error:
         raise _problem(error) from error

@@ -1,6 +1,7 @@
 """A target whose parts break off in a way that nobody foresaw counts as out of reach, and is tried again."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -25,8 +26,10 @@ class Server(KubeClient):
         self.raises, self.at = raises, at
         self.uid = "cluster-1"
         self.jobs: list[Object] = []
+        self.selected: dict[str, set[str]] = defaultdict(set)
 
-    async def get(self, path: str, params: object = None) -> Object:
+    async def get(self, path: str, params: Any = None) -> Object:
+        self.selected[path.rpartition("/")[2]].add((params or {}).get("labelSelector", ""))
         if self.raises is not None and path.endswith(self.at):
             raise self.raises
         if path == "/version":
@@ -136,3 +139,19 @@ async def test_an_address_that_leads_to_another_cluster_by_now_is_noticed_before
         assert not followed.view("u").reachable
     finally:
         await followed.close()
+
+
+async def test_what_workers_leave_to_each_other_is_never_asked_for() -> None:
+    """It is up to a megabyte for each worker of each run, and the operator has no use for it."""
+    server = Server()
+    followed = watch(server)
+    followed.start()
+    try:
+        await asyncio.wait_for(followed.looked.wait(), 5)
+        await followed.confirm(KEY, "u1", "dri-check-1")
+    finally:
+        await followed.close()
+    runs = "firedrill.dev/role in (runner,guardian)"
+    left = "firedrill.dev/role in (task,result,record,state,reaction)"
+    assert server.selected["jobs"] == {f"firedrill.dev/managed=true,{runs}", f"firedrill.dev/uid=u1,{runs}"}
+    assert server.selected["configmaps"] == {f"firedrill.dev/managed=true,{left}", f"firedrill.dev/uid=u1,{left}"}

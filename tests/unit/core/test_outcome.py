@@ -39,6 +39,8 @@ class Row:
     settled: bool = True
     actions: tuple[type[Action], ...] = ()
     says: str = ""
+    #: What must not be told.
+    silent: str = ""
     #: Status has told that the run has begun to change something, and that all was undone.
     told: bool = False
     undone: bool = False
@@ -189,7 +191,11 @@ ROWS = [
     Row("past the deadline, undone", replace(RUNNING, record=record(RecordState.UNDONE)), at=DEADLINE + 1,
         verdict=Verdict.INCONCLUSIVE, reason="Timeout"),
     Row("past the deadline, a check that hangs is left to its own limit", RunObjects(job=job(), has_task=True),
-        kind=DRIFT_CHECK, at=DEADLINE + 1, verdict=Verdict.INCONCLUSIVE, reason="Timeout"),
+        kind=DRIFT_CHECK, at=DEADLINE + 1, verdict=Verdict.INCONCLUSIVE, reason="Timeout",
+        says="no pod of Job firedrill/j is ready"),
+    Row("past the deadline, a check that runs too long",
+        RunObjects(job=replace(job(), running=True), has_task=True), kind=DRIFT_CHECK, at=DEADLINE + 1,
+        verdict=Verdict.INCONCLUSIVE, reason="Timeout", silent="no pod of Job"),
     # result_unseen
     Row("Job ended, its result may only not be seen yet", RunObjects(job=job(phase=JobPhase.SUCCEEDED), has_task=True),
         kind=DRIFT_CHECK, note="running", actions=(Confirm,)),
@@ -273,6 +279,7 @@ def test_chain(row: Row) -> None:
         assert (outcome.verdict, outcome.reason, outcome.settled) == (row.verdict, row.reason, row.settled)
         assert outcome.message
         assert row.says in outcome.message
+        assert not row.silent or row.silent not in outcome.message
     assert tuple(type(action) for action in judgement.actions) == row.actions
 
 

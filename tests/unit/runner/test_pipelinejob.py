@@ -74,7 +74,8 @@ async def test_the_job_is_made_of_the_template_and_its_time_is_told() -> None:
     (job,) = etl.seen
     assert job["metadata"]["labels"]["app"] == "nightly"
     assert job["metadata"]["annotations"]["cronjob.kubernetes.io/instantiate"] == "manual"
-    assert (job["spec"]["backoffLimit"], job["spec"]["activeDeadlineSeconds"]) == (1, 60)
+    # Later than the runner stops waiting, so that a run that takes too long is always told as that.
+    assert (job["spec"]["backoffLimit"], job["spec"]["activeDeadlineSeconds"]) == (1, 90)
     assert job["spec"]["ttlSecondsAfterFinished"] > 0
     # It is kept, for those who want to read its logs.
     assert len(etl.jobs) == 1
@@ -116,6 +117,16 @@ async def test_what_a_pipeline_can_do_wrong(
     assert caught.value.failed is (reason in ("PipelineFailed", "PipelineTimeout"))
     # What is not over is taken away.
     assert len(etl.jobs) == (1 if reason == "PipelineFailed" else 0)
+
+
+@pytest.mark.parametrize(("ready", "said"), [(1, False), (0, True)])
+async def test_a_pipeline_that_never_came_to_run_is_told_from_one_that_is_slow(ready: int, said: bool) -> None:
+    etl = Etl(LABELS)
+    etl.world.later(5, lambda: etl.seen[0].update(status={"active": 1, "ready": ready}))
+    etl.world.later(9, lambda: etl.seen[0].update(status={"active": 1, "ready": 0}))
+    with pytest.raises(PipelineProblem, match="took longer") as caught:
+        await etl.run()
+    assert ("no pod of it was seen ready" in str(caught.value)) is said
 
 
 @pytest.mark.parametrize(

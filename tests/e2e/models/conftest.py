@@ -1,0 +1,48 @@
+"""Two real clusters: the hub, and one target with a store that everything of these tests is read from and written to.
+
+FIREDRILL_TEST_LAB names a lab that stays up, for work on the tests themselves.
+"""
+
+import os
+from collections.abc import Iterator
+
+import demo
+import pytest
+from demo import Demo
+from model_runs import CONTEXT, PIPELINES, SHOP, TARGET, created, left_of_runs
+from model_store import Store, manifest, pipelines
+
+from support.eventually import eventually
+
+CHART = [f"target.pipelines.namespaces={{{PIPELINES}}}", f"target.models.namespaces={{{SHOP}}}"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lab() -> Iterator[Demo]:
+    """The lab, with the operator, the store, and what pipelines are made of; nothing of any run is left in the end."""
+    kept = os.environ.get("FIREDRILL_TEST_LAB", "")
+    made = Demo(kept or "e2e-models")
+    before = demo.TARGETS
+    demo.TARGETS = {TARGET: CHART}
+    try:
+        made.bring_up_lab(os.environ.get("FIREDRILL_PROVIDER", "auto"), ["hub", TARGET])
+        os.environ["FIREDRILL_LAB_KUBECONFIG"] = os.environ["KUBECONFIG"]
+        for namespace in (SHOP, PIPELINES):
+            created(made, CONTEXT, namespace)
+        made.install()
+        created(made, demo.HUB, demo.NAMESPACE)
+        made.kubectl(CONTEXT, "apply", "-f", "-", stdin=manifest(SHOP), capture=True)
+        made.kubectl(CONTEXT, "apply", "-f", "-", stdin=pipelines(PIPELINES, demo.NAMESPACE), capture=True)
+        made.kubectl(CONTEXT, "-n", SHOP, "rollout", "status", "deployment/store", "--timeout=240s", capture=True)
+        yield made
+        eventually(lambda: not left_of_runs(made), "nothing of any run is left", also=lambda: left_of_runs(made))
+    finally:
+        demo.TARGETS = before
+        if not kept:
+            made.firedrill("lab", "down", "--name", made.lab)
+
+
+@pytest.fixture(scope="session")
+def store(lab: Demo) -> Store:
+    """The store."""
+    return Store(lab, CONTEXT, SHOP)
