@@ -7,7 +7,16 @@ from pathlib import Path
 
 PACKAGES: dict[str, Sequence[str]] = {
     "evidently": ("evidently==0.7.23", "pandas<3"),
-    "nannyml": ("nannyml==0.13.1", "statsmodels"),
+    # Without the versions of what it reads files with, pip looks for some that agree for half an hour.
+    "nannyml": (
+        "nannyml==0.13.1",
+        "statsmodels",
+        "aiobotocore==3.10.0",
+        "botocore==1.43.117",
+        "fsspec==2026.9.0",
+        "gcsfs==2026.10.1",
+        "s3fs==2026.9.0",
+    ),
     "river": ("river==0.26.1", "numpy", "scipy", "pyarrow", "pydantic"),
 }
 
