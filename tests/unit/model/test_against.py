@@ -31,6 +31,7 @@ from firedrill.engines.model import (
     plans,
 )
 from firedrill.engines.model.quality.twosample import difference_of_means, difference_of_medians, median_of_differences
+from firedrill.engines.model.schedule import to_measure
 
 ENDPOINT = {"openInference": {"url": "http://a", "model": "m"}}
 RNG = np.random.default_rng(23)
@@ -267,6 +268,7 @@ def test_a_split_load_is_the_whole_load(rows: int, requests: int, warmup: int, s
     ours, theirs = plans(rows, load, split)
     assert tuple(sorted((*ours, *theirs), key=lambda item: item.at)) == plan(rows, load)
     assert plans(rows, load, split) == (ours, theirs)
+    assert to_measure(load, split) == sum(not item.warmup for item in ours)
     shadow = Baseline(endpoint=ENDPOINT, mode="Shadow", min_agreement=0.9)
     assert plans(rows, load, shadow) == (plan(rows, load), plan(rows, load))
 

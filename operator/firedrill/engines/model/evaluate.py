@@ -9,7 +9,7 @@ from firedrill.engines.model.measure import Measured, measure, measure_warmup
 from firedrill.engines.model.quality.checks import Quality, quality
 from firedrill.engines.model.records import RequestLog
 from firedrill.engines.model.report import ModelReport
-from firedrill.engines.model.schedule import plans
+from firedrill.engines.model.schedule import to_measure
 from firedrill.engines.model.verdict import Evidence, judge
 
 
@@ -29,8 +29,7 @@ def evaluate(
         checks = (*check_all(measured, thresholds, asked.task, labelled=asked.labelled), *found.checks)
         if measured.client.saturated:
             checks = tuple(_undecided_latency(check) for check in checks)
-    planned = plans(log.rows, load, asked.baseline)[0] if log.rows else ()
-    decision = judge(Evidence(log, measured, checks, sum(not item.warmup for item in planned)))
+    decision = judge(Evidence(log, measured, checks, to_measure(load, asked.baseline)))
     return ModelReport(
         verdict=decision.verdict,
         reason=decision.reason,

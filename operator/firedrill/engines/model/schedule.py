@@ -13,7 +13,7 @@ from firedrill.api.modelvalidation import ValidationLoad
 HALF: Final = 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Planned:
     """One request: when it is to leave, in seconds since the start, with which row, and whether it is measured."""
 
@@ -55,12 +55,25 @@ def plans(
     Who gets a request of a split load is drawn for each apart, whatever its row and its time, so that the two differ
     by chance alone. Both parts together are the plan of the whole load.
     """
-    whole = plan(rows, load)
-    if baseline is None or baseline.mode is not BaselineMode.SPLIT:
+    whole, ours = plan(rows, load), _ours(load, baseline)
+    if ours is None:
         return whole, whole
-    share = HALF if baseline.share is None else baseline.share
-    ours = (np.random.default_rng([load.seed, 2]).random(len(whole)) < share).tolist()
     return (
         tuple(item for item, mine in zip(whole, ours, strict=True) if mine),
         tuple(item for item, mine in zip(whole, ours, strict=True) if not mine),
     )
+
+
+def to_measure(load: ValidationLoad, baseline: Baseline | None) -> int:
+    """How many requests the model under test is to be measured by."""
+    ours = _ours(load, baseline)
+    return load.requests if ours is None else sum(ours[load.warmup :])
+
+
+def _ours(load: ValidationLoad, baseline: Baseline | None) -> list[bool] | None:
+    """Whether each request, those of warm-up first, goes to the model under test; None where all go to both."""
+    if baseline is None or baseline.mode is not BaselineMode.SPLIT:
+        return None
+    share = HALF if baseline.share is None else baseline.share
+    drawn: list[bool] = (np.random.default_rng([load.seed, 2]).random(load.warmup + load.requests) < share).tolist()
+    return drawn
