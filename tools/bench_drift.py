@@ -1,6 +1,7 @@
 """Figures of the drift engine beside its peers, in one run.
 
     python tools/bench_drift.py power [--repetitions 25]           shifts of 0.1 to 1 sd, before and after the limits
+    python tools/bench_drift.py categories [--repetitions 25]      the same of changes of many categories
     python tools/bench_drift.py speed [--sizes 100000x50,...]      whole processes on Parquet files: seconds, memory
 
 Evidently and NannyML are installed into environments of their own below out/peers; a peer that does not install or
@@ -181,6 +182,37 @@ def _ours_found(pairs: list[tuple[Path, Path]]) -> tuple[list[float], dict[str, 
     return [test.p_value for test in tests], shares
 
 
+def categories(repetitions: int) -> int:
+    """Alarms at 5 % of one column at the limit of 0.1: by the plain total variation, and by the effect of the engine.
+
+    The change goes into one value, or half of the values gain what the others lose.
+    """
+    from firedrill.engines.drift.contingency import compare_counts, pool_rare
+
+    rng, moves = np.random.default_rng(0), (0.0, 0.1, 0.15, 0.2, 0.3)
+    print("| values | rows | change | by |", *(f"{moved:g} |" for moved in moves))
+    print("|---|---|---|---|" + "---|" * len(moves))
+    for cells, n, m in ((8, 5000, 200), (50, 1000, 1000), (50, 5000, 200), (1024, 10_000, 10_000)):
+        equal, order = np.full(cells, 1 / cells), np.arange(cells)
+        for change in ("one value", "all values"):
+            plain, ours = np.zeros(len(moves)), np.zeros(len(moves))
+            for i, moved in enumerate(moves):
+                if change == "one value":
+                    now = np.where(order == 0, 1 / cells + moved, (1 - 1 / cells - moved) / (cells - 1))
+                else:
+                    now = equal * np.where(order % 2, 1 - 2 * moved, 1 + 2 * moved)
+                for _ in range(repetitions):
+                    sides = rng.multinomial(n, equal), rng.multinomial(m, now)
+                    found = compare_counts(*sides)
+                    if found is not None and found.p_value < 0.05:
+                        a, b = pool_rare(*sides, order)
+                        plain[i] += np.abs(a / n - b / m).sum() / 2 >= 0.1
+                        ours[i] += found.effect >= 0.1
+            for name, alarms in (("plain distance", plain), ("effect", ours)):
+                print(f"| {cells} | {n}/{m} | {change} | {name} |", *(f"{k / repetitions:.1%} |" for k in alarms))
+    return 0
+
+
 def _print_power(rows: int, name: str, shares: list[float]) -> None:
     print(f"| {rows:,} | {name} |", *(f"{share:.1%} |" for share in shares), flush=True)
 
@@ -188,7 +220,7 @@ def _print_power(rows: int, name: str, shares: list[float]) -> None:
 def main() -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("power", "speed"))
+    parser.add_argument("what", choices=("power", "categories", "speed"))
     parser.add_argument("--repetitions", type=int, default=25, help="tables at each shift, for power")
     parser.add_argument("--rows", default="1000,5000", help="rows of each side, for power")
     parser.add_argument("--sizes", default="100000x50,1000000x20,1000000x100", help="rows x columns, for speed")
@@ -197,6 +229,8 @@ def main() -> int:
     args = parser.parse_args()
     if args.what == "power":
         return power(args.repetitions, [int(rows) for rows in args.rows.split(",")], args.peers)
+    if args.what == "categories":
+        return categories(args.repetitions)
     return speed(args.sizes.split(","), args.peers_up_to, args.peers)
 
 

@@ -7,13 +7,16 @@ from itertools import cycle, islice
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 from tests.accuracy.test_concept import more_of_one, rbf, rbf_moved, sea
 
 from calibration.columns import ALL, KINDS, Rng, drawn, series, settings, table
-from firedrill.api.driftcheck import Correction, DriftColumns, Joint, Rows
+from firedrill.api.driftcheck import ColumnSettings, ColumnType, Correction, DriftColumns, Joint, Rows
 from firedrill.engines.drift import Asked, DriftReport, check
 from firedrill.engines.drift.correction import correct
 from firedrill.engines.drift.report import Reason
+from firedrill.engines.drift.sketch import Room, check_sketches, sketch_table
+from firedrill.engines.drift.table import TableColumns
 
 SIGNIFICANCE: Final = 0.05
 SIZES: Final = ((1000, 1000), (5000, 200), (200, 5000))
@@ -88,6 +91,19 @@ def of_many(kinds: tuple[str, ...], sizes: tuple[int, int]) -> Callable[[Rng], C
     return once
 
 
+def in_groups(sizes: tuple[int, int]) -> Callable[[Rng], Counter[str]]:
+    """A check by sketches of texts that are too many to be counted one by one."""
+    room = Room(categories=1000)
+
+    def once(rng: Rng) -> Counter[str]:
+        sides = [pa.table({"id": rng.integers(0, 20_000, rows).astype(str)}) for rows in sizes]
+        asked = Asked(columns=DriftColumns(settings=[ColumnSettings(name="id", type=ColumnType.CATEGORICAL)]))
+        made = [sketch_table(["id"], [TableColumns(side)], ["id"], asked.columns, room) for side in sides]
+        return seen(check_sketches(*made, asked))
+
+    return once
+
+
 def dependent(sizes: tuple[int, int], phi: float, columns: int = 10) -> Callable[[Rng], Counter[str]]:
     """A check of rows that depend on each other, and are said to."""
     asked = Asked(rows=Rows(dependent=True))
@@ -149,6 +165,9 @@ def _independent() -> list[Case]:
     for kind in ("normal", "300 categories", "50 equal categories", "rounded, 5 % missing"):
         for first, second in SIZES[:2]:
             cases.append(Case(f"columns | 10 | {kind} | {first}/{second}", of_kinds((kind,) * 10, (first, second))))
+    for first, second in ((10_000, 10_000), (50_000, 1000)):
+        name = f"columns | 1 | 20,000 texts in groups | {first}/{second}"
+        cases.append(Case(name, in_groups((first, second)), 0.5))
     return cases
 
 

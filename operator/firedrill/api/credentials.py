@@ -19,3 +19,9 @@ class CredentialsRef(Model):
     name: Name = Field(
         description="Secret with the keys username, password or token and, for TLS, ca.crt; each may be absent."
     )
+
+
+def somebody_logs_in(username: str | None, secret_ref: CredentialsRef | None) -> None:
+    """Raises ValueError where nobody is named who logs in: neither in the spec nor in a Secret."""
+    if username is None and secret_ref is None:
+        raise ValueError("set username, secretRef or both")

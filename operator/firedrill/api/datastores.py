@@ -6,7 +6,7 @@ from typing import Final
 from pydantic import Field, field_validator, model_validator
 
 from firedrill.api.base import Duration, Model, parse_duration
-from firedrill.api.credentials import CredentialsRef, Host, Port
+from firedrill.api.credentials import CredentialsRef, Host, Port, somebody_logs_in
 from firedrill.api.run import Name
 from firedrill.api.tableformat import TableFormat
 
@@ -85,8 +85,7 @@ class SqlSource(Model):
 
     @model_validator(mode="after")
     def _says_who(self) -> "SqlSource":
-        if self.username is None and self.secret_ref is None:
-            raise ValueError("set username, secretRef or both")
+        somebody_logs_in(self.username, self.secret_ref)
         return self
 
 

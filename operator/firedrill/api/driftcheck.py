@@ -53,7 +53,7 @@ class DriftThresholds(Model):
         default=0.1,
         ge=0,
         le=1,
-        description="Least total variation distance of a categorical column, or of the shares of missing values.",
+        description="Least total variation distance, less what chance adds, of categories or of what is missing.",
     )
     min_joint_auc: float = Field(
         default=0.55, ge=0.5, le=1, description="Least area under the curve of the classifier that tells sides apart."

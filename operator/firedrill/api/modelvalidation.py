@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from firedrill.api.base import Duration, Model
+from firedrill.api.baseline import Baseline, BaselineMode
 from firedrill.api.data import DataSource
 from firedrill.api.endpoint import ColumnName, ModelEndpoint
 from firedrill.api.run import Regression, RunSpec
@@ -29,11 +30,13 @@ class TextMatch(StrEnum):
 
 
 class LabelledData(Model):
-    """Rows with their true labels."""
+    """Rows with their true labels, which a comparison of two models at once can do without."""
 
     source: DataSource = Field(description="Where the rows come from.")
-    label_column: ColumnName = Field(
-        description="Column with the truth: a label, a number, a relevance (Ranking), or the golden answer (Text)."
+    label_column: ColumnName | None = Field(
+        default=None,
+        description="Column with the truth: a label, a number, a relevance (Ranking), or the golden answer (Text). "
+        "Only with a baseline of mode Shadow or Split may there be none.",
     )
     ignore_columns: list[ColumnName] = Field(
         default_factory=list, max_length=1000, description="Not sent to the model."
@@ -82,17 +85,6 @@ class Disparity(Model):
     measure: DisparityMeasure = Field(default=DisparityMeasure.ACCURACY, description="Accuracy, or share of positives.")
     max_difference: float = Field(ge=0, le=1, description="Between any two groups, simultaneously at 95%.")
     min_rows: int = Field(default=30, ge=5, le=1_000_000, description="Groups with fewer rows are not judged.")
-
-
-class Baseline(Model):
-    """Another model that is asked the same, row by row: the one in production, or the one before."""
-
-    endpoint: ModelEndpoint = Field(description="The other model.")
-    max_loss: float = Field(
-        default=0.0,
-        ge=0,
-        description="How much worse the model may be than the baseline: in accuracy, or in mean absolute error.",
-    )
 
 
 class Robustness(Model):
@@ -171,7 +163,7 @@ class ModelValidationSpec(RunSpec):
     answers: Answers = Field(default_factory=Answers, description="How answers are read.")
     slices: Slices | None = Field(default=None, description="Parts of the rows that are judged on their own.")
     disparity: Disparity | None = Field(default=None, description="Groups that are compared with each other.")
-    baseline: Baseline | None = Field(default=None, description="Another model, compared row by row.")
+    baseline: Baseline | None = Field(default=None, description="Another model to compare with.")
     robustness: Robustness | None = Field(default=None, description="Noise, blanks and broken requests.")
     load: ValidationLoad = Field(default_factory=ValidationLoad, description="How requests are sent.")
     regression: Regression | None = Field(default=None, description="Comparison with the last runs.")
@@ -179,13 +171,13 @@ class ModelValidationSpec(RunSpec):
 
     @model_validator(mode="after")
     def _agrees(self) -> "ModelValidationSpec":
-        loads = 2 if self.baseline is not None else 1
+        loads = 2 if self.baseline is not None and self.baseline.mode is BaselineMode.AFTER else 1
         needed = loads * (self.load.requests + self.load.warmup) / self.load.rate
         needed += self.endpoint.timeout.total_seconds()
         if needed > self.timeout.total_seconds():
             raise ValueError(
                 "timeout must be at least (load.requests + load.warmup) / load.rate + endpoint.timeout, with a "
-                f"baseline the load twice ({needed:.3g} s)"
+                f"baseline of mode After the load twice ({needed:.3g} s)"
             )
         if (self.task is ModelTask.RANKING) != (self.dataset.group_column is not None):
             raise ValueError("task Ranking needs dataset.groupColumn, and no other task has one")
@@ -196,7 +188,20 @@ class ModelValidationSpec(RunSpec):
         if self.thresholds.min_accuracy is not None and self.task not in (ModelTask.CLASSIFICATION, ModelTask.TEXT):
             raise ValueError(f"thresholds.minAccuracy does not fit task: {self.task}")
         self._comparisons_fit()
+        if self.dataset.label_column is None:
+            self._without_labels()
         return self
+
+    def _without_labels(self) -> None:
+        """Without labels, what needs the truth is refused."""
+        if self.baseline is None or self.baseline.mode is BaselineMode.AFTER:
+            raise ValueError("dataset.labelColumn is missing; only a baseline of mode Shadow or Split needs none")
+        of_truth = [*(field for fields in _OF_TASK.values() for field in fields), "min_accuracy"]
+        given = [f"thresholds.{to_camel(name)}" for name in of_truth if getattr(self.thresholds, name) is not None]
+        given += [name for name in ("slices", "disparity") if getattr(self, name) is not None]
+        given += ["baseline.maxLoss"] if self.baseline.max_loss is not None else []
+        if given:
+            raise ValueError(f"{given[0]} needs dataset.labelColumn")
 
     def _comparisons_fit(self) -> None:
         """What could never be measured for the task is refused: its limit would stay open in every run."""
@@ -215,6 +220,10 @@ class ModelValidationSpec(RunSpec):
                 raise ValueError("disparity.measure PositiveRate needs task: Classification")
         if self.baseline is not None and self.task is ModelTask.RANKING:
             raise ValueError(f"baseline does not fit task: {self.task}")
+        if self.baseline is not None and self.baseline.min_agreement is not None and not labels:
+            raise ValueError(f"baseline.minAgreement does not fit task: {self.task}; set baseline.maxScoreDifference")
+        if self.baseline is not None and self.baseline.max_score_difference is not None and self.task is ModelTask.TEXT:
+            raise ValueError(f"baseline.maxScoreDifference does not fit task: {self.task}; set baseline.minAgreement")
         if self.robustness is not None and self.robustness.max_changed is not None and not labels:
             raise ValueError(f"robustness.maxChanged does not fit task: {self.task}, whose answers are no labels")
 

@@ -6,7 +6,7 @@ from typing import Final
 from pydantic import Field, field_validator, model_validator
 
 from firedrill.api.base import Duration, parse_duration
-from firedrill.api.credentials import CredentialsRef, Host, Port
+from firedrill.api.credentials import CredentialsRef, Host, Port, somebody_logs_in
 from firedrill.api.probe import Probe
 
 _EVERY: Final = "Time between two questions, 10ms to 60s; each is asked anew."
@@ -61,8 +61,7 @@ class SqlProbe(Probe):
             raise ValueError("set equals, or min, max or both")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError("min must not be above max")
-        if self.username is None and self.secret_ref is None:
-            raise ValueError("set username, secretRef or both")
+        somebody_logs_in(self.username, self.secret_ref)
         return self
 
 

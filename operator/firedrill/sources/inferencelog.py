@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from firedrill.api.written import number_in
 from firedrill.sources.errors import InvalidTable
 
 Row = dict[str, Any]
@@ -157,10 +158,8 @@ def _captured(part: Any, line: int, field: str, name: str) -> list[Row] | None:
 
 
 def _number(cell: str) -> str | float | None:
-    try:
-        return float(cell)
-    except ValueError:
-        return cell.strip() or None
+    number = number_in(cell)
+    return (cell.strip() or None) if number is None else number
 
 
 def _decoded(text: str, line: int) -> str:

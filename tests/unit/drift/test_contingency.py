@@ -90,11 +90,56 @@ def test_level_holds_far_out_with_sparse_cells(n: int, m: int, cells: int) -> No
     assert below <= stats.binom.ppf(0.999, runs, limit)
 
 
-def test_effect_is_the_share_of_rows_that_would_have_to_change() -> None:
-    assert total_variation(np.array([50, 30, 20]), np.array([40, 30, 30])) == pytest.approx(0.1)
-    small = total_variation(np.array([500, 500]), np.array([300, 700]))
-    large = total_variation(np.array([500_000, 500_000]), np.array([300, 700]))
-    assert small == large == pytest.approx(0.2)
+@pytest.mark.parametrize("rows", [1_000, 10**6])
+def test_effect_of_a_clear_change_is_the_share_of_rows_that_would_have_to_change(rows: int) -> None:
+    moved = total_variation(np.array([rows // 2, rows // 2]), np.array([rows * 3 // 10, rows * 7 // 10]))
+    assert moved == pytest.approx(0.2, abs=1e-6)
+    assert total_variation(np.array([rows, 0, 0]), np.array([0, rows // 2, rows // 2])) == pytest.approx(1, abs=1e-6)
+    assert total_variation(np.array([rows, rows, rows]), np.array([10, 10, 10])) == 0
+
+
+#: Cells of equal shares, rows of each side, and by how much the plain distance is apart with nothing changed.
+WIDE = [(50, 1000, 1000, 0.125), (8, 5000, 200, 0.076), (1024, 10_000, 10_000, 0.18), (30, 100_000, 300, 0.125)]
+
+
+def effects(shares: np.ndarray, now: np.ndarray, rows: tuple[int, int], runs: int = 200) -> tuple[float, float]:
+    """Means of the effect and of the plain distance over many draws."""
+    rng = np.random.default_rng(5)
+    found = []
+    for a, b in zip(rng.multinomial(rows[0], shares, runs), rng.multinomial(rows[1], now, runs), strict=True):
+        found.append((total_variation(a, b), 0.5 * np.abs(a / a.sum() - b / b.sum()).sum()))
+    effect, plain = np.mean(found, axis=0)
+    return float(effect), float(plain)
+
+
+@pytest.mark.parametrize(("cells", "n", "m", "chance"), WIDE)
+def test_what_chance_adds_is_taken_off(cells: int, n: int, m: int, chance: float) -> None:
+    equal = np.full(cells, 1 / cells)
+    effect, plain = effects(equal, equal, (n, m))
+    assert plain == pytest.approx(chance, rel=0.05)
+    # Half of all draws have a chi-square above its mean, and keep something.
+    assert effect < 0.35 * chance
+
+
+@pytest.mark.parametrize(("cells", "n", "m"), [(50, 1000, 1000), (8, 5000, 200), (1024, 10_000, 10_000)])
+@pytest.mark.parametrize("moved", [0.15, 0.3])
+def test_effect_of_a_change_is_near_its_size_in_one_value_and_in_many(cells: int, n: int, m: int, moved: float) -> None:
+    equal = np.full(cells, 1 / cells)
+    one = np.full(cells, (1 - 1 / cells - moved) / (cells - 1))
+    one[0] = 1 / cells + moved
+    many = equal * np.where(np.arange(cells) % 2, 1 - 2 * moved, 1 + 2 * moved)
+    for now in (one, many):
+        effect, _ = effects(equal, now, (n, m), 100)
+        assert effect == pytest.approx(moved, abs=0.035)
+
+
+@given(counts)
+def test_effect_is_never_above_the_plain_distance(pairs: list[tuple[int, int]]) -> None:
+    first, second = split(pairs)
+    if first.sum() == 0 or second.sum() == 0:
+        return
+    plain = 0.5 * float(np.abs(first / first.sum() - second / second.sum()).sum())
+    assert 0 <= total_variation(first, second) <= plain + 1e-12
 
 
 def test_large_tables_of_two_cells_agree_with_the_exact_test() -> None:

@@ -361,3 +361,30 @@ def test_times_of_different_units_are_the_same_moments(reference: Any, current: 
     for report in (check(*tables, asked), sketched(*tables, asked)):
         [column] = report.columns
         assert (report.verdict, column.reason) == (Verdict.PASSED, Reason.NO_DRIFT), report.message
+
+
+def ids(rng: np.random.Generator, values: int, rows: int) -> pa.Table:
+    return pa.table({"id": [f"id{value}" for value in rng.integers(0, values, rows)]})
+
+
+def test_groups_of_texts_do_not_alarm_by_their_number_alone() -> None:
+    # 1,024 groups of 12,000 rows a side are 0.16 apart by chance; by p-value alone some of these would alarm.
+    asked = Asked(joint=NO_JOINT, thresholds=DriftThresholds(significance=0.5))
+    room = Room(categories=100)
+    reports = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        reports.append(sketched(ids(rng, 20_000, 12_000), ids(rng, 20_000, 12_000), asked, room).columns[0])
+    assert {report.reason for report in reports} == {Reason.MANY_VALUES}
+    tests = [report.tests[0] for report in reports]
+    assert sum(test.p_adjusted < 0.5 for test in tests) >= 5
+    assert not any(test.alarm for test in tests)
+
+
+def test_a_change_in_many_texts_is_still_seen_in_their_groups() -> None:
+    rng = np.random.default_rng(3)
+    before, now = ids(rng, 20_000, 12_000), ids(rng, 20_000, 12_000).column("id").to_pylist()
+    now[:3_000] = ["id7"] * 3_000
+    report = sketched(before, pa.table({"id": now}), Asked(joint=NO_JOINT), Room(categories=100))
+    assert report.columns[0].reason is Reason.VALUES_CHANGED
+    assert report.columns[0].tests[0].effect == pytest.approx(0.25, abs=0.03)

@@ -206,7 +206,7 @@ async def test_the_capture_of_sagemaker_with_names_for_its_features(tmp_path: Pa
     path = tmp_path / "capture.jsonl"
     path.write_bytes(
         lines(
-            event(1, "41,de", "CSV", "0.25\n"),
+            event(1, "41,1_0", "CSV", "0.25\n"),
             event(2, base64.b64encode(b"42,fr\n43,").decode(), "BASE64", "0.5\n0.75"),
             event(3, '[[44, "it"]]', "JSON", "1"),
         )
@@ -218,7 +218,7 @@ async def test_the_capture_of_sagemaker_with_names_for_its_features(tmp_path: Pa
     }
     found = await read(source, allow_files=True, base_dir=tmp_path)
     assert [(row["id"], row["age"], row["country"], row["prediction"]) for row in found] == [
-        ("e1", 41, "de", 0.25),
+        ("e1", 41, "1_0", 0.25),
         ("e2", 42, "fr", 0.5),
         ("e2", 43, None, 0.75),
         ("e3", 44, "it", 1),

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import Field, field_validator, model_validator
 
 from firedrill.api.base import Duration, parse_duration
-from firedrill.api.credentials import CredentialsRef, Port
+from firedrill.api.credentials import CredentialsRef, Port, somebody_logs_in
 from firedrill.api.faults.about import About, Family, FaultModel, Hits
 from firedrill.api.faults.config import ObjectName
 
@@ -58,8 +58,7 @@ class DatabaseFault(StoreFault):
 
     @model_validator(mode="after")
     def _somebody_logs_in(self) -> "DatabaseFault":
-        if self.username is None and self.secret_ref is None:
-            raise ValueError("set username, secretRef or both")
+        somebody_logs_in(self.username, self.secret_ref)
         return self
 
 

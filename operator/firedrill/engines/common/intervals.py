@@ -37,8 +37,8 @@ class Quantile:
     size: int
 
 
-def quantile(ordered: Sequence[float], level: float) -> Quantile:
-    """Quantile of an ascending, not empty sample, with one-sided 99 % bounds from order statistics.
+def quantile(ordered: Sequence[float], level: float, confidence: float = QUANTILE_CONFIDENCE) -> Quantile:
+    """Quantile of an ascending, not empty sample, with one-sided bounds from order statistics, each at ``confidence``.
 
     The number of values below the true quantile is binomial, whatever the distribution; so the r-th smallest
     value is an upper bound when P(Bin(n, level) < r) >= 0.99, and a lower one when P(Bin(n, level) >= r) is.
@@ -46,8 +46,8 @@ def quantile(ordered: Sequence[float], level: float) -> Quantile:
     size = len(ordered)
     rank = min(max(math.ceil(level * size - 1e-9), 1), size)
     # ppf gives the least k with P(X <= k) >= confidence.
-    upper = int(stats.binom.ppf(QUANTILE_CONFIDENCE, size, level)) + 1
-    lower = int(stats.binom.ppf(1 - QUANTILE_CONFIDENCE, size, level))
+    upper = int(stats.binom.ppf(confidence, size, level)) + 1
+    lower = int(stats.binom.ppf(1 - confidence, size, level))
     return Quantile(
         value=ordered[rank - 1],
         low=ordered[lower - 1] if lower >= 1 else None,

@@ -30,3 +30,14 @@ def wilson(successes: float, size: int, z: float = Z95) -> Interval:
     low = max((center - spread) / scale, 0.0) if share > 0 else 0.0
     high = min((center + spread) / scale, 1.0) if share < 1 else 1.0
     return Interval(share, low, high, size)
+
+
+def difference(first: Interval, second: Interval) -> Interval:
+    """How far ``first`` is above ``second``, of independent samples: Newcombe's method 10 (1998).
+
+    The bounds of both are joined, each at the level that both have; ``size`` is that of both together.
+    """
+    value = first.value - second.value
+    low = value - math.hypot(first.value - first.low, second.high - second.value)
+    high = value + math.hypot(first.high - first.value, second.value - second.low)
+    return Interval(value, low, high, first.size + second.size)

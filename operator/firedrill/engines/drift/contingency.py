@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 Counts = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 #: A cell is rare when the smaller sample expects fewer values in it.
 RARE_BELOW: Final = 5.0
@@ -21,8 +22,8 @@ VERY_RARE_BELOW: Final = 1.0
 class TableTest:
     """Outcome of the comparison of two rows of counts.
 
-    ``statistic`` is Pearson's chi-square, ``effect`` the total variation distance (0..1), ``cells`` the columns of
-    the table after pooling. ``exact`` tells Fisher's test from the chi-square tests.
+    ``statistic`` is Pearson's chi-square, ``effect`` the total variation distance less what chance adds to it (0..1),
+    ``cells`` the columns of the table after pooling. ``exact`` tells Fisher's test from the chi-square tests.
     """
 
     statistic: float
@@ -72,8 +73,36 @@ def pool_rare(first: Counts, second: Counts, order: NDArray[np.int64]) -> tuple[
 
 
 def total_variation(first: Counts, second: Counts) -> float:
-    """Half the sum of the differences of the shares: the least share of rows that would have to change, 0..1."""
-    return min(0.5 * float(np.sum(np.abs(first / first.sum() - second / second.sum()))), 1.0)
+    """Half the sum of the differences of the shares, less what chance adds to it: 0..1.
+
+    It estimates the least share of rows that would have to change. The plain distance is never below zero, so chance
+    only adds to it, and the more the more cells there are for few rows: 50 equal shares of 1,000 rows a side are 0.125
+    apart with nothing changed. A difference of shares is near normal, of mean d and deviation
+    s = sqrt(p (1 - p) (1/n + 1/m)) with p the share over both sides; the mean of its size is that of the folded normal
+    (Leone, Nelson and Nottingham 1961), f(d, s). What is taken off is the bias f(d, s) - |d| of each cell, as the
+    bootstrap would estimate it (Efron and Tibshirani 1993, 10.6), in closed form.
+
+    As d is not known, it is taken from what was seen, times sqrt(1 - (k - 1) / chi-square): the differences seen are
+    too large by what chance added to chi-square, which is k - 1 on average (the shrinkage of James and Stein 1961, its
+    positive part). So all of the null mean goes where nothing changed, and next to nothing where a change is clear. To
+    take off the null mean everywhere would hide changes: half of 50 shares that rise, by 0.15 of all rows, would be
+    told as 0.05.
+    """
+    n, m = int(first.sum()), int(second.sum())
+    shares, apart = (first + second) / (n + m), np.abs(first / n - second / m)
+    used = shares > 0
+    shares, apart, rows = shares[used], apart[used], 1 / (1 / n + 1 / m)
+    chi_square = float(np.sum(apart**2 / shares)) * rows
+    kept = np.sqrt(max(1 - (len(shares) - 1) / chi_square, 0.0)) * apart if chi_square > 0 else 0.0 * apart
+    bias = _folded_mean(kept, np.sqrt(shares * (1 - shares) / rows)) - kept
+    return float(min(max(0.5 * np.sum(apart - bias), 0.0), 1.0))
+
+
+def _folded_mean(means: Floats, deviations: Floats) -> Floats:
+    """Mean of the size of normal values."""
+    scaled = np.divide(means, deviations, out=np.full_like(means, np.inf), where=deviations > 0)
+    result: Floats = deviations * np.sqrt(2 / np.pi) * np.exp(-(scaled**2) / 2) + means * special.erf(scaled / 2**0.5)
+    return result
 
 
 def fisher(a: int, b: int, c: int, d: int) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from firedrill.api.written import number_in
 from firedrill.engines.drift.ordered import Counts, Floats, Ordered, Sample
 
 #: A column of texts is taken as numbers with blank marks such as "?" when at least this share are numbers.
@@ -303,13 +304,9 @@ def canonical(text: str) -> str:
 
 
 def number_of(text: str) -> float:
-    """The number that a text is, NaN for anything else. Python's underscores in numbers are not numbers here."""
-    if "_" in text:
-        return float("nan")
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
+    """The number that a text is, NaN for anything else: a value that is none and one that is missing count apart."""
+    number = number_in(text)
+    return float("nan") if number is None else number
 
 
 def is_word(text: str) -> bool:

@@ -4,17 +4,20 @@ from firedrill.engines.model.asked import Asked, Tried
 from firedrill.engines.model.evaluate import evaluate
 from firedrill.engines.model.records import Outcome, Readiness, RequestLog, RequestRecord
 from firedrill.engines.model.report import ModelReport
-from firedrill.engines.model.schedule import arrivals, row_order
+from firedrill.engines.model.schedule import Planned, arrivals, plan, plans, row_order
 
 __all__ = [
     "Asked",
     "ModelReport",
     "Outcome",
+    "Planned",
     "Readiness",
     "RequestLog",
     "RequestRecord",
     "Tried",
     "arrivals",
     "evaluate",
+    "plan",
+    "plans",
     "row_order",
 ]

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from firedrill.api.modelvalidation import Answers, Baseline, Disparity, ModelTask, Robustness, Slices, TextMatch
+from firedrill.api.baseline import Baseline
+from firedrill.api.modelvalidation import Answers, Disparity, ModelTask, Robustness, Slices, TextMatch
 from firedrill.engines.model.labels import Reading
 from firedrill.engines.model.records import RequestLog
 
@@ -20,7 +21,8 @@ class Tried:
 
 @dataclass(frozen=True)
 class Asked:
-    """Task, reading and comparisons. ``groups`` holds the value of every row for each column that is asked for."""
+    """Task, reading and comparisons. ``groups`` holds the value of every row for each column that is asked for;
+    ``labelled`` says whether rows have a truth at all."""
 
     task: ModelTask = ModelTask.CLASSIFICATION
     answers: Answers = field(default_factory=Answers)
@@ -32,6 +34,7 @@ class Asked:
     baseline_log: RequestLog | None = None
     robustness: Robustness | None = None
     tried: Sequence[Tried] = ()
+    labelled: bool = True
 
     @property
     def reading(self) -> Reading:

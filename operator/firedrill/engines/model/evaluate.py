@@ -9,6 +9,7 @@ from firedrill.engines.model.measure import Measured, measure, measure_warmup
 from firedrill.engines.model.quality.checks import Quality, quality
 from firedrill.engines.model.records import RequestLog
 from firedrill.engines.model.report import ModelReport
+from firedrill.engines.model.schedule import to_measure
 from firedrill.engines.model.verdict import Evidence, judge
 
 
@@ -17,12 +18,18 @@ def evaluate(
 ) -> ModelReport:
     """Measure a log and hold it against limits. Never raises for what a server did or did not do."""
     asked = asked or Asked()
-    measured = measure(log, lag_allowed(thresholds), asked.reading)
-    found = quality(log.records, thresholds, asked) if measured is not None else Quality((), {})
-    checks = (*check_all(measured, thresholds, asked.task), *found.checks) if measured is not None else ()
-    if measured is not None and measured.client.saturated:
-        checks = tuple(_undecided_latency(check) for check in checks)
-    decision = judge(Evidence(log, measured, checks, load.requests))
+    allowed = lag_allowed(thresholds, asked.baseline.max_slowdown if asked.baseline is not None else None)
+    measured, beside = (
+        None if each is None else measure(each, allowed, asked.reading, labelled=asked.labelled)
+        for each in (log, asked.baseline_log)
+    )
+    found = quality(log.records, measured, thresholds, asked, beside) if measured is not None else Quality((), {})
+    checks: tuple[Check, ...] = ()
+    if measured is not None:
+        checks = (*check_all(measured, thresholds, asked.task, labelled=asked.labelled), *found.checks)
+        if measured.client.saturated:
+            checks = tuple(_undecided_latency(check) for check in checks)
+    decision = judge(Evidence(log, measured, checks, to_measure(load, asked.baseline)))
     return ModelReport(
         verdict=decision.verdict,
         reason=decision.reason,

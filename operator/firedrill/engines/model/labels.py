@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from firedrill.api.written import number_in
 from firedrill.engines.model.records import Label
 
 #: From here on a float does not hold every whole number.
@@ -92,18 +93,15 @@ def canonical(label: Label) -> float | str:
 
 
 def as_number(label: Label) -> float | None:
-    """A label as a number; None where it is none."""
+    """A label as a number; None where it is none, or not finite. A truth value is 1 or 0, however it is written."""
     if isinstance(label, str):
         text = label.strip()
         if text.lower() in ("true", "false"):
             return float(text.lower() == "true")
-        try:
-            number = float(text) if "_" not in text else math.nan
-        except ValueError:
-            return None
+        number = number_in(text)
     else:
         try:
             number = float(label)
         except OverflowError:
             return None
-    return number if math.isfinite(number) else None
+    return number if number is not None and math.isfinite(number) else None

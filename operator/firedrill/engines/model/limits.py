@@ -30,17 +30,23 @@ LAG_ALLOWED: Final = 0.020
 LAG_ALLOWED_UNLIMITED: Final = 1.0
 
 
-def lag_allowed(thresholds: ValidationThresholds) -> float:
-    """Seconds that the client may be late by its own fault before its latencies say too little of the server."""
-    limits = [limit for limit in (thresholds.max_p50, thresholds.max_p95, thresholds.max_p99) if limit is not None]
+def lag_allowed(thresholds: ValidationThresholds, slowdown: timedelta | None = None) -> float:
+    """Seconds that the client may be late by its own fault before its latencies say too little of the server.
+
+    ``slowdown`` is the limit of what the model may be slower than its baseline.
+    """
+    wanted = (thresholds.max_p50, thresholds.max_p95, thresholds.max_p99, slowdown)
+    limits = [limit for limit in wanted if limit is not None]
     if not limits:
         return LAG_ALLOWED_UNLIMITED
     return max(LAG_ALLOWED, min(limit.total_seconds() for limit in limits) / 10)
 
 
-def check_all(measured: Measured, thresholds: ValidationThresholds, task: ModelTask) -> tuple[Check, ...]:
+def check_all(
+    measured: Measured, thresholds: ValidationThresholds, task: ModelTask, *, labelled: bool = True
+) -> tuple[Check, ...]:
     """Every quantity, in the order that a person wants them; one without a limit does not count in the score."""
-    share_of_right = task in (ModelTask.CLASSIFICATION, ModelTask.TEXT)
+    share_of_right = labelled and task in (ModelTask.CLASSIFICATION, ModelTask.TEXT)
     limits = {"p50": thresholds.max_p50, "p95": thresholds.max_p95, "p99": thresholds.max_p99}
     return (
         *([_accuracy(measured, thresholds.min_accuracy)] if share_of_right else []),

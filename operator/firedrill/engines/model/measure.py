@@ -66,7 +66,8 @@ class Client:
 
 @dataclass(frozen=True)
 class Measured:
-    """Everything that was measured after warm-up. ``accuracy`` is None when nothing was answered."""
+    """Everything that was measured after warm-up. ``accuracy`` is None when nothing was answered, or rows have no
+    labels."""
 
     requests: int
     answered: int
@@ -91,10 +92,11 @@ class Warmup:
     p99: float | None
 
 
-def measure(log: RequestLog, lag_allowed: float, reading: Reading) -> Measured | None:
+def measure(log: RequestLog, lag_allowed: float, reading: Reading, *, labelled: bool = True) -> Measured | None:
     """Measure the requests after warm-up; None when there are none.
 
-    ``lag_allowed`` is the delay in seconds up to which the client counts as on schedule.
+    ``lag_allowed`` is the delay in seconds up to which the client counts as on schedule. Of rows that are not
+    ``labelled`` no answer is right or wrong.
 
     A request that failed counts as slower than any limit: its user never got an answer. Accuracy is over the
     rows that were answered, not over requests: a row sent twice is still one row, so its answers are averaged
@@ -104,19 +106,20 @@ def measure(log: RequestLog, lag_allowed: float, reading: Reading) -> Measured |
     if not records:
         return None
     answered = [record for record in records if record.outcome is Outcome.ANSWERED]
+    judged = answered if labelled else []
     latencies = tuple(sorted(r.latency if r.outcome is Outcome.ANSWERED else math.inf for r in records))
     said = sum(record.outcome in (Outcome.HTTP_ERROR, Outcome.MALFORMED) for record in records)
     return Measured(
         requests=len(records),
         answered=len(answered),
-        accuracy=_accuracy(answered, reading),
+        accuracy=_accuracy(judged, reading),
         errors=wilson(len(records) - len(answered), len(records)),
         server_errors=wilson(said, len(records)),
         latency={name: quantile(latencies, level) for name, level in LEVELS.items()},
         latencies=latencies,
         error_groups=_error_groups(records),
-        confusions=_confusions(answered, reading),
-        labels_disjoint=_labels_disjoint(answered, reading),
+        confusions=_confusions(judged, reading),
+        labels_disjoint=_labels_disjoint(judged, reading),
         client=_client(records, log.client_busy, lag_allowed),
     )
 

@@ -40,7 +40,8 @@ class RequestRecord:
 
     ``intended`` is when the schedule wanted it sent; ``due`` when it could be, which is later when too many
     requests were in flight; ``sent`` when it was; ``done`` when the answer, or its absence, was certain.
-    ``row`` is the row of the data set; ``truth`` its label; ``predicted`` the values of the answer.
+    ``row`` is the row of the data set; ``truth`` its label, empty where rows have none; ``predicted`` the values of the
+    answer.
     """
 
     row: int

@@ -46,6 +46,10 @@ QUALITY_REASONS: Final = {
     "slice_mean_error": "SliceAboveLimit",
     "disparity": "GroupsApart",
     "gain_over_baseline": "WorseThanBaseline",
+    "agreement": "ModelsDisagree",
+    "score_difference": "ScoresApart",
+    "error_increase": "MoreErrorsThanBaseline",
+    "slowdown": "SlowerThanBaseline",
     "changed_by_noise": "NotRobust",
     "handled": "NotRobust",
     "refused": "SchemaNotGuarded",
@@ -116,7 +120,8 @@ def client_saturated(evidence: Evidence) -> Decision | None:
     if evidence.measured is None or not evidence.measured.client.saturated:
         return None
     client = evidence.measured.client
-    undecided = any(check.limited and check.passed is None for check in evidence.latency_checks)
+    of_time = [*evidence.latency_checks, *filter(None, [evidence.check("slowdown")])]
+    undecided = any(check.limited and check.passed is None for check in of_time)
     if not client.starved and not undecided:
         return None
     message = (

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from firedrill.api.datachecks import AllowedCheck, ColumnType, NullsCheck, PatternCheck, RangeCheck, SchemaCheck
 from firedrill.api.errors import InvalidInput
+from firedrill.api.written import number_in
 from firedrill.engines.pipeline.finding import Finding, of_rows
 from firedrill.engines.pipeline.subject import Subject
 from firedrill.engines.pipeline.table import is_number, is_text, missing
@@ -113,15 +114,10 @@ def as_numbers(column: Any) -> tuple[Any, Any | None]:
     texts = pc.utf8_trim_whitespace(pc.if_else(gone, pa.scalar(None, column.type), column))
     with contextlib.suppress(pa.ArrowInvalid):
         return texts.cast(pa.float64()), None
-    numbers = pa.chunked_array([pa.array([_number(text) for text in texts.to_pylist()], pa.float64())])
+    numbers = pa.chunked_array(
+        [pa.array([None if text is None else number_in(text) for text in texts.to_pylist()], pa.float64())]
+    )
     return numbers, pc.and_(pc.is_null(numbers), pc.invert(gone))
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return None if text is None or "_" in text else float(text)
-    except ValueError:
-        return None
 
 
 def _outside(column: Any, low: float | None, high: float | None) -> Any | None:
@@ -158,7 +154,7 @@ def is_in(column: Any, values: list[str]) -> Any:
     if pa.types.is_integer(kind):
         return pc.is_in(column, value_set=pa.array(_integers(values, kind), kind))
     if is_number(kind):
-        numbers = [number for number in map(_number, values) if number is not None]
+        numbers = [number for number in map(number_in, values) if number is not None]
         return pc.is_in(column.cast(pa.float64(), safe=False), value_set=pa.array(numbers, pa.float64()))
     if pa.types.is_boolean(kind) or not is_text(kind):
         column = column.cast(pa.string())

@@ -3,6 +3,8 @@
 import json
 from typing import Any, Final
 
+from firedrill.api.written import number_in
+
 _SHOWN: Final = 80
 
 
@@ -13,12 +15,10 @@ def text_of(value: Any) -> str:
 
 def number_of(value: Any) -> float | None:
     """A value as a number, also one that is written as text; None for what is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        return float(value)
-    except ValueError:
-        return None
+    if isinstance(value, str):
+        return number_in(value)
+    # As it is: whole numbers that are too large for floats are compared with bounds all the same.
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def meets(value: Any, equals: str | None, low: float | None, high: float | None) -> bool:

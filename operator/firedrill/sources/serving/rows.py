@@ -14,7 +14,8 @@ from firedrill.sources.table import SourceTable
 
 @dataclass(frozen=True)
 class Rows:
-    """Usable rows: features by column, labels, the values that slices are made of, and how many had blanks."""
+    """Usable rows: features by column, labels (none where there is no such column), the values that slices are made of,
+    and how many had blanks."""
 
     columns: Columns
     features: tuple[tuple[Value, ...], ...]
@@ -24,26 +25,26 @@ class Rows:
 
 
 def labelled_rows(table: SourceTable, dataset: LabelledData, slice_columns: tuple[str, ...] = ()) -> Rows:
-    """Split a table into features and labels. Rows with a blank or infinite feature or a blank label are skipped.
+    """Split a table into features and labels. Rows with a blank or infinite feature or a blank label are skipped; where
+    the data has no column of labels, so are only the former.
 
     ``slice_columns`` are read beside, whether they are sent or not; a blank there is a slice of its own.
     Raises InvalidTable when a column is missing, or holds what can not be sent.
     """
-    names = list(table.names)
-    for wanted in (dataset.label_column, *slice_columns):
+    names, truth = list(table.names), dataset.label_column
+    for wanted in (*([truth] if truth is not None else []), *slice_columns):
         if wanted not in names:
             raise InvalidTable(f"there is no column {wanted!r}; the columns are {_listed(names)}")
-    unsent = {dataset.label_column, *dataset.ignore_columns}
-    unsent |= {dataset.group_column} if dataset.group_column is not None else set()
+    unsent = {*dataset.ignore_columns, *(name for name in (truth, dataset.group_column) if name is not None)}
     columns, features = _features(table, unsent)
-    labels = _labels(table.column(names.index(dataset.label_column)), dataset.label_column)
+    labels = None if truth is None else _labels(table.column(names.index(truth)), truth)
     groups = [[_group(v) for v in table.column(names.index(name)).to_pylist()] for name in slice_columns]
     rows = list(zip(*features, strict=True))
-    usable = [i for i, row in enumerate(rows) if labels[i] is not None and None not in row]
+    usable = [i for i, row in enumerate(rows) if (labels is None or labels[i] is not None) and None not in row]
     return Rows(
         columns=columns,
         features=tuple(rows[i] for i in usable),
-        labels=tuple(label for i in usable if (label := labels[i]) is not None),
+        labels=() if labels is None else tuple(label for i in usable if (label := labels[i]) is not None),
         skipped=len(rows) - len(usable),
         slices=tuple(tuple(values[i] for i in usable) for values in groups),
     )

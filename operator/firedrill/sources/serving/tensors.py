@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from firedrill.api.endpoint import OpenInference, TensorLayout, TensorType
+from firedrill.api.written import number_in
 from firedrill.sources.errors import InvalidTable
 from firedrill.sources.serving.port import Columns, Reply, Value, malformed, one_row
 
@@ -128,10 +129,9 @@ def _value(value: Value | None, kind: TensorType) -> Value:
         if kind in (TensorType.FP64, TensorType.FP32, TensorType.FP16):
             return float("nan")
         raise InvalidTable(f"a blank can not be sent as {kind.value}")
-    try:
-        number = float(value)
-    except ValueError as error:
-        raise InvalidTable(f"the model takes {kind.value}, but a feature holds the text {str(value)[:40]!r}") from error
+    number = number_in(value) if isinstance(value, str) else float(value)
+    if number is None:
+        raise InvalidTable(f"the model takes {kind.value}, but a feature holds the text {str(value)[:40]!r}")
     if kind in _WHOLE:
         if not number.is_integer():
             raise InvalidTable(

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field
 
 from firedrill.api.base import LenientModel, Time
 from firedrill.api.verdict import Measurement, Verdict
+from firedrill.api.written import number_in
 from firedrill.engines.chaos.outcome import EngineOutcome
 
 #: So many activities of a part are told as measurements; all of them are in the report.
@@ -148,7 +149,7 @@ def _measured(journal: Journal) -> list[Measurement]:
 def _of_probe(when: str, probe: Activity, weight: float) -> Measurement:
     return Measurement(
         name=f"hypothesis{when}: {probe.name}",
-        value=_number(probe.output),
+        value=number_in(probe.output),
         limit=probe.tolerance,
         passed=bool(probe.met),
         detail=(probe.error or probe.output)[:500],
@@ -160,10 +161,3 @@ def _of_activity(part: str, each: Activity) -> Measurement:
     said = f"{each.type} {'succeeded' if each.succeeded else 'failed'}"
     detail = f"{said}: {each.error or each.output or 'no output'}"[:500]
     return Measurement(name=f"{part}: {each.name}", value=each.seconds, unit="s", detail=detail, weight=0.0)
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None

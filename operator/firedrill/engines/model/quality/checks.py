@@ -9,11 +9,12 @@ from firedrill.engines.common.shares import Interval, wilson
 from firedrill.engines.model.asked import Asked
 from firedrill.engines.model.labels import canonical, is_right
 from firedrill.engines.model.limits import Check, at_least, at_most, make_check, with_interval
+from firedrill.engines.model.measure import Measured
+from firedrill.engines.model.quality.against import Side, against
 from firedrill.engines.model.quality.classification import NO_POSITIVE, classification, positive_class
 from firedrill.engines.model.quality.groups import Sliced, largest_difference, sliced
 from firedrill.engines.model.quality.metric import Answered, Metric, answered_rows
 from firedrill.engines.model.quality.numbers import absolute_errors, ranking, regression
-from firedrill.engines.model.quality.paired import Comparison, compare
 from firedrill.engines.model.records import Readiness, RequestRecord
 
 #: Slices that the report lists; the worst come first.
@@ -41,12 +42,18 @@ class Quality:
     details: Mapping[str, Any]
 
 
-def quality(records: Sequence[RequestRecord], thresholds: ValidationThresholds, asked: Asked) -> Quality:
-    """All that is asked of the answers beside their accuracy."""
+def quality(
+    records: Sequence[RequestRecord],
+    measured: Measured,
+    thresholds: ValidationThresholds,
+    asked: Asked,
+    baseline: Measured | None,
+) -> Quality:
+    """All that is asked of the answers beside their accuracy; ``baseline`` is what was measured of the other model."""
     rows = answered_rows(records, asked.reading)
     scores = _scores(rows, asked)
     details: dict[str, Any] = {}
-    found = {metric.name: metric for metric in (_metrics(rows, asked) if rows else ())}
+    found = {metric.name: metric for metric in (_metrics(rows, asked) if rows and asked.labelled else ())}
     absent = f"task {asked.task} has none" if rows else "no row was answered"
     checks = [_metric(found.get(name, Metric(name, None, absent)), thresholds) for name in _LIMITS]
     if asked.slices is not None:
@@ -54,7 +61,7 @@ def quality(records: Sequence[RequestRecord], thresholds: ValidationThresholds, 
     if asked.disparity is not None:
         checks.append(_disparity(rows, asked, details))
     if asked.baseline is not None:
-        checks.append(_baseline(scores, asked, details))
+        checks += _baseline(Side(records, measured, rows, scores), asked, baseline, details)
     if asked.robustness is not None:
         checks += _robustness(asked, details)
     # What is neither known nor asked for is no news; what is asked for and not known is open.
@@ -77,6 +84,8 @@ def _metrics(rows: Sequence[Answered], asked: Asked) -> tuple[Metric, ...]:
 
 def _scores(rows: Sequence[Answered], asked: Asked) -> dict[int, float] | None:
     """By row: 1 for right and 0 for wrong, or the absolute error. None where neither can be told."""
+    if not asked.labelled:
+        return None
     if asked.task in (ModelTask.CLASSIFICATION, ModelTask.TEXT):
         return {row.row: float(is_right(row.label, row.truth, asked.reading)) for row in rows}
     errors = absolute_errors(rows) if asked.task is ModelTask.REGRESSION else None
@@ -166,32 +175,12 @@ def _disparity(rows: Sequence[Answered], asked: Asked, details: dict[str, Any]) 
     return make_check("disparity", found.interval.value, "ratio", text, passed, phrase)
 
 
-def _baseline(scores: Mapping[int, float] | None, asked: Asked, details: dict[str, Any]) -> Check:
-    wanted, log = asked.baseline, asked.baseline_log
-    assert wanted is not None
-    text = f">= {-wanted.max_loss:g}"
-    shares = asked.task is not ModelTask.REGRESSION
-    unit = "ratio" if shares else ""
+def _baseline(ours: Side, asked: Asked, theirs: Measured | None, details: dict[str, Any]) -> list[Check]:
+    log = asked.baseline_log
     if log is None or log.readiness is not Readiness.READY:
-        why = log.readiness_message if log is not None else "it was not asked"
-        return make_check("gain_over_baseline", None, unit, text, None, f"the baseline could not be asked: {why}")
-    theirs = _scores(answered_rows(log.records, asked.reading), asked)
-    found = compare(scores, theirs, shares=shares) if scores is not None and theirs is not None else None
-    if found is None:
-        return make_check("gain_over_baseline", None, unit, text, None, "no rows were answered by both models")
-    details["baseline"] = asdict(found)
-    passed = _not_worse(found, wanted.max_loss)
-    phrase = (
-        f"gain over the baseline {with_interval(found.interval)} of {found.interval.size} rows, {found.only_model} "
-        f"better and {found.only_baseline} worse, {found.test} p = {found.p_value:.3g}"
-    )
-    return make_check("gain_over_baseline", found.interval.value, unit, text, passed, phrase)
-
-
-def _not_worse(found: Comparison, loss: float) -> bool | None:
-    if found.interval.low >= -loss:
-        return True
-    return False if found.interval.high < -loss else None
+        return against(ours, None, asked, details)
+    rows = answered_rows(log.records, asked.reading)
+    return against(ours, Side(log.records, theirs, rows, _scores(rows, asked)), asked, details)
 
 
 def _robustness(asked: Asked, details: dict[str, Any]) -> list[Check]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firedrill.engines.common.intervals import exact
-from firedrill.engines.common.shares import Interval
+from firedrill.engines.common.shares import Interval, difference
 from firedrill.engines.model.quality.metric import mean_interval
 
 
@@ -84,7 +84,5 @@ def largest_difference(scores: Mapping[int, float], groups: Sequence[str], min_r
 def _apart(a: str, b: str, first: Interval, second: Interval) -> Difference:
     if first.value < second.value:
         a, b, first, second = b, a, second, first
-    value = first.value - second.value
-    low = value - float(np.hypot(first.value - first.low, second.high - second.value))
-    high = value + float(np.hypot(first.high - first.value, second.value - second.low))
-    return Difference(a, b, Interval(value, max(low, 0.0), min(high, 1.0), first.size + second.size))
+    found = difference(first, second)
+    return Difference(a, b, Interval(found.value, max(found.low, 0.0), min(found.high, 1.0), found.size))
