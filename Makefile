@@ -5,7 +5,7 @@ export FIREDRILL_HOME ?= $(HOME)/.cache/firedrill
 export PYTHONPATH := $(CURDIR)/operator
 export PYTHONDONTWRITEBYTECODE := 1
 PYTHON = $$(tools/setup)
-PYTEST = "$(PYTHON)" -m pytest -p no:cacheprovider -r s
+PYTEST = "$(PYTHON)" -m pytest -p no:cacheprovider
 
 .PHONY: help setup demo demo-down test unit system matrix simulator integration integration-stores integration-models e2e e2e-simulations e2e-faults e2e-scenarios e2e-engines e2e-data e2e-shape e2e-models generate lint bench bench-faults bench-faults-real bench-many bench-drift bench-shards calibration bench-load bench-pipeline bad-models chaos-full build
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from firedrill.engines.common.effective import certified, effective_size, share_of
@@ -19,7 +19,6 @@ def histogram(values: list[float], batches: int = 4) -> Histogram:
     return made
 
 
-@settings(deadline=None)
 @given(st.floats(0, 4000))
 def test_a_bucket_holds_its_values_and_is_narrow(value: float) -> None:
     bucket = int(bucket_of(np.array([value]))[0])
@@ -29,7 +28,6 @@ def test_a_bucket_holds_its_values_and_is_narrow(value: float) -> None:
     assert high - low <= max(value / 256, 1e-6) + 1e-12
 
 
-@settings(deadline=None)
 @given(DURATIONS, DURATIONS)
 def test_merging_is_counting_together(a: list[float], b: list[float]) -> None:
     both, one = histogram(a), histogram(b)
@@ -41,7 +39,6 @@ def test_merging_is_counting_together(a: list[float], b: list[float]) -> None:
     assert (again.failed == both.failed).all()
 
 
-@settings(deadline=None)
 @given(DURATIONS, st.sampled_from([0.5, 0.95, 0.99]))
 def test_a_quantile_is_that_of_the_sample_within_a_bucket(values: list[float], level: float) -> None:
     found = certified(histogram(values), level)

@@ -201,5 +201,5 @@ class World(RuleBasedStateMachine):
         assert (life.writes(), len(life.runs)) == (writes, runs)
 
 
-World.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+World.TestCase.settings = settings(max_examples=80, stateful_step_count=40)
 TestWorld = World.TestCase

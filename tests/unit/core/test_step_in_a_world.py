@@ -428,5 +428,5 @@ class World(RuleBasedStateMachine):
             assert self._pass() == (), "something is written though nothing has happened"
 
 
-World.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+World.TestCase.settings = settings(max_examples=100, stateful_step_count=40)
 TestWorld = World.TestCase

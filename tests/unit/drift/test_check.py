@@ -355,7 +355,7 @@ arrays = st.one_of(
 FEW = Asked(thresholds=DriftThresholds(min_rows=10))
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(arrays, arrays, st.booleans(), st.booleans())
 def test_no_pair_of_columns_is_an_error(a: pa.Array, b: pa.Array, categorical: bool, include: bool) -> None:
     columns = DriftColumns(settings=CODES.settings if categorical else [], include=["x"] if include else [])
@@ -366,7 +366,7 @@ def test_no_pair_of_columns_is_an_error(a: pa.Array, b: pa.Array, categorical: b
     assert report.columns[0].drift == report.drift
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(arrays, st.randoms(use_true_random=False))
 def test_a_table_has_not_drifted_from_itself_in_any_order(a: pa.Array, random: object) -> None:
     order = list(range(len(a)))
@@ -375,7 +375,7 @@ def test_a_table_has_not_drifted_from_itself_in_any_order(a: pa.Array, random: o
     assert not report.drift
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(arrays, arrays, st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(a: pa.Array, b: pa.Array, random: object) -> None:
     order = list(range(len(b)))

@@ -33,7 +33,7 @@ def saved(table: Any, rows: int = 100_000, version: str | None = None) -> tuple[
 
 
 @given(rows=st.integers(0, 60), most=st.integers(1, 60))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_profile_holds_rows_of_the_reference_whole_and_in_their_order(rows: int, most: int) -> None:
     reference = pa.table({"n": pa.array(range(rows), pa.int64()), "t": pa.array([f"t{i}" for i in range(rows)])})
     of, body = saved(reference, most, "v1")

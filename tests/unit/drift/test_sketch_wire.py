@@ -148,7 +148,7 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.sampled_from(["names", "rows", "columns"]), st.sampled_from(sorted(SENT["columns"])), st.data())
 def test_nothing_but_a_sketch_or_a_refusal_comes_of_anything(part: str, column: str, data: Any) -> None:
     field = data.draw(st.sampled_from([None, *sorted(SENT["columns"][column])]))

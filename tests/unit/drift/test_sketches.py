@@ -111,7 +111,7 @@ def test_merging_makes_errors_smaller_and_does_not_depend_on_the_order() -> None
         assert np.array_equal(one.weights, other.weights)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.lists(st.floats(-1e300, 1e300).map(lambda x: x + 0.0), max_size=30), min_size=1, max_size=5))
 def test_what_fits_is_kept_exactly_whatever_the_pieces(pieces: list[list[float]]) -> None:
     values = np.sort(np.concatenate([np.array(piece, dtype=float) for piece in pieces]))

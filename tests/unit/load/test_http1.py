@@ -100,7 +100,7 @@ async def test_an_answer_after_the_timeout_is_not_taken_for_the_next() -> None:
     cuts=st.lists(st.integers(1, 40), min_size=1, max_size=40),
     chunked=st.booleans(),
 )
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_wherever_the_network_cuts_the_answer_is_the_same(bodies: list[bytes], cuts: list[int], chunked: bool) -> None:
     from firedrill.sources.load.http1 import Connection
 

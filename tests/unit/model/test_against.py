@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from firedrill.api.baseline import Baseline
@@ -250,7 +250,6 @@ def test_intervals_hold_in_95_of_100() -> None:
 latencies = st.lists(st.one_of(st.floats(0, 100), st.just(math.inf)), min_size=1, max_size=40)
 
 
-@settings(deadline=None)
 @given(latencies, latencies)
 def test_differences_of_medians_are_in_order_and_turn_with_the_sides(first: list[float], second: list[float]) -> None:
     one, other = (difference_of_medians(sorted(a), sorted(b)) for a, b in ((first, second), (second, first)))
@@ -260,7 +259,6 @@ def test_differences_of_medians_are_in_order_and_turn_with_the_sides(first: list
         assert (one.low, one.value, one.high) == (-other.high, -other.value, -other.low)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 50), st.integers(1, 300), st.integers(0, 50), st.floats(0.01, 0.99), st.integers(0, 99))
 def test_a_split_load_is_the_whole_load(rows: int, requests: int, warmup: int, share: float, seed: int) -> None:
     load = ValidationLoad(requests=requests, warmup=warmup, seed=seed)

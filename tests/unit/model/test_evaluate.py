@@ -275,7 +275,7 @@ limits = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(records, max_size=30), limits, st.booleans())
 def test_no_log_is_an_error(sent: list[RequestRecord], thresholds: ValidationThresholds, stopped: bool) -> None:
     log = RequestLog(Readiness.READY, records=tuple(sent), rows=10, stopped_early=stopped)

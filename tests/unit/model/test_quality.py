@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
@@ -212,7 +212,6 @@ def test_a_baseline_that_could_not_be_asked_leaves_it_open() -> None:
     assert "the baseline could not be asked: refused" in report.message
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=60))
 def test_comparing_the_other_way_round_turns_the_sign(pairs: list[tuple[bool, bool]]) -> None:
     a = {i: float(x) for i, (x, _) in enumerate(pairs)}

@@ -19,7 +19,7 @@ from firedrill.engines.pipeline.keys import codes_of, repeats
 from firedrill.engines.pipeline.reconcile import match
 from firedrill.engines.pipeline.samples import masked
 
-quick = settings(max_examples=30, deadline=None)
+quick = settings(max_examples=30)
 
 integers = st.lists(st.one_of(st.none(), st.integers(-5, 5)), max_size=40)
 texts = st.lists(st.one_of(st.none(), st.text(alphabet="ab1 ", max_size=3)), max_size=40)
@@ -181,7 +181,7 @@ CHECKS: list[dict[str, Any]] = [
 ]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(columns, columns)
 def test_no_data_raises_and_every_outcome_has_its_evidence(ours: pa.Array, theirs: pa.Array) -> None:
     made = report(subject({"a": ours}, other={"a": theirs}, before={"a": theirs}), *CHECKS, workers=1)

@@ -38,7 +38,7 @@ class Flaky(Process):
         return answer
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32), st.floats(0.02, 0.35), st.sampled_from(list(FAULTS.values())))
 async def test_whatever_the_api_server_does_nothing_is_left(seed: int, share: float, fault: Any) -> None:
     lab = Lab(task(spec(fault)))

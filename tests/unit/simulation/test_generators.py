@@ -22,7 +22,7 @@ GENERATORS = st.builds(
 SEEDS = st.integers(0, 2**31 - 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(generator=GENERATORS, seed=SEEDS)
 def test_any_graph_is_sound_and_calls_every_service_within_bounds(generator: Generator, seed: int) -> None:
     graph = generate(generator, seed)
@@ -32,7 +32,7 @@ def test_any_graph_is_sound_and_calls_every_service_within_bounds(generator: Gen
     assert calls_per_request(graph) <= 15
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(generator=GENERATORS, seed=SEEDS)
 def test_the_same_seed_gives_the_same_graph(generator: Generator, seed: int) -> None:
     assert generate(generator, seed) == generate(generator, seed)

@@ -25,7 +25,7 @@ def services(blueprint: Blueprint) -> dict[str, Service]:
     return {service.name: service for service in blueprint.graph.services}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(of=st.sampled_from(ALL), seed=SEEDS)
 def test_any_industry_is_sound_and_of_bounded_cost(of: tuple[str, str], seed: int) -> None:
     blueprint = made(*of, seed)
@@ -68,7 +68,7 @@ def test_size_and_depth(name: str, size: str, count: int, least_depth: int) -> N
     assert depth(graph) >= least_depth
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=SEEDS)
 def test_the_whole_bank_is_deep_and_every_service_of_it_works(seed: int) -> None:
     graph = made("finance", "Full", seed).graph

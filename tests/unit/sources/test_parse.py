@@ -157,7 +157,7 @@ def test_formats_are_told_by_name_or_content(name: str, head: bytes, kind: Table
     assert format_of(Path(name), head) is kind
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=200), st.sampled_from(list(TableFormat)))
 def test_no_bytes_raise_anything_but_invalid_table(data: bytes, kind: TableFormat) -> None:
     for given_bytes in (data, gzip.compress(data)):
@@ -167,7 +167,7 @@ def test_no_bytes_raise_anything_but_invalid_table(data: bytes, kind: TableForma
                 assert len(table.column(i)) == table.num_rows
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(alphabet='a1,;"\n\r.-e \t{}[]:', max_size=80), st.sampled_from([TableFormat.CSV, TableFormat.JSONL]))
 def test_no_text_raises_anything_but_invalid_table(text: str, kind: TableFormat) -> None:
     with suppress(InvalidTable):
