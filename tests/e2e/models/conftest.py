@@ -33,6 +33,10 @@ def lab() -> Iterator[Demo]:
         created(made, demo.HUB, demo.NAMESPACE)
         made.kubectl(CONTEXT, "apply", "-f", "-", stdin=manifest(SHOP), capture=True)
         made.kubectl(CONTEXT, "apply", "-f", "-", stdin=pipelines(PIPELINES, demo.NAMESPACE), capture=True)
+        if kept:
+            # What it has counted, and what pipelines have left, is of the session before.
+            made.kubectl(CONTEXT, "-n", SHOP, "delete", "pods", "-l", "app=store", capture=True)
+            made.kubectl(CONTEXT, "-n", PIPELINES, "delete", "jobs", "--all", capture=True)
         made.kubectl(CONTEXT, "-n", SHOP, "rollout", "status", "deployment/store", "--timeout=240s", capture=True)
         yield made
         eventually(lambda: not left_of_runs(made), "nothing of any run is left", also=lambda: left_of_runs(made))
