@@ -121,7 +121,7 @@ async def test_what_a_pipeline_can_do_wrong(
 
 async def test_a_pipeline_that_outlasts_the_test_says_nothing_of_itself_and_is_taken_away() -> None:
     etl = Etl(LABELS)
-    with pytest.raises(PipelineProblem, match="raise spec.timeout") as caught:
+    with pytest.raises(PipelineProblem, match=r"raise spec\.timeout") as caught:
         await etl.run(timeout="50s")
     assert (caught.value.reason, caught.value.failed, caught.value.passing) == ("DeadlineReached", False, True)
     assert etl.jobs == []
