@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 POLL_SECONDS: Final = 0.5
 #: The Job's own limit is for one that nobody is left to delete: whose end came first would else be a matter of luck.
 _SLACK: Final = timedelta(seconds=30)
+#: Time that is kept before the run's deadline for ending the pipeline and for writing the result.
+_CLOSING: Final = timedelta(seconds=10)
 
 
 class PipelineProblem(Exception):
@@ -32,8 +34,8 @@ class PipelineProblem(Exception):
 async def run_cron_job(context: RunContext, pipeline: CronJobPipeline, number: int) -> float:
     """Start the Job and wait for its end; gives its seconds, from its creation, seen to half a second.
 
-    Its name derives from the run's, so that it is started once. One that is not over when the waiting ends, by the
-    timeout or because the run is asked to end, is deleted with its pods. Raises PipelineProblem.
+    Its name derives from the run's, so that it is started once. One that is not over when the waiting ends, by its
+    timeout, that of the run, or because the run is asked to end, is deleted with its pods. Raises PipelineProblem.
     """
     namespace = pipeline.namespace
     try:
@@ -56,6 +58,9 @@ async def run_cron_job(context: RunContext, pipeline: CronJobPipeline, number: i
                     raise PipelineProblem("PipelineFailed", f"Job {namespace}/{name} failed: {ended}", failed=True)
                 return seconds
             ready = ready or bool((job.get("status") or {}).get("ready"))
+            if context.clock.now() >= context.task.deadline - _CLOSING:
+                message = f"Job {namespace}/{name} went on after {seconds:.0f} s, when the time of the test was over"
+                raise PipelineProblem("DeadlineReached", f"{message}: raise spec.timeout", passing=True)
             await context.clock.sleep(POLL_SECONDS)
         message = f"Job {namespace}/{name} took longer than pipeline.cronJob.timeout ({deadline:g} s)"
         if not ready:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import demo
 import pytest
 from demo import Demo
+from e2e_residues import residues
 from model_runs import CONTEXT, PIPELINES, SHOP, TARGET, created, left_of_runs
 from model_store import Store, manifest, pipelines
 
@@ -33,8 +34,14 @@ def lab() -> Iterator[Demo]:
         created(made, demo.HUB, demo.NAMESPACE)
         made.kubectl(CONTEXT, "apply", "-f", "-", stdin=manifest(SHOP), capture=True)
         made.kubectl(CONTEXT, "apply", "-f", "-", stdin=pipelines(PIPELINES, demo.NAMESPACE), capture=True)
+        if kept:
+            # What it has counted, and what pipelines have left, is of the session before.
+            made.kubectl(CONTEXT, "-n", SHOP, "delete", "pods", "-l", "app=store", capture=True)
+            made.kubectl(CONTEXT, "-n", PIPELINES, "delete", "jobs", "--all", capture=True)
         made.kubectl(CONTEXT, "-n", SHOP, "rollout", "status", "deployment/store", "--timeout=240s", capture=True)
+        untouched = residues(made, TARGET, SHOP)
         yield made
+        assert residues(made, TARGET, SHOP) == untouched, "what is only read, and put load on, stays as it was"
         eventually(lambda: not left_of_runs(made), "nothing of any run is left", also=lambda: left_of_runs(made))
     finally:
         demo.TARGETS = before

@@ -113,7 +113,7 @@ def _seen(lab: Demo, status: Object) -> Seen:
     job = status["clusters"][0]["job"].partition("/")[2]
     found = {item["metadata"]["name"]: item for item in in_target(lab, RUNNERS, "configmaps")}
     result = found.get(f"{job}-result")
-    report = json.loads(result["data"]["result.json"])["report"] if result else {}
+    report = json.loads(result["data"]["result.json"]).get("report", {}) if result else {}
     parts = sorted(name.removeprefix(f"{job}-") for name in found if name.startswith((f"{job}-part", f"{job}-ready")))
     jobs = {item["metadata"]["name"]: item for item in in_target(lab, RUNNERS, "jobs")}
     pods = in_target(lab, RUNNERS, "pods", f"batch.kubernetes.io/job-name={job}")

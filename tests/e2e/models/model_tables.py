@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 ROWS = 24_000
 GROUPS = 8
 #: How far the amounts of a table move that has drifted, in standard deviations of their logarithm.
-SHIFT = 0.8
+SHIFT = 2.0
 
 
 def payments(seed: int, rows: int = ROWS, shift: float = 0.0) -> pa.Table:

@@ -1,9 +1,11 @@
 """A DataPipelineTest that starts a pipeline from the template of a CronJob, and looks at what it has left."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pytest
-from demo import NAMESPACE, Demo
-from model_runs import PIPELINES, Case, Object, Seen, in_target, play_all
+from demo import NAMESPACE, Demo, DemoError
+from model_runs import PIPELINES, Case, Object, Seen, delete, in_target, play_all, run
 from model_store import HUB_NAMESPACE, MODES, UNLABELLED, Store
 from model_tables import csv, payments
 
@@ -17,16 +19,18 @@ TABLE: Object = {"http": {"url": "http://store.shop:8080/files/raw.csv"}}
 RECONCILE: Object = {"reconcile": {"table": "raw", "keys": ["payment"]}}
 
 
-def pipeline(mode: str, *checks: Object, timeout: str = "3m", namespace: str = PIPELINES) -> Case:
+def pipeline(
+    mode: str, *checks: Object, timeout: str = "3m", namespace: str = PIPELINES, spec: Object | None = None
+) -> Case:
     """A test of the pipeline of a mode."""
     asked = (RECONCILE, *checks)
-    spec = {
+    made = {
         "data": {"http": {"url": f"http://store.shop:8080/files/{mode}.csv"}},
         "tables": [{"name": "raw", "source": TABLE}],
         "pipeline": {"cronJob": {"namespace": namespace, "cronJob": mode, "timeout": timeout}},
         "checks": list(asked),
     }
-    return Case("DataPipelineTest", spec)
+    return Case("DataPipelineTest", made | (spec or {}))
 
 
 CASES = {
@@ -34,6 +38,7 @@ CASES = {
     "drops": pipeline("drops"),
     "fails": pipeline("fails"),
     "hangs": pipeline("hangs", timeout="15s"),
+    "outlasts": pipeline("hangs", spec={"timeout": "90s"}),
     "not-for-us": pipeline(UNLABELLED),
     "not-there": pipeline("no-such-pipeline"),
     "no-rights": pipeline("whole", namespace="default"),
@@ -54,6 +59,7 @@ def seen(lab: Demo, store: Store) -> dict[str, Seen]:
         ("drops", ("Failed", "ChecksFailed")),
         ("fails", ("Failed", "PipelineFailed")),
         ("hangs", ("Failed", "PipelineTimeout")),
+        ("outlasts", ("Inconclusive", "DeadlineReached")),
         ("not-for-us", ("Error", "NotPermitted")),
         ("not-there", ("Inconclusive", "PipelineNotFound")),
         ("no-rights", ("Error", "NotPermitted")),
@@ -96,10 +102,25 @@ def test_both_runs_are_timed(seen: dict[str, Seen]) -> None:
 
 def test_one_that_takes_too_long_is_ended_with_its_pods(lab: Demo, seen: dict[str, Seen]) -> None:
     assert "longer than pipeline.cronJob.timeout (15 s)" in seen["hangs"].message
-    eventually(
-        lambda: not [each for each in in_target(lab, PIPELINES, "pods") if "-hangs-" in each["metadata"]["name"]],
-        "its pods are gone",
-    )
+    assert "raise spec.timeout" in seen["outlasts"].message
+    eventually(lambda: not _hanging(lab), "their pods are gone")
+
+
+def _hanging(lab: Demo) -> list[str]:
+    names = [each["metadata"]["name"] for kind in ("jobs", "pods") for each in in_target(lab, PIPELINES, kind)]
+    return [name for name in names if name.startswith(("dat-hangs-", "dat-outlasts-", "dat-deleted-"))]
+
+
+def test_a_test_that_is_deleted_takes_its_pipeline_with_it(lab: Demo, seen: dict[str, Seen]) -> None:
+    assert seen
+
+    def deleted(lab: Demo, name: str) -> None:
+        eventually(lambda: _hanging(lab), "the pipeline is started")
+        delete(lab, name, "DataPipelineTest")
+
+    with pytest.raises(DemoError, match="not found"):
+        run(lab, "deleted", replace(pipeline("hangs"), meanwhile=deleted))
+    eventually(lambda: not _hanging(lab), "the pipeline is gone")
 
 
 def test_what_is_wrong_is_named(seen: dict[str, Seen]) -> None:

@@ -47,8 +47,8 @@ class Etl:
 
         self.world.create = created  # type: ignore[method-assign]
 
-    async def run(self, policy: TargetPolicy | None = None, number: int = 1) -> float:
-        of = task(spec({"podKill": {}}))
+    async def run(self, policy: TargetPolicy | None = None, number: int = 1, timeout: str = "3m") -> float:
+        of = task(spec({"podKill": {}}, timeout=timeout))
         of = of.model_copy(update={"policy": policy or of.policy.model_copy(update={"target_namespaces": ["*"]})})
         context = RunContext(
             of,
@@ -117,6 +117,14 @@ async def test_what_a_pipeline_can_do_wrong(
     assert caught.value.failed is (reason in ("PipelineFailed", "PipelineTimeout"))
     # What is not over is taken away.
     assert len(etl.jobs) == (1 if reason == "PipelineFailed" else 0)
+
+
+async def test_a_pipeline_that_outlasts_the_test_says_nothing_of_itself_and_is_taken_away() -> None:
+    etl = Etl(LABELS)
+    with pytest.raises(PipelineProblem, match=r"raise spec\.timeout") as caught:
+        await etl.run(timeout="50s")
+    assert (caught.value.reason, caught.value.failed, caught.value.passing) == ("DeadlineReached", False, True)
+    assert etl.jobs == []
 
 
 @pytest.mark.parametrize(("ready", "said"), [(1, False), (0, True)])
