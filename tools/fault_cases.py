@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 Object = dict[str, Any]
 #: A device that the stand-in's nodes have.
@@ -82,14 +82,26 @@ REAL: Final[Mapping[str, Object]] = MappingProxyType(
     }
 )
 
-_STORES: Final = "a data store's own time decides: it is practised by `make e2e-data`"
-_ENGINES: Final = "another engine's own time decides: it is practised by `make e2e-engines` and the integration tests"
-#: What is not timed, and why not.
-UNTIMED: Final[Mapping[str, str]] = MappingProxyType(
+
+class Untimed(NamedTuple):
+    """What carries out a fault that is not timed, and why it is not."""
+
+    by: str
+    why: str
+
+
+_STORE: Final = Untimed("by a data store", "the store's own time decides; practised by `make e2e-data`")
+_ENGINE: Final = Untimed(
+    "by another engine", "the engine's own time decides; practised by `make e2e-engines` and `make integration`"
+)
+_NODE: Final = Untimed(
+    "on a node that runs", "the control plane's time decides, 40 s and more; practised by `make e2e-faults`"
+)
+UNTIMED: Final[Mapping[str, Untimed]] = MappingProxyType(
     {
-        "nodeNotReady": "the control plane's time decides, 40 s and more: it is practised by `make e2e-faults`",
-        **dict.fromkeys(("chaosToolkit", "chaosMesh", "awsFis", "litmus"), _ENGINES),
-        **dict.fromkeys(("databaseLock", "databaseSlow", "databaseConnections", "databaseRevoke"), _STORES),
-        **dict.fromkeys(("databasePassword", "kafkaConsumerLag", "kafkaPoisonMessage", "cacheFlush"), _STORES),
+        "nodeNotReady": _NODE,
+        **dict.fromkeys(("chaosToolkit", "chaosMesh", "awsFis", "litmus"), _ENGINE),
+        **dict.fromkeys(("databaseLock", "databaseSlow", "databaseConnections", "databaseRevoke"), _STORE),
+        **dict.fromkeys(("databasePassword", "kafkaConsumerLag", "kafkaPoisonMessage", "cacheFlush"), _STORE),
     }
 )

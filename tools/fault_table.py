@@ -36,28 +36,32 @@ def render(figures: Sequence[Figure]) -> str:
     """The document, as Markdown. ``figures`` may be of any faults and numbers of pods, each at most once."""
     found = {figure.key: figure for figure in figures}
     counts = [count for count in _COUNTS if any(figure.pods == count for figure in figures)]
-    columns = ("fault", "works where", "proven by", "undone", *(f"{count:,} pods" for count in counts))
+    columns = ("fault", "works where", "proven by", "undone", *map(_pods, counts))
     lines = [_HEAD, f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for field, fault in FAULTS.items():
         name = to_camel(field)
         cells = [_cell(found.get((name, count))) for count in counts]
         words = (_where(name, fault), fault.about.proven, fault.about.undone)
         lines.append(f"| {' | '.join((f'**{name}**', *map(_escaped, words), *cells))} |")
-    problems = [f"- {each.fault} on {each.pods:,} pods: {each.problem}" for each in figures if each.problem]
+    problems = [f"- {each.fault} on {_pods(each.pods)}: {each.problem}" for each in figures if each.problem]
     if problems:
         lines += ["", "## What did not go as it should", "", *problems]
     reasons: dict[str, list[str]] = {}
-    for name, why in UNTIMED.items():
-        reasons.setdefault(why, []).append(name)
+    for name, untimed in UNTIMED.items():
+        reasons.setdefault(untimed.why, []).append(name)
     lines += ["", "## What is not timed", "", *(f"- {', '.join(names)}: {why}" for why, names in reasons.items())]
     return "\n".join([*lines, _HOW + _conditions(figures)])
 
 
+def _pods(count: int) -> str:
+    return "1 pod" if count == 1 else f"{count:,} pods"
+
+
 def _where(name: str, fault: type[FaultModel]) -> str:
     """What it is carried out by, what it hits, what else it needs."""
-    takes = "by the API server alone" if name in API else "in pods that run" if name in REAL else ""
-    needs = [fault.about.needs] if fault.about.needs else []
-    return "; ".join([*([takes] if takes else []), f"hits {fault.about.hits.value}", *needs])
+    by = "by the API server alone" if name in API else "in pods that run" if name in REAL else UNTIMED[name].by
+    needs = [f"needs {fault.about.needs}"] if fault.about.needs else []
+    return "; ".join([by, f"hits {fault.about.hits.value}", *needs])
 
 
 def _cell(figure: Figure | None) -> str:
@@ -81,7 +85,7 @@ def _conditions(figures: Sequence[Figure]) -> str:
             days, nices = {each.day for each in seen}, {f"{each.nice}" for each in seen}
             loads = [each.load for each in seen]
             lines.append(
-                f"- {count:,} pods, {'that run' if real else 'API alone'}: on {', '.join(sorted(days))}, "
+                f"- {_pods(count)}, {'in pods that run' if real else 'API alone'}: on {', '.join(sorted(days))}, "
                 f"{seen[0].processors} processors, a load of {min(loads):.0f} to {max(loads):.0f}, "
                 f"a niceness of {', '.join(sorted(nices))}"
             )
