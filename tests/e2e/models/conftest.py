@@ -23,14 +23,12 @@ def lab() -> Iterator[Demo]:
     """The lab, with the operator, the store, and what pipelines are made of; nothing of any run is left in the end."""
     kept = os.environ.get("FIREDRILL_TEST_LAB", "")
     made = Demo(kept or "e2e-models")
-    before = demo.TARGETS
-    demo.TARGETS = {TARGET: CHART}
     try:
         made.bring_up_lab(os.environ.get("FIREDRILL_PROVIDER", "auto"), ["hub", TARGET])
         os.environ["FIREDRILL_LAB_KUBECONFIG"] = os.environ["KUBECONFIG"]
         for namespace in (SHOP, PIPELINES):
             created(made, CONTEXT, namespace)
-        made.install()
+        made.install({TARGET: CHART}, {})
         created(made, demo.HUB, demo.NAMESPACE)
         made.kubectl(CONTEXT, "apply", "-f", "-", stdin=manifest(SHOP), capture=True)
         made.kubectl(CONTEXT, "apply", "-f", "-", stdin=pipelines(PIPELINES, demo.NAMESPACE), capture=True)
@@ -44,7 +42,6 @@ def lab() -> Iterator[Demo]:
         assert residues(made, TARGET, SHOP) == untouched, "what is only read, and put load on, stays as it was"
         eventually(lambda: not left_of_runs(made), "nothing of any run is left", also=lambda: left_of_runs(made))
     finally:
-        demo.TARGETS = before
         if not kept:
             made.firedrill("lab", "down", "--name", made.lab)
 

@@ -20,13 +20,11 @@ def lab() -> Iterator[Demo]:
     """The lab, with the operator installed, and every family that is used here allowed."""
     kept = os.environ.get("FIREDRILL_TEST_LAB", "")
     made = Demo(kept or "e2e-shape")
-    before = (demo.TARGETS, demo.FAMILIES)
-    demo.TARGETS = {TARGET: [f"target.faultFamilies={{{','.join(FAMILIES)}}}"]}
-    demo.FAMILIES = {TARGET: list(FAMILIES)}
     try:
         made.bring_up_lab(os.environ.get("FIREDRILL_PROVIDER", "auto"), ["hub", TARGET])
         os.environ["FIREDRILL_LAB_KUBECONFIG"] = os.environ["KUBECONFIG"]
-        made.install()
+        chart = [f"target.faultFamilies={{{','.join(FAMILIES)}}}"]
+        made.install({TARGET: chart}, {TARGET: FAMILIES})
         namespace = made.kubectl(
             demo.HUB, "create", "namespace", demo.NAMESPACE, "--dry-run=client", "-o", "yaml", capture=True
         )
@@ -35,6 +33,5 @@ def lab() -> Iterator[Demo]:
         made.kubectl(demo.HUB, "patch", "targetcluster", TARGET, "--type=merge", "-p", json.dumps(everything))
         yield made
     finally:
-        demo.TARGETS, demo.FAMILIES = before
         if not kept:
             made.firedrill("lab", "down", "--name", made.lab)
