@@ -5,6 +5,7 @@ played again.
 """
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -77,10 +78,12 @@ async def grounds(quiet_hub: Demo) -> AsyncIterator[list[Ground]]:
 
 
 async def play_all(grounds: Sequence[Ground], cases: Sequence[Case]) -> dict[Case, Outcome]:
-    """Each case on the next ground that is free."""
+    """Each case on the next ground that is free; tells how many are over, because all of them take long."""
     free: asyncio.Queue[Ground] = asyncio.Queue()
     for ground in grounds:
         free.put_nowait(ground)
+
+    over = itertools.count(1)
 
     async def play(case: Case) -> Outcome:
         ground = await free.get()
@@ -88,6 +91,7 @@ async def play_all(grounds: Sequence[Ground], cases: Sequence[Case]) -> dict[Cas
             return await ground.play(case.mechanism, case.kills)
         finally:
             free.put_nowait(ground)
+            print(f"{next(over)} of {len(cases)}: {case}", flush=True)
 
     return dict(zip(cases, await asyncio.gather(*map(play, cases)), strict=True))
 
