@@ -205,8 +205,8 @@ def categories(repetitions: int) -> int:
                     sides = rng.multinomial(n, equal), rng.multinomial(m, now)
                     found = compare_counts(*sides)
                     if found is not None and found.p_value < 0.05:
-                        a, b = pool_rare(*sides, order)
-                        plain[i] += np.abs(a / n - b / m).sum() / 2 >= 0.1
+                        pooled = pool_rare(*sides, order)
+                        plain[i] += np.abs(pooled.first / n - pooled.second / m).sum() / 2 >= 0.1
                         ours[i] += found.effect >= 0.1
             for name, alarms in (("plain distance", plain), ("effect", ours)):
                 print(f"| {cells} | {n}/{m} | {change} | {name} |", *(f"{k / repetitions:.1%} |" for k in alarms))

@@ -195,7 +195,7 @@ def out_of_time(case: Case) -> Judgement | None:
     job = case.objects.job
     if case.reachable and job is not None and job.phase is JobPhase.ACTIVE and not job.running:
         # A claim, an image, room on a node, a quota: only the target's own Events tell which.
-        message += f"; no pod of Job {case.known.job} is ready: its Events, and those of its pods, say why"
+        message += f"; no pod of Job {case.known.job} is ready: its Events, and those and the logs of its pods, say why"
     return _end(case, Verdict.INCONCLUSIVE, "Timeout", message)
 
 

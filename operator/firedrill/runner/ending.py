@@ -7,7 +7,16 @@ from functools import partial
 from firedrill.api.record import Record, RecordState
 from firedrill.clusters.errors import ClusterError
 from firedrill.runner.record_store import RecordLost, RecordStore
-from firedrill.runner.undoing import Seen, UndoContext, UndoTable, is_pending, look_at, note, wait_after
+from firedrill.runner.undoing import (
+    USUAL_WAIT_SECONDS,
+    Seen,
+    UndoContext,
+    UndoTable,
+    is_pending,
+    look_at,
+    note,
+    wait_after,
+)
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +48,8 @@ async def undo_step(
             log.warning("undoing the step goes on after an error: %s", error)
         if give_up():
             return record, False
-        await context.clock.sleep(wait_after(rounds))
+        # The run goes on meanwhile, and an end of it that is asked for must not wait.
+        await context.clock.sleep(min(wait_after(rounds), USUAL_WAIT_SECONDS))
         rounds += 1
 
 

@@ -7,6 +7,7 @@ function must give the same result when it is applied to its own result.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,10 +16,12 @@ from firedrill.api.record import Control, Record
 from firedrill.api.record_text import from_text, to_text
 from firedrill.api.task import Task
 from firedrill.clusters import paths
-from firedrill.clusters.errors import Conflict, NotFound
+from firedrill.clusters.errors import Conflict, Forbidden, NotFound
 from firedrill.core.naming import record_name
 from firedrill.runner.ports import Clock, Cluster, Object, SystemClock
 from firedrill.runner.retry import retry
+
+log = logging.getLogger(__name__)
 
 Mutation = Callable[[Record], Record]
 Decision = Callable[[Record, Control], Record]
@@ -179,12 +182,18 @@ class RecordStore:
         return wanted
 
     async def _job_stays(self) -> bool:
-        """Whether the runner's Job is there and nobody is deleting it; a sweeper's task names none."""
+        """Whether the runner's Job is there and nobody is deleting it; a sweeper's task names none.
+
+        Where that may not be asked, the record is kept: what is kept too long can be deleted.
+        """
         if not self._task.job_uid:
             return False
         try:
             job = await self._client.get(paths.jobs(self._task.runner_namespace, self._task.job))
         except NotFound:
+            return False
+        except Forbidden as error:
+            log.warning("the record stays when its Job goes: %s", error)
             return False
         return job["metadata"]["uid"] == self._task.job_uid and "deletionTimestamp" not in job["metadata"]
 

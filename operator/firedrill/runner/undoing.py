@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 #: Most of what is put back is seen to be so at the next look: that one comes soon.
 _FIRST_WAIT_SECONDS: Final = 0.1
-_USUAL_WAIT_SECONDS: Final = 0.5
+USUAL_WAIT_SECONDS: Final = 0.5
 _LONGEST_WAIT_SECONDS: Final = 10.0
 #: The waits stay short for so many rounds: an undo that goes well takes seconds.
 _QUICK_ROUNDS: Final = 40
@@ -39,9 +39,9 @@ _MOST_DOUBLINGS: Final = 8
 def wait_after(rounds: int) -> float:
     """Seconds from a look at what is being undone to the next, given how many looks came before it."""
     if rounds <= _QUICK_ROUNDS:
-        return min(_FIRST_WAIT_SECONDS * 2.0 ** min(rounds, _MOST_DOUBLINGS), _USUAL_WAIT_SECONDS)
+        return min(_FIRST_WAIT_SECONDS * 2.0 ** min(rounds, _MOST_DOUBLINGS), USUAL_WAIT_SECONDS)
     doublings = min(rounds - _QUICK_ROUNDS, _MOST_DOUBLINGS)
-    return min(_USUAL_WAIT_SECONDS * 2.0**doublings, _LONGEST_WAIT_SECONDS)
+    return min(USUAL_WAIT_SECONDS * 2.0**doublings, _LONGEST_WAIT_SECONDS)
 
 
 @dataclass(frozen=True)

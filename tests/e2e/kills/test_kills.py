@@ -153,7 +153,8 @@ def table(every: Sequence[tuple[Case, Outcome]]) -> str:
         f"Written by `make chaos-full` on {time.strftime('%Y-%m-%d', time.gmtime())}. Runner and guardian are the pods "
         "that the operator makes; a proxy before the API server kills the process of one, by SIGKILL, before the write "
         "reaches the API server or after it was done and before the process hears of it. Residues are looked for by "
-        "kubectl and in the pods' network namespaces, by nothing that knows how a fault is undone.",
+        "kubectl and in the pods' network namespaces, by nothing that knows how a fault is undone. A kill does not "
+        "strike where its run made fewer writes than one that nobody disturbed: undoing notes what each look shows.",
         "",
         "| way of undoing | runs | kills that struck | settled | residues |",
         "|---|---|---|---|---|",
@@ -163,12 +164,20 @@ def table(every: Sequence[tuple[Case, Outcome]]) -> str:
         settled = sum(outcome.record is None or outcome.record.state.settled for outcome in mine)
         left = sum(outcome.left != outcome.baseline for outcome in mine)
         struck = sum(len(outcome.struck) for outcome in mine)
-        lines.append(f"| {mechanism.name} | {len(mine)} | {struck} | {settled} | {left} |")
+        meant = sum(len(case.kills) for case, _ in every if case.mechanism == mechanism)
+        lines.append(f"| {mechanism.name} | {len(mine)} | {struck} of {meant} | {settled} | {left} |")
     return "\n".join([*lines, ""])
 
 
-async def test_each_kill_that_was_meant_has_struck(cases: list[tuple[Case, Outcome]]) -> None:
-    assert [str(case) for case, outcome in cases if set(outcome.struck) != set(case.kills)] == []
+async def test_each_kill_of_a_write_that_was_made_has_struck(cases: list[tuple[Case, Outcome]]) -> None:
+    """Undoing notes what it sees at each look, and how many looks it takes is up to the cluster."""
+    missed = [
+        f"{case}: {kill}"
+        for case, outcome in cases
+        for kill in case.kills
+        if kill not in outcome.struck and len(outcome.writes[kill.process]) >= kill.number
+    ]
+    assert missed == []
 
 
 async def test_every_run_is_settled(cases: list[tuple[Case, Outcome]]) -> None:

@@ -17,14 +17,45 @@ def split(pairs: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(counts)
-def test_pooling_keeps_the_totals_and_leaves_no_rare_cell(pairs: list[tuple[int, int]]) -> None:
+def test_pooling_keeps_the_totals_and_leaves_no_rare_cell_but_the_last(pairs: list[tuple[int, int]]) -> None:
     first, second = split(pairs)
-    a, b = pool_rare(first, second, np.arange(len(first)))
+    pooled = pool_rare(first, second, np.arange(len(first)))
+    a, b = pooled.first, pooled.second
     assert a.sum() == first.sum()
     assert b.sum() == second.sum()
+    assert pooled.left_over is False or len(a) > 1
     if len(a) > 1:
         smaller = min(a.sum(), b.sum()) / (a.sum() + b.sum())
-        assert np.all((a + b) * smaller >= RARE_BELOW - 1e-9)
+        full = (a + b) * smaller >= RARE_BELOW - 1e-9
+        assert full.tolist() == [True] * (len(a) - 1) + [not pooled.left_over]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "effect"),
+    [
+        pytest.param([5000, 0, 0], [0, 50, 50], 1.0, id="every row has a new value"),
+        pytest.param([2500, 2500, 0, 0], [0, 0, 60, 40], 1.0, id="every row, of several values"),
+        pytest.param([2500, 2500, 0], [85, 85, 30], 0.15, id="some rows have a new value"),
+        pytest.param([40, 60, 0], [2000, 2000, 1000], 0.2, id="the smaller side lacks one"),
+        pytest.param([85, 85, 30], [2500, 2500, 0], 0.15, id="a value has gone"),
+    ],
+)
+def test_what_is_rare_over_both_sides_may_be_all_of_one(first: list[int], second: list[int], effect: float) -> None:
+    outcome = compare_counts(np.array(first), np.array(second))
+    assert outcome is not None
+    assert outcome.p_value < 1e-4
+    assert outcome.effect == pytest.approx(effect, abs=0.02)
+
+
+@pytest.mark.parametrize(("n", "m"), [(1000, 1000), (5000, 100), (100, 100)])
+def test_what_is_left_over_keeps_the_level(n: int, m: int) -> None:
+    rng = np.random.default_rng(7)
+    shares = 1 / np.arange(1, 31) ** 1.4
+    shares /= shares.sum()
+    outcomes = [compare_counts(rng.multinomial(n, shares), rng.multinomial(m, shares)) for _ in range(600)]
+    alarms = sum(outcome is not None and outcome.p_value < 0.05 for outcome in outcomes)
+    # 600 at 5 %: more than 48 in one of a thousand.
+    assert alarms <= 48
 
 
 @given(counts, st.randoms(use_true_random=False))

@@ -1,5 +1,8 @@
 """Many pods with a wrong value: put back with one request each, and seen to be so in its answer."""
 
+from collections.abc import Mapping
+from datetime import timedelta
+
 import pytest
 from chaos_clock import VirtualClock
 from chaos_cluster import World
@@ -7,9 +10,13 @@ from chaos_lab import POD_KILL, spec, task
 from chaos_process import Process
 
 from firedrill.api.changes import ChangeState, Edit, ObjectEdited
+from firedrill.api.chaosexperiment import ChaosExperimentSpec
 from firedrill.api.record import Record, RecordState
 from firedrill.clusters.access import Access
 from firedrill.clusters.errors import ClusterError, Unreachable
+from firedrill.engines.chaos.views import parse_pod
+from firedrill.runner.faults.asked import IN_FLIGHT
+from firedrill.runner.faults.edits import EditFault
 from firedrill.runner.faults.edits_undo import object_edited_needs
 from firedrill.runner.faults.table import UNDO
 from firedrill.runner.undoing import Seen, UndoContext, look_at
@@ -107,6 +114,46 @@ async def test_a_pod_that_moves_on_meanwhile_is_put_back_in_the_next_round() -> 
     assert states[3] is ChangeState.APPLIED
     bench.process.fail = lambda _verb, _path: None
     assert {look.change.state for look in await bench.round()} == {ChangeState.UNDONE}
+
+
+async def test_pods_that_can_not_be_listed_are_asked_for_one_by_one() -> None:
+    bench = Bench(30)
+    bench.process.fail = lambda verb, path: (
+        Unreachable("too slow") if verb == "GET" and path.endswith("/pods") else None
+    )
+    assert {look.change.state for look in await bench.round()} == {ChangeState.UNDONE}
+    assert set(bench.images()) == {bench.original}
+
+
+async def test_what_lands_while_it_is_looked_at_is_not_taken_for_never_sent() -> None:
+    bench = Bench(1)
+    (change,) = bench.changes
+    stored = bench.world.objects[f"/api/v1/namespaces/payments/pods/{change.name}"]
+    stored["spec"]["containers"][0]["image"] = bench.original
+    latest = bench.clock.now() + timedelta(seconds=1) - IN_FLIGHT
+    bench.changes = [change.model_copy(update={"state": ChangeState.PLANNED, "not_after": latest})]
+    asked = bench.process.get
+
+    async def slowly(path: str, params: Mapping[str, str] | None = None) -> dict[str, object]:
+        seen = await asked(path, params)
+        await bench.clock.sleep(2)
+        return seen
+
+    bench.process.get = slowly  # type: ignore[method-assign]
+    (look,) = await bench.round()
+    assert look.change.state is ChangeState.PLANNED
+    assert "may still be on its way" in look.change.evidence
+
+
+async def test_planning_ends_at_the_first_that_can_not_be_planned() -> None:
+    bench = Bench(100)
+    bench.process.fail = lambda _verb, _path: Unreachable("no answer")
+    shape = spec({"podFailure": {}})
+    fault = EditFault(bench.process, bench.process, task(shape), ChaosExperimentSpec.model_validate(shape))
+    pods = [parse_pod(pod) for pod in bench.world.pods("ledger")]
+    with pytest.raises(Unreachable):
+        await bench.clock.run(fault.plan(pods, bench.clock.now()))
+    assert bench.asked("GET") <= 8
 
 
 async def test_a_value_that_comes_back_in_the_same_breath_is_not_undone() -> None:

@@ -180,6 +180,13 @@ async def test_what_somebody_has_deleted_the_job_of_stays_to_be_read(bench: Benc
     assert (await bench.run(bench.store.read()))[0] == settled(record())
 
 
+async def test_where_the_job_may_not_be_asked_about_it_is_settled_and_stays(bench: Bench) -> None:
+    await bench.run(bench.store.claim(record()))
+    bench.process.fail = lambda _verb, path: Forbidden(403, "Forbidden", "get jobs") if path == JOB_PATH else None
+    assert (await bench.run(bench.store.finish(settled))).state is RecordState.UNDONE
+    assert "ownerReferences" not in bench.world.objects[RECORD_PATH]["metadata"]
+
+
 async def test_what_is_not_settled_is_not_handed_over(bench: Bench) -> None:
     await bench.run(bench.store.claim(record()))
     await bench.run(bench.store.finish(lambda found: found.model_copy(update={"message": "not yet"})))

@@ -16,6 +16,8 @@ RARE_BELOW: Final = 5.0
 EXACT_BELOW: Final = 1000.0
 #: Cells rarer than this are taken together, all of them; those between are joined until they are not rare.
 VERY_RARE_BELOW: Final = 1.0
+#: Of the error that a column may make, the part for what is too rare to have a cell among the others.
+LEFT_OVER_PART: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,23 @@ class TableTest:
     exact: bool
 
 
-def pool_rare(first: Counts, second: Counts, order: NDArray[np.int64]) -> tuple[Counts, Counts]:
-    """Join rare cells so that the smaller sample expects at least five values in each that is left.
+@dataclass(frozen=True)
+class Pooled:
+    """Cells in which the smaller sample expects at least five values, and a last one with what was left over.
+
+    ``left_over`` is whether there is such a last cell. It may be next to nothing, or all that one side consists of.
+    """
+
+    first: Counts
+    second: Counts
+    left_over: bool
+
+
+def pool_rare(first: Counts, second: Counts, order: NDArray[np.int64]) -> Pooled:
+    """Join rare cells so that the smaller sample expects at least five values in each but the last.
 
     ``order`` ranks the cells and breaks ties. The choice looks at the totals of both samples alone, so it does
-    not depend on which value came from which sample, and the test after it keeps its level.
+    not depend on which value came from which sample, and the tests after it keep their level.
     """
     keep = (first + second) > 0
     first, second, order = first[keep], second[keep], order[keep]
@@ -59,16 +73,13 @@ def pool_rare(first: Counts, second: Counts, order: NDArray[np.int64]) -> tuple[
         if weight >= RARE_BELOW:
             groups.append(np.array(group))
             group, weight = [], 0.0
+    left_over = bool(group) and bool(groups)
     if group:
-        if groups:
-            # What is left over joins the least of the others, so that no rare cell remains.
-            least = min(range(len(groups)), key=lambda i: (int(total[groups[i]].sum()), int(order[groups[i]].min())))
-            groups[least] = np.concatenate([groups[least], np.array(group)])
-        else:
-            groups.append(np.array(group))
-    return (
+        groups.append(np.array(group))
+    return Pooled(
         np.array([first[members].sum() for members in groups], dtype=np.int64),
         np.array([second[members].sum() for members in groups], dtype=np.int64),
+        left_over,
     )
 
 
@@ -131,21 +142,47 @@ def compare_counts(first: Counts, second: Counts, order: NDArray[np.int64] | Non
     the likelihood ratio one that is too empty; the larger keeps its level down to 1e-4 with five expected values.
     """
     ranks = np.arange(len(first), dtype=np.int64) if order is None else order
-    if len(first) == 2:
-        a, b = first, second
-    else:
-        a, b = pool_rare(first, second, ranks)
+    cells = Pooled(first, second, left_over=False) if len(first) == 2 else pool_rare(first, second, ranks)
+    a, b = cells.first, cells.second
     if len(a) < 2 or np.count_nonzero(a + b) < 2:
         return None
+    pearson, _, least = _chi_squares(a, b)
+    exact = len(a) == 2 and least < EXACT_BELOW
+    if exact:
+        p_value = fisher(int(a[0]), int(a[1]), int(b[0]), int(b[1]))
+    elif cells.left_over:
+        p_value = _with_left_over(a, b)
+    else:
+        p_value = _chi_square_test(a, b)
+    return TableTest(pearson, min(p_value, 1.0), total_variation(a, b), len(a), exact)
+
+
+def _with_left_over(a: Counts, b: Counts) -> float:
+    """The last cell by Fisher's exact test against all others, those by chi-square.
+
+    A cell of few expected values is none for chi-square, and joined to another it would hide that it holds all of one
+    side. Each has a part of the error that is allowed (weighted Bonferroni), so the column still has one p-value.
+    """
+    rest = fisher(int(a[-1]), int(a[:-1].sum()), int(b[-1]), int(b[:-1].sum())) / LEFT_OVER_PART
+    a, b = a[:-1], b[:-1]
+    if len(a) < 2 or not a.sum() or not b.sum():
+        return rest
+    two = len(a) == 2 and _chi_squares(a, b)[2] < EXACT_BELOW
+    others = fisher(int(a[0]), int(a[1]), int(b[0]), int(b[1])) if two else _chi_square_test(a, b)
+    return min(rest, others / (1 - LEFT_OVER_PART))
+
+
+def _chi_square_test(a: Counts, b: Counts) -> float:
+    pearson, ratio, _ = _chi_squares(a, b)
+    freedom = len(a) - 1
+    return float(max(special.chdtrc(freedom, pearson), special.chdtrc(freedom, max(ratio, 0.0))))
+
+
+def _chi_squares(a: Counts, b: Counts) -> tuple[float, float, float]:
+    """Pearson's chi-square, the likelihood ratio, and the least expected count."""
     n, m = int(a.sum()), int(b.sum())
     total = a + b
     e1, e2 = total * (n / (n + m)), total * (m / (n + m))
     pearson = float(np.sum((a - e1) ** 2 / e1 + (b - e2) ** 2 / e2))
-    exact = len(a) == 2 and min(e1.min(), e2.min()) < EXACT_BELOW
-    if exact:
-        p_value = fisher(int(a[0]), int(a[1]), int(b[0]), int(b[1]))
-    else:
-        ratio = 2 * float(np.sum(special.xlogy(a, a / e1) + special.xlogy(b, b / e2)))
-        freedom = len(a) - 1
-        p_value = float(max(special.chdtrc(freedom, pearson), special.chdtrc(freedom, max(ratio, 0.0))))
-    return TableTest(pearson, min(p_value, 1.0), total_variation(a, b), len(a), exact)
+    ratio = 2 * float(np.sum(special.xlogy(a, a / e1) + special.xlogy(b, b / e2)))
+    return pearson, ratio, float(min(e1.min(), e2.min()))

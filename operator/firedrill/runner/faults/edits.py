@@ -63,11 +63,17 @@ class EditFault:
     async def plan(self, pods: Sequence[PodView], now: datetime) -> list[Change]:
         """One change an object, with all that was there before."""
         del now
-        slots = asyncio.Semaphore(_AT_ONCE)
+        slots, broken = asyncio.Semaphore(_AT_ONCE), asyncio.Event()
 
-        async def one(kind: Kind, name: str) -> Change:
+        async def one(kind: Kind, name: str) -> list[Change]:
             async with slots:
-                return await self._plan_one(kind, name)
+                if broken.is_set():
+                    return []
+                try:
+                    return [await self._plan_one(kind, name)]
+                except BaseException:
+                    broken.set()  # the others need not be asked about
+                    raise
 
         works = [one(kind, name) for kind, name in await self._objects(pods)]
         # Nothing goes on behind the back of who is told of the first failure.
@@ -76,7 +82,7 @@ class EditFault:
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
-            planned.append(outcome)
+            planned += outcome
         return planned
 
     async def _objects(self, pods: Sequence[PodView]) -> list[tuple[Kind, str]]:

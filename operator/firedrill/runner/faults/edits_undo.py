@@ -23,6 +23,8 @@ _REVISIONS: Final = (("apps/v1", "replicasets"), ("apps/v1", "controllerrevision
 async def undo_object_edited(context: UndoContext, change: ObjectEdited) -> Seen:
     """Take one step and say what is seen."""
     label = f"{change.kind} {change.name}"
+    # Asked before the look: what lands after it must not be taken for never sent.
+    may_land = may_be_on_its_way(change, context.clock)
     body = await _as_it_is(context, change)
     if body is None:
         return seen(change, f"{label} is gone, and what was changed in it")
@@ -34,7 +36,7 @@ async def undo_object_edited(context: UndoContext, change: ObjectEdited) -> Seen
         body = await context.client.patch(path_of(change), operations, content_type=JSON_PATCH)
         if editing.restoring(body, change.edits):
             return waiting(change, f"{label} was put back, and holds a value of ours all the same")
-    if may_be_on_its_way(change, context.clock):
+    if may_land:
         return waiting(change, f"a request to change {label} may still be on its way")
     if change.marked:
         waits = await _clear(context, change, body)

@@ -148,10 +148,12 @@ class PodKillFault:
 
 async def undo_pod_deleted(context: UndoContext, change: PodDeleted) -> Seen:
     """See that the killed pod is gone and its owner as ready as it was, or as it is now meant to be."""
+    # Asked before the look: what lands after it must not be taken for never sent.
+    may_land = may_be_on_its_way(change, context.clock)
     pod = await _same_pod(context, change)
     if pod is not None:
         if change.state is ChangeState.PLANNED and not pod.deleting:
-            if may_be_on_its_way(change, context.clock):
+            if may_land:
                 return waiting(change, f"a request to delete pod {change.name} may still be on its way")
             return seen(change, f"pod {change.name} was never deleted")
         return waiting(change, f"pod {change.name} is still on its way out")

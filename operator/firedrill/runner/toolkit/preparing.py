@@ -38,7 +38,7 @@ def prepare(request: Object) -> Object:
             _stays_in(where, activity["provider"], request["namespace"], experiment)
     except _Refused as error:
         return {"error": str(error)}
-    except (ChaosException, ImportError, TypeError, ValueError, AttributeError, KeyError) as error:
+    except (ChaosException, ImportError, TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
         return {"error": f"{type(error).__name__}: {error}"}
     return {"experiment": experiment}
 

@@ -1,5 +1,7 @@
 """Rows and predictions as tensors of the Open Inference Protocol, version 2: what HTTP and gRPC share."""
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,6 +13,7 @@ from firedrill.sources.serving.port import Columns, Reply, Value, malformed, one
 
 _WHOLE: Final = frozenset({TensorType.INT64, TensorType.INT32, TensorType.INT16, TensorType.INT8, TensorType.UINT8})
 _DEFAULT_INPUT: Final = "input-0"
+_DIGITS: Final = re.compile(r"[+-]?[0-9]+")
 _ERROR_SHOWN: Final = 200
 
 
@@ -130,14 +133,15 @@ def _value(value: Value | None, kind: TensorType) -> Value:
             return float("nan")
         raise InvalidTable(f"a blank can not be sent as {kind.value}")
     number = number_in(value) if isinstance(value, str) else float(value)
-    if number is None:
+    if number is None or (isinstance(value, str) and not math.isfinite(number)):
         raise InvalidTable(f"the model takes {kind.value}, but a feature holds the text {str(value)[:40]!r}")
     if kind in _WHOLE:
         if not number.is_integer():
             raise InvalidTable(
                 f"the model takes {kind.value}, but a feature holds {number:g}; set endpoint.openInference.datatype"
             )
-        return int(number)
+        # A float does not hold every whole number of 64 bits.
+        return int(value) if isinstance(value, str) and _DIGITS.fullmatch(value.strip()) else int(number)
     return bool(number) if kind is TensorType.BOOL else number
 
 
