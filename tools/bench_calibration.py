@@ -4,8 +4,9 @@
     python tools/bench_calibration.py --print                                             print what is there
 
 A repetition draws both tables from one distribution, by a seed of its own, and runs the whole check; it counts when
-any p-value is below 5 % after correction over all, whatever the effects. Repetitions are kept in a file, so several
-runs add up; all cases grow alike. Exits with 1 when the lower bound of a claimed case exceeds 5 %.
+any p-value is below 5 % after correction over all, whatever the effects. Repetitions are kept in a file of the
+repository, so that runs add up, on other machines too; all cases grow alike. Whoever changes what a case measures takes
+its lines out. Exits with 1 when the lower bound of a claimed case exceeds 5 %.
 """
 
 import argparse
@@ -117,12 +118,12 @@ def main() -> int:
     parser.add_argument("--only", default="", help="cases with any of these, apart by commas, in their name")
     parser.add_argument("--minutes", type=float, default=1e6, help="stop after so many")
     parser.add_argument(
-        "--log", type=Path, default=ROOT / "out" / "calibration.jsonl", help="where repetitions are kept"
+        "--log", type=Path, default=ROOT / "docs" / "figures" / "calibration.jsonl", help="where repetitions are kept"
     )
     parser.add_argument("--print", action="store_true", help="only print")
     args = parser.parse_args()
     cases = [case for case in all_cases() if any(part in case.name for part in args.only.split(","))]
-    args.log.parent.mkdir(exist_ok=True)
+    args.log.parent.mkdir(parents=True, exist_ok=True)
     until = time.monotonic() + 60 * args.minutes
     remember()
     rounds = 0 if args.print else ROUNDS

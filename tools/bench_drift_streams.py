@@ -6,8 +6,8 @@ Runs in an environment of its own with river in it. Each stream has 100,000 rows
 As in the streams of the Tornado framework, sine and mixed turn their labels round every 20,000 rows, and circles
 changes its circle at once every 25,000; one changes it over 500 rows, and one never changes. A Hoeffding tree is
 tested on each row, then trained on it, and begins anew at each alarm. An alarm counts as found within 2,000 rows after
-a change, once; all others are false. Every run is kept in a file, so several sessions add up. Intervals are 95 %, over
-streams.
+a change, once; all others are false. Every run is kept in a file of the repository, so that runs add up, on other
+machines too. Intervals are 95 %, over streams.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from typing import Any
 from peers import interpreter
 
 ROOT = Path(__file__).resolve().parent.parent
+FIGURES = ROOT / "docs" / "figures"
 ROWS, WINDOW, NOISE = 100_000, 2_000, 0.1
 Row = tuple[dict[str, float], int]
 #: Changes, changes found, delays of those found in rows, false alarms.
@@ -218,7 +219,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=100, help="streams of each kind for ours")
     parser.add_argument("--others", type=int, default=20, help="the first of them for river's")
-    parser.add_argument("--log", type=Path, default=ROOT / "out" / "streams.jsonl", help="where runs are kept")
+    parser.add_argument("--log", type=Path, default=FIGURES / "streams.jsonl", help="where runs are kept")
     parser.add_argument("--first", type=int, default=1000, help="the first seed; below 1000 were used to choose limits")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
