@@ -42,7 +42,7 @@ class Baseline(Model):
         default=None,
         ge=0,
         le=1,
-        description="After and Shadow: share of rows of which both models say the same; 1: all, of all that one of both has "
+        description="After and Shadow: share of rows of which both models say the same; 1: all, of all that either has "
         "answered. It needs no labels.",
     )
     max_score_difference: float | None = Field(
@@ -55,8 +55,8 @@ class Baseline(Model):
         default=None,
         ge=0,
         le=1,
-        description="Shadow and Split: how far the error rate may be above that of the baseline. 0 passes a model alone "
-        "that certainly fails less: two that are equal need room. It needs no labels.",
+        description="Shadow and Split: how far the error rate may be above that of the baseline. 0 passes a model "
+        "alone that certainly fails less: two that are equal need room. It needs no labels.",
     )
     max_slowdown: Duration | None = Field(
         default=None,

@@ -108,7 +108,8 @@ class Loads:
 
         # What is in flight at the limit still gets its own timeout.
         left = (self._deadline - self._clock()).total_seconds() - target.timeout - CLOSING_SECONDS
-        sent = await drive([item.at for item in planned], send, self._spec.load.max_in_flight, max(left, 0.0))
+        limit, start = max(left, 0.0), None if turns is None else turns.start
+        sent = await drive([item.at for item in planned], send, self._spec.load.max_in_flight, limit, start=start)
         return RequestLog(
             readiness=Readiness.READY,
             readiness_message=target.said,

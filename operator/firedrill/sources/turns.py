@@ -9,9 +9,13 @@ _TURNS: Final = 5
 
 
 class Turns:
-    """``first_leads`` says of each request whether the first of two loads sends it before the second does."""
+    """``first_leads`` says of each request whether the first of two loads sends it before the second does.
+
+    Both are to count their times from ``start``, a time of the running loop, so that they are woken together.
+    """
 
     def __init__(self, first_leads: Sequence[bool]) -> None:
+        self.start = asyncio.get_running_loop().time()
         self._first_leads = first_leads
         self._left: set[int] = set()
 

@@ -24,7 +24,7 @@ async def sent(leads: list[bool], held: int = 256) -> list[tuple[int, bool]]:
             seen.append((index, first))
             await asyncio.sleep(0 if first else 0.004)
 
-        await drive(TIMES, send, in_flight)
+        await drive(TIMES, send, in_flight, start=turns.start)
 
     await asyncio.gather(load(True, 256), load(False, held))
     return seen
