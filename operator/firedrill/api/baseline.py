@@ -36,13 +36,14 @@ class Baseline(Model):
         default=None,
         ge=0,
         description="How much worse the model may be than the baseline: in accuracy, or in mean absolute error. Of "
-        "mode After 0 unless set; of the others judged only where set.",
+        "mode After 0 unless set; of the others judged only where set. 0 passes what is certainly better alone.",
     )
     min_agreement: float | None = Field(
         default=None,
         ge=0,
         le=1,
-        description="After and Shadow: share of rows of which both models say the same. It needs no labels.",
+        description="After and Shadow: share of rows of which both models say the same; 1: all, of all that either has "
+        "answered. It needs no labels.",
     )
     max_score_difference: float | None = Field(
         default=None,
@@ -54,12 +55,14 @@ class Baseline(Model):
         default=None,
         ge=0,
         le=1,
-        description="Shadow and Split: how far the error rate may be above that of the baseline. It needs no labels.",
+        description="Shadow and Split: how far the error rate may be above that of the baseline. 0 passes a model "
+        "alone that certainly fails less: two that are equal need room. It needs no labels.",
     )
     max_slowdown: Duration | None = Field(
         default=None,
         description="Shadow and Split: how much slower than the baseline it may be: the median of the differences of "
-        "each request, with Split the difference of both medians. It needs no labels.",
+        "each row, with Split the difference of both medians. 0s passes a model alone that is certainly quicker: two "
+        "that are equal need room. It needs no labels.",
     )
 
     @property

@@ -171,14 +171,7 @@ class ModelValidationSpec(RunSpec):
 
     @model_validator(mode="after")
     def _agrees(self) -> "ModelValidationSpec":
-        loads = 2 if self.baseline is not None and self.baseline.mode is BaselineMode.AFTER else 1
-        needed = loads * (self.load.requests + self.load.warmup) / self.load.rate
-        needed += self.endpoint.timeout.total_seconds()
-        if needed > self.timeout.total_seconds():
-            raise ValueError(
-                "timeout must be at least (load.requests + load.warmup) / load.rate + endpoint.timeout, with a "
-                f"baseline of mode After the load twice ({needed:.3g} s)"
-            )
+        self._has_time()
         if (self.task is ModelTask.RANKING) != (self.dataset.group_column is not None):
             raise ValueError("task Ranking needs dataset.groupColumn, and no other task has one")
         for name, fields in _OF_TASK.items():
@@ -191,6 +184,23 @@ class ModelValidationSpec(RunSpec):
         if self.dataset.label_column is None:
             self._without_labels()
         return self
+
+    def _has_time(self) -> None:
+        """The last request of each load still has the whole of its own timeout."""
+        load = (self.load.requests + self.load.warmup) / self.load.rate
+        ours = self.endpoint.timeout.total_seconds()
+        theirs = self.baseline.endpoint.timeout.total_seconds() if self.baseline is not None else 0.0
+        if self.baseline is None:
+            needed, of = load + ours, "endpoint.timeout"
+        elif self.baseline.mode is BaselineMode.AFTER:
+            needed = 2 * load + ours + theirs
+            of = "endpoint.timeout + baseline.endpoint.timeout, with a baseline of mode After the load twice"
+        else:
+            needed, of = load + max(ours, theirs), "the longer of endpoint.timeout and baseline.endpoint.timeout"
+        if needed > self.timeout.total_seconds():
+            raise ValueError(
+                f"timeout must be at least (load.requests + load.warmup) / load.rate + {of} ({needed:.4g} s)"
+            )
 
     def _without_labels(self) -> None:
         """Without labels, what needs the truth is refused."""

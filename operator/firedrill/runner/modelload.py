@@ -10,7 +10,7 @@ from typing import Final
 from firedrill.api.baseline import BaselineMode
 from firedrill.api.endpoint import ModelEndpoint
 from firedrill.api.modelvalidation import ModelValidationSpec
-from firedrill.engines.model import Outcome, Planned, Readiness, RequestLog, RequestRecord, Tried, plans
+from firedrill.engines.model import Outcome, Planned, Readiness, RequestLog, RequestRecord, Tried, model_first, plans
 from firedrill.runner.disturbing import disturb
 from firedrill.runner.reaching import reached
 from firedrill.runner.sourced import Clock
@@ -18,6 +18,7 @@ from firedrill.sources.context import SourceContext
 from firedrill.sources.openloop import Run, drive
 from firedrill.sources.serving.port import Ready, ReadyState, Reply, ServedModel
 from firedrill.sources.serving.rows import Rows
+from firedrill.sources.turns import Turns
 
 #: Time that is kept before the deadline for the evaluation and for writing the result.
 CLOSING_SECONDS: Final = 2.0
@@ -72,7 +73,10 @@ class Loads:
                 if isinstance(beside, RequestLog):
                     log, other = await self._sent(model, mine), beside
                 else:
-                    log, other = await asyncio.gather(self._sent(model, mine), self._sent(beside, others))
+                    turns = Turns(model_first(spec.load)) if baseline.mode is BaselineMode.SHADOW else None
+                    log, other = await asyncio.gather(
+                        self._sent(model, mine, turns), self._sent(beside, others, turns, first=False)
+                    )
             tried = await self._disturbed(model)
         if baseline is not None and baseline.mode is BaselineMode.AFTER:
             async with AsyncExitStack() as stack:
@@ -92,15 +96,20 @@ class Loads:
         bodies = [model.body(features) for features in self._rows.features]
         return _Target(model, bodies, endpoint.timeout.total_seconds(), ready.message, asdict(facts))
 
-    async def _sent(self, target: _Target, planned: Sequence[Planned]) -> RequestLog:
-        """Send what is planned and write down what became of each request."""
+    async def _sent(
+        self, target: _Target, planned: Sequence[Planned], turns: Turns | None = None, *, first: bool = True
+    ) -> RequestLog:
+        """Send what is planned and write down what became of each request; in ``turns`` with the other model."""
 
         async def send(index: int) -> Reply:
+            if turns is not None:
+                await turns.wait(index, first)
             return await target.model.ask(target.bodies[planned[index].row])
 
         # What is in flight at the limit still gets its own timeout.
         left = (self._deadline - self._clock()).total_seconds() - target.timeout - CLOSING_SECONDS
-        sent = await drive([item.at for item in planned], send, self._spec.load.max_in_flight, max(left, 0.0))
+        limit, start = max(left, 0.0), None if turns is None else turns.start
+        sent = await drive([item.at for item in planned], send, self._spec.load.max_in_flight, limit, start=start)
         return RequestLog(
             readiness=Readiness.READY,
             readiness_message=target.said,

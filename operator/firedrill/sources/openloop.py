@@ -44,14 +44,17 @@ async def drive(
     time_limit: float | None = None,
     clock: Callable[[], float] | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    start: float | None = None,
 ) -> Run[T]:
-    """Call ``send(i)`` at ``times[i]`` seconds after the start and wait for the last answer.
+    """Call ``send(i)`` at ``times[i]`` seconds after ``start`` and wait for the last answer.
+
+    ``start`` is a time of ``clock``, now unless given: loads that have the same are woken together.
 
     ``times`` ascend. ``send`` must turn every failure into a reply and end by itself. No request is started
     after ``time_limit`` seconds.
     """
     now = clock or asyncio.get_running_loop().time
-    start = now()
+    began = now() if start is None else start
     in_flight = 0
     freed = asyncio.Event()
     resumed = 0.0
@@ -61,10 +64,10 @@ async def drive(
 
     async def one(index: int, intended: float, due: float) -> None:
         nonlocal in_flight
-        sent = now() - start
+        sent = now() - began
         try:
             reply = await send(index)
-            done[index] = Timed(index, intended, sent, due, now() - start, reply)
+            done[index] = Timed(index, intended, sent, due, now() - began, reply)
         finally:
             in_flight -= 1
             freed.set()
@@ -72,16 +75,16 @@ async def drive(
     async with asyncio.TaskGroup() as group:
         for index, intended in enumerate(times):
             # Sleep also when late: answers must be taken in between.
-            await sleep(max(intended - (now() - start), 0.0))
+            await sleep(max(intended - (now() - began), 0.0))
             while in_flight >= max_in_flight:
                 freed.clear()
                 await freed.wait()
-                resumed = now() - start
-            if time_limit is not None and now() - start >= time_limit:
+                resumed = now() - began
+            if time_limit is not None and now() - began >= time_limit:
                 stopped = True
                 break
             in_flight += 1
             group.create_task(one(index, intended, max(intended, resumed)))
-    elapsed = now() - start
+    elapsed = now() - began
     busy = (time.thread_time() - worked) / elapsed if elapsed > 0 else 0.0
     return Run(tuple(item for item in done if item is not None), stopped, min(busy, 1.0))

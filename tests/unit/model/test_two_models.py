@@ -56,7 +56,7 @@ async def test_both_are_asked_at_the_same_time(serve: Any) -> None:
     model, shadow = await serve(), await serve()
     load = {"requests": 60, "warmup": 0, "rate": 20}
     endpoint = at(model.url) | {"timeout": "1s"}
-    baseline = {"mode": "Shadow", "minAgreement": 0.9}
+    baseline = {"mode": "Shadow", "minAgreement": 0.9, "endpoint": at(shadow.url) | {"timeout": "1s"}}
     result = await validate(model.url, shadow.url, baseline, endpoint=endpoint, load=load, timeout="5s")
     assert result.verdict is Verdict.PASSED, result.message
     assert (len(features(model)), len(features(shadow))) == (60, 60)

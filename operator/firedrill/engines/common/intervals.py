@@ -37,21 +37,26 @@ class Quantile:
     size: int
 
 
-def quantile(ordered: Sequence[float], level: float, confidence: float = QUANTILE_CONFIDENCE) -> Quantile:
+def quantile(
+    ordered: Sequence[float], level: float, confidence: float = QUANTILE_CONFIDENCE, effective: int | None = None
+) -> Quantile:
     """Quantile of an ascending, not empty sample, with one-sided bounds from order statistics, each at ``confidence``.
 
     The number of values below the true quantile is binomial, whatever the distribution; so the r-th smallest
     value is an upper bound when P(Bin(n, level) < r) >= 0.99, and a lower one when P(Bin(n, level) >= r) is.
+    ``effective`` is how many independent values would tell as much, 1 to their number, which it is unless given: the
+    ranks are those of a sample of that size, spread over this one.
     """
     size = len(ordered)
+    worth = size if effective is None else effective
     rank = min(max(math.ceil(level * size - 1e-9), 1), size)
     # ppf gives the least k with P(X <= k) >= confidence.
-    upper = int(stats.binom.ppf(confidence, size, level)) + 1
-    lower = int(stats.binom.ppf(1 - confidence, size, level))
+    upper = int(stats.binom.ppf(confidence, worth, level)) + 1
+    lower = int(stats.binom.ppf(1 - confidence, worth, level))
     return Quantile(
         value=ordered[rank - 1],
-        low=ordered[lower - 1] if lower >= 1 else None,
-        high=ordered[upper - 1] if upper <= size else None,
+        low=ordered[max(lower * size // worth, 1) - 1] if lower >= 1 else None,
+        high=ordered[-(-upper * size // worth) - 1] if upper <= worth else None,
         size=size,
     )
 

@@ -4,7 +4,7 @@ from firedrill.engines.model.asked import Asked, Tried
 from firedrill.engines.model.evaluate import evaluate
 from firedrill.engines.model.records import Outcome, Readiness, RequestLog, RequestRecord
 from firedrill.engines.model.report import ModelReport
-from firedrill.engines.model.schedule import Planned, arrivals, plan, plans, row_order
+from firedrill.engines.model.schedule import Planned, arrivals, model_first, plan, plans, row_order
 
 __all__ = [
     "Asked",
@@ -17,6 +17,7 @@ __all__ = [
     "Tried",
     "arrivals",
     "evaluate",
+    "model_first",
     "plan",
     "plans",
     "row_order",

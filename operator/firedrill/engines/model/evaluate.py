@@ -29,7 +29,7 @@ def evaluate(
         checks = (*check_all(measured, thresholds, asked.task, labelled=asked.labelled), *found.checks)
         if measured.client.saturated:
             checks = tuple(_undecided_latency(check) for check in checks)
-    decision = judge(Evidence(log, measured, checks, to_measure(load, asked.baseline)))
+    decision = judge(Evidence(log, measured, checks, to_measure(load, asked.baseline), asked.baseline_log))
     return ModelReport(
         verdict=decision.verdict,
         reason=decision.reason,

@@ -64,6 +64,15 @@ def plans(
     )
 
 
+def model_first(load: ValidationLoad) -> list[bool]:
+    """Which of two models each request of a shadowed load, those of warm-up first, is sent to first.
+
+    Drawn by the seed: the one that is always second would always wait for the client to have sent to the other.
+    """
+    drawn: list[bool] = (np.random.default_rng([load.seed, 3]).random(load.warmup + load.requests) < HALF).tolist()
+    return drawn
+
+
 def to_measure(load: ValidationLoad, baseline: Baseline | None) -> int:
     """How many requests the model under test is to be measured by."""
     ours = _ours(load, baseline)

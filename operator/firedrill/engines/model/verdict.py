@@ -20,6 +20,7 @@ class Evidence:
     measured: Measured | None
     checks: tuple[Check, ...]
     planned: int
+    baseline: RequestLog | None = None
 
     def check(self, name: str) -> Check | None:
         """The check of that name, if it was made."""
@@ -142,10 +143,15 @@ def latency_above(evidence: Evidence) -> Decision | None:
 
 
 def stopped_early(evidence: Evidence) -> Decision | None:
-    """The run's deadline came before all requests were sent."""
-    if not evidence.log.stopped_early or evidence.measured is None:
+    """The run's deadline came before all requests were sent, to the model or to its baseline."""
+    beside = evidence.baseline
+    if evidence.log.stopped_early and evidence.measured is not None:
+        message = f"The deadline came after {evidence.measured.requests} of {evidence.planned} measured requests"
+    elif beside is not None and beside.stopped_early:
+        sent = sum(not record.warmup for record in beside.records)
+        message = f"The deadline came after {sent} measured requests to the baseline, before all were sent"
+    else:
         return None
-    message = f"The deadline came after {evidence.measured.requests} of {evidence.planned} measured requests"
     return Decision(Verdict.INCONCLUSIVE, "DeadlineReached", message)
 
 

@@ -10,11 +10,12 @@ from firedrill.engines.model.asked import Asked
 from firedrill.engines.model.labels import canonical, is_right
 from firedrill.engines.model.limits import Check, at_least, at_most, make_check, with_interval
 from firedrill.engines.model.measure import Measured
-from firedrill.engines.model.quality.against import Side, against
+from firedrill.engines.model.quality.against import against
 from firedrill.engines.model.quality.classification import NO_POSITIVE, classification, positive_class
 from firedrill.engines.model.quality.groups import Sliced, largest_difference, sliced
 from firedrill.engines.model.quality.metric import Answered, Metric, answered_rows
 from firedrill.engines.model.quality.numbers import absolute_errors, ranking, regression
+from firedrill.engines.model.quality.sides import Side
 from firedrill.engines.model.records import Readiness, RequestRecord
 
 #: Slices that the report lists; the worst come first.

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import stats
 
 from firedrill.engines.common.shares import Interval
+from firedrill.engines.model.limits import with_interval
 from firedrill.engines.model.quality.metric import RESAMPLES, SEED, UNSEEN, clipped, mean_interval
 
 
@@ -24,8 +25,8 @@ class Comparison:
 def compare(model: Mapping[int, float], baseline: Mapping[int, float], *, shares: bool) -> Comparison | None:
     """Compare scores of rows that both answered; None where there are none.
 
-    Shares (0 or 1): McNemar's exact test, and a paired bootstrap of the difference, with the room of the rule of
-    three. Errors: a paired t-test.
+    Shares, 0 to 1: the exact test of signs (McNemar's, where each is 0 or 1), and a paired bootstrap of the difference,
+    with the room of the rule of three. Errors: a paired t-test.
     """
     rows = sorted(model.keys() & baseline.keys())
     if len(rows) < 2:
@@ -39,11 +40,21 @@ def compare(model: Mapping[int, float], baseline: Mapping[int, float], *, shares
     apart = ours_alone + theirs_alone
     p_value = float(stats.binomtest(ours_alone, apart).pvalue) if apart else 1.0
     # Half a row more on each side: without it, models that never differed would be certain to be the same.
-    cells = np.array([ours_alone + 0.5, theirs_alone + 0.5, len(rows) - apart])
+    values, counts = np.unique(np.concatenate([ours - theirs, [1.0, -1.0]]), return_counts=True)
+    cells = counts - 0.5 * (np.abs(values) == 1)
     draws = np.random.default_rng(SEED).multinomial(len(rows), cells / cells.sum(), RESAMPLES)
-    low, high = np.quantile((draws[:, 0] - draws[:, 1]) / len(rows), (0.025, 0.975))
-    value, room = (ours_alone - theirs_alone) / len(rows), UNSEEN / len(rows)
+    low, high = np.quantile(draws @ values / len(rows), (0.025, 0.975))
+    value, room = float((ours - theirs).mean()), UNSEEN / len(rows)
     interval = clipped(
         Interval(value, min(float(low), value - room), max(float(high), value + room), len(rows)), low=-1
     )
-    return Comparison(interval, p_value, ours_alone, theirs_alone, "McNemar exact")
+    test = "McNemar exact" if set(values.tolist()) <= {-1.0, 0.0, 1.0} else "test of signs"
+    return Comparison(interval, p_value, ours_alone, theirs_alone, test)
+
+
+def paired_text(found: Comparison) -> str:
+    """A comparison for people."""
+    return (
+        f"{with_interval(found.interval)} of {found.interval.size} rows, {found.only_model} better and "
+        f"{found.only_baseline} worse, {found.test} p = {found.p_value:.3g}"
+    )

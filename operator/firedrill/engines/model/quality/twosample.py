@@ -17,37 +17,40 @@ _ONE: Final = 0.975
 _OF_TWO: Final = 0.9875
 
 
-def median_of_differences(pairs: Sequence[tuple[float, float]]) -> Interval | None:
-    """Median of first less second over pairs; None without any. Infinite values are requests that failed.
+def median_of_differences(apart: Sequence[float], worth: float = 1.0) -> Interval | None:
+    """Median with bounds of the sign test, from order statistics; None without any value.
 
-    Bounds are those of the sign test, from order statistics. A pair of which both failed tells neither to be slower and
-    is left out.
+    Infinite values are those of what failed. ``worth`` is the share of the values that would tell as much were they
+    independent.
     """
-    apart = sorted(first - second for first, second in pairs if math.isfinite(first) or math.isfinite(second))
-    if not apart:
-        return None
-    found = quantile(apart, 0.5, _ONE)
-    return Interval(found.value, *_bounds(found), found.size)
+    return _median(apart, _ONE, worth) if apart else None
 
 
-def difference_of_medians(first: Sequence[float], second: Sequence[float]) -> Interval | None:
-    """Median of ``first`` less that of ``second``, two ascending samples; None where one is empty or both have failed.
+def difference_of_medians(
+    first: Sequence[float], second: Sequence[float], worths: tuple[float, float] = (1.0, 1.0)
+) -> Interval | None:
+    """Median of ``first`` less that of ``second``; None where one is empty or both have failed.
 
-    Each median has its bounds from order statistics, at 97.5 %, so both hold together at 95 %.
+    Each median has its bounds from order statistics, at 97.5 %, so both hold together at 95 %. ``worths`` are of both
+    as in :func:`median_of_differences`.
     """
     if not first or not second:
         return None
-    one, other = (quantile(side, 0.5, _OF_TWO) for side in (first, second))
-    (low, high), (least, most) = _bounds(one), _bounds(other)
+    one, other = (_median(side, _OF_TWO, worth) for side, worth in zip((first, second), worths, strict=True))
     if math.isinf(one.value) and math.isinf(other.value):
         return None
     # What is unknown at both ends, or failed at both, leaves the difference open there.
     return Interval(
         one.value - other.value,
-        low - most if math.isfinite(low) or math.isfinite(most) else -math.inf,
-        high - least if math.isfinite(high) or math.isfinite(least) else math.inf,
+        one.low - other.high if math.isfinite(one.low) or math.isfinite(other.high) else -math.inf,
+        one.high - other.low if math.isfinite(one.high) or math.isfinite(other.low) else math.inf,
         one.size + other.size,
     )
+
+
+def _median(values: Sequence[float], confidence: float, worth: float) -> Interval:
+    found = quantile(sorted(values), 0.5, confidence, max(int(len(values) * worth), 1))
+    return Interval(found.value, *_bounds(found), found.size)
 
 
 def difference_of_means(first: NDArray[np.float64], second: NDArray[np.float64]) -> Interval:
