@@ -12,7 +12,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -198,30 +198,49 @@ async def run(counts: Sequence[int], faults: Sequence[str], times: int, context:
                         timed.append(await once(client, crowd, {name: API[name]}))
                         await crowd.settled()
                     found.append(figure(name, count, timed))
-                    print(told(found[-1]), flush=True)
-                    if write:
-                        fault_figures.keep(found[-1:])
+                    tell(found[-1], write)
     return found
+
+
+def options_of(parser: argparse.ArgumentParser, known: Collection[str], default: str) -> argparse.Namespace:
+    """What was asked for, ``counts`` of pods and ``faults`` as lists; ends the program where a fault is unknown."""
+    parser.add_argument("--pods", default="1,10,100", help="how many pods, one after the other")
+    parser.add_argument("--faults", default=default, help="which faults, apart by commas")
+    parser.add_argument("--times", type=int, default=1, help="how often each")
+    parser.add_argument("--write", action="store_true", help="keep the figures, and write docs/fault-table.md")
+    options = parser.parse_args()
+    options.faults = [name for name in options.faults.split(",") if name]
+    unknown = sorted(set(options.faults) - set(known))
+    if unknown or options.times < 1:
+        parser.error(f"--faults: {', '.join(unknown)} is not timed here" if unknown else "--times must be at least 1")
+    options.counts = [int(each) for each in options.pods.split(",")]
+    return options
+
+
+def tell(found: Figure, write: bool) -> None:
+    """Print a figure as it comes, and keep it where it is to be."""
+    print(told(found), flush=True)
+    if write:
+        fault_figures.keep([found])
+
+
+def ended(found: Sequence[Figure], write: bool) -> int:
+    """Write the table where it is to be; 1 where a fault was not in place, or not seen undone."""
+    if write:
+        write_fault_table()
+    return 1 if any(each.problem for each in found) else 0
 
 
 def main() -> int:
     """Entry point: 1 where a fault was not in place, or not seen undone."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pods", default="1,10,100", help="how many pods, one after the other")
-    parser.add_argument("--faults", default="", help=f"which faults; else all, on more than {_ALL_UP_TO} pods a few")
-    parser.add_argument("--times", type=int, default=1, help="how often each")
+    parser = argparse.ArgumentParser(
+        description=f"{__doc__}\nWithout --faults all, and on more than {_ALL_UP_TO} pods a few."
+    )
     parser.add_argument("--context", default="", help="an existing cluster; a lab without nodes when absent")
-    parser.add_argument("--write", action="store_true", help="keep the figures, and write docs/fault-table.md")
-    options = parser.parse_args()
-    faults = [name for name in options.faults.split(",") if name]
-    unknown = sorted(set(faults) - set(API))
-    if unknown or options.times < 1:
-        parser.error(f"--faults: {', '.join(unknown)} is not timed here" if unknown else "--times must be at least 1")
-    counts = [int(each) for each in options.pods.split(",")]
-    found = asyncio.run(run(counts, faults, options.times, options.context, options.write))
-    if options.write:
-        write_fault_table()
-    return 1 if any(each.problem for each in found) else 0
+    options = options_of(parser, API, "")
+    return ended(
+        asyncio.run(run(options.counts, options.faults, options.times, options.context, options.write)), options.write
+    )
 
 
 if __name__ == "__main__":

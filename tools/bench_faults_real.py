@@ -17,13 +17,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-import fault_figures
-from bench_faults import conditions, told
+from bench_faults import conditions, ended, options_of, tell
 from demo import HUB, NAMESPACE, Demo
 from fault_cases import REAL
 from fault_figures import Figure, spread
 from fault_times import Sight, Times, times_of
-from generate import write_fault_table
 from small_app import objects_of
 
 from firedrill import lab
@@ -221,36 +219,23 @@ async def measure(counts: Sequence[int], faults: Sequence[str], times: int, writ
         for count in counts:
             for fault in faults:
                 found.append(figure(fault, count, [await once(clusters, fault, count) for _ in range(times)]))
-                print(told(found[-1]), flush=True)
-                if write:
-                    fault_figures.keep(found[-1:])
+                tell(found[-1], write)
     return found
 
 
 def main() -> int:
     """Entry point: 1 where a fault was not in place, or not seen undone."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pods", default="1,10,100", help="how many pods, one after the other; a node takes 250")
-    parser.add_argument("--faults", default=",".join(REAL), help="which faults")
-    parser.add_argument("--times", type=int, default=1, help="how often each")
+    parser = argparse.ArgumentParser(description=f"{__doc__}\nA node takes 250 pods.")
     parser.add_argument("--lab", default="bench", help="name of the lab; one that is up already is used, and stays up")
-    parser.add_argument("--write", action="store_true", help="keep the figures, and write docs/fault-table.md")
-    options = parser.parse_args()
-    faults = [name for name in options.faults.split(",") if name]
-    unknown = sorted(set(faults) - set(REAL))
-    if unknown or options.times < 1:
-        parser.error(f"--faults: {', '.join(unknown)} is not timed here" if unknown else "--times must be at least 1")
-    counts = [int(each) for each in options.pods.split(",")]
+    options = options_of(parser, REAL, ",".join(REAL))
     stays = lab.status(options.lab) is not None
     try:
         bring_up(options.lab)
-        found = asyncio.run(measure(counts, faults, options.times, options.write))
+        found = asyncio.run(measure(options.counts, options.faults, options.times, options.write))
     finally:
         if not stays:
             lab.down(options.lab)
-    if options.write:
-        write_fault_table()
-    return 1 if any(each.problem for each in found) else 0
+    return ended(found, options.write)
 
 
 if __name__ == "__main__":

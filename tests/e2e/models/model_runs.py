@@ -63,12 +63,6 @@ class Seen:
         return next(each for each in self.report["columns"] if each["name"] == name)
 
 
-def created(lab: Demo, context: str, namespace: str) -> None:
-    """A namespace, there already or not."""
-    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-    lab.kubectl(context, "apply", "-f", "-", stdin=json.dumps(body), capture=True)
-
-
 def play_all(lab: Demo, cases: Mapping[str, Case]) -> dict[str, Seen]:
     """All cases, a few at once; their resources are deleted afterwards."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:

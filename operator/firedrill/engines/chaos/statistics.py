@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from firedrill.engines.chaos.samples import Share
+from firedrill.engines.common.shares import difference, wilson
 
 #: Longer samples are thinned out evenly: differences are taken pair by pair.
 _MOST: Final = 1000
@@ -46,14 +47,11 @@ def drop(before: Share, during: Share, confidence: float) -> Difference:
     from scipy import stats
 
     z = _z(confidence)
-    (low1, high1), (low2, high2) = before.interval(z), during.interval(z)
-    p1, p2 = before.rate, during.rate
-    estimate = p1 - p2
-    low = estimate - math.sqrt((p1 - low1) ** 2 + (high2 - p2) ** 2)
-    high = estimate + math.sqrt((high1 - p1) ** 2 + (p2 - low2) ** 2)
+    found = difference(wilson(before.good, before.count, z), wilson(during.good, during.count, z))
     table = np.array([[before.good, before.count - before.good], [during.good, during.count - during.good]])
     p_value = float(stats.fisher_exact(table, alternative="greater").pvalue)
-    return Difference(Interval(estimate, max(-1.0, low), min(1.0, high), confidence), p_value)
+    interval = Interval(found.value, max(-1.0, found.low), min(1.0, found.high), confidence)
+    return Difference(interval, p_value)
 
 
 def rise(before: Sequence[float], during: Sequence[float], confidence: float) -> Difference:

@@ -146,43 +146,34 @@ def compare_counts(first: Counts, second: Counts, order: NDArray[np.int64] | Non
     a, b = cells.first, cells.second
     if len(a) < 2 or np.count_nonzero(a + b) < 2:
         return None
-    pearson, _, least = _chi_squares(a, b)
-    exact = len(a) == 2 and least < EXACT_BELOW
-    if exact:
-        p_value = fisher(int(a[0]), int(a[1]), int(b[0]), int(b[1]))
-    elif cells.left_over:
+    statistic, p_value, exact = _table(a, b)
+    if cells.left_over and len(a) > 2:
         p_value = _with_left_over(a, b)
-    else:
-        p_value = _chi_square_test(a, b)
-    return TableTest(pearson, min(p_value, 1.0), total_variation(a, b), len(a), exact)
+    return TableTest(statistic, min(p_value, 1.0), total_variation(a, b), len(a), exact)
 
 
 def _with_left_over(a: Counts, b: Counts) -> float:
-    """The last cell by Fisher's exact test against all others, those by chi-square.
+    """The last cell by Fisher's exact test against all others, those as a table of their own.
 
     A cell of few expected values is none for chi-square, and joined to another it would hide that it holds all of one
     side. Each has a part of the error that is allowed (weighted Bonferroni), so the column still has one p-value.
     """
-    rest = fisher(int(a[-1]), int(a[:-1].sum()), int(b[-1]), int(b[:-1].sum())) / LEFT_OVER_PART
-    a, b = a[:-1], b[:-1]
-    if len(a) < 2 or not a.sum() or not b.sum():
+    first, second = a[:-1], b[:-1]
+    n, m = int(first.sum()), int(second.sum())
+    rest = fisher(int(a[-1]), n, int(b[-1]), m) / LEFT_OVER_PART
+    if not n or not m:
         return rest
-    two = len(a) == 2 and _chi_squares(a, b)[2] < EXACT_BELOW
-    others = fisher(int(a[0]), int(a[1]), int(b[0]), int(b[1])) if two else _chi_square_test(a, b)
-    return min(rest, others / (1 - LEFT_OVER_PART))
+    return min(rest, _table(first, second)[1] / (1 - LEFT_OVER_PART))
 
 
-def _chi_square_test(a: Counts, b: Counts) -> float:
-    pearson, ratio, _ = _chi_squares(a, b)
-    freedom = len(a) - 1
-    return float(max(special.chdtrc(freedom, pearson), special.chdtrc(freedom, max(ratio, 0.0))))
-
-
-def _chi_squares(a: Counts, b: Counts) -> tuple[float, float, float]:
-    """Pearson's chi-square, the likelihood ratio, and the least expected count."""
+def _table(a: Counts, b: Counts) -> tuple[float, float, bool]:
+    """Pearson's chi-square, the p-value, and whether that is of Fisher's exact test."""
     n, m = int(a.sum()), int(b.sum())
     total = a + b
     e1, e2 = total * (n / (n + m)), total * (m / (n + m))
     pearson = float(np.sum((a - e1) ** 2 / e1 + (b - e2) ** 2 / e2))
+    if len(a) == 2 and min(e1.min(), e2.min()) < EXACT_BELOW:
+        return pearson, fisher(int(a[0]), int(a[1]), int(b[0]), int(b[1])), True
     ratio = 2 * float(np.sum(special.xlogy(a, a / e1) + special.xlogy(b, b / e2)))
-    return pearson, ratio, float(min(e1.min(), e2.min()))
+    freedom = len(a) - 1
+    return pearson, float(max(special.chdtrc(freedom, pearson), special.chdtrc(freedom, max(ratio, 0.0)))), False

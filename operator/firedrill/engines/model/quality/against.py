@@ -17,7 +17,6 @@ from firedrill.engines.model.quality.paired import compare, paired_text
 from firedrill.engines.model.quality.samerows import agreement, score_difference
 from firedrill.engines.model.quality.sides import Found, Side, silent, told
 from firedrill.engines.model.quality.twosample import difference_of_means
-from firedrill.engines.model.records import Readiness
 
 
 def against(ours: Side, theirs: Side | None, asked: Asked, details: dict[str, Any]) -> list[Check]:
@@ -32,8 +31,9 @@ def against(ours: Side, theirs: Side | None, asked: Asked, details: dict[str, An
     shares = asked.task is not ModelTask.REGRESSION
     unit = "ratio" if shares else ""
 
+    nothing = _nothing(theirs, asked)
+
     def found(name: str, compared: Callable[[Side], Found]) -> Found:
-        nothing = _nothing(theirs, asked)
         return Found(None, f"{name} unknown: {nothing}") if theirs is None or nothing else compared(theirs)
 
     checks = []
@@ -59,8 +59,8 @@ def against(ours: Side, theirs: Side | None, asked: Asked, details: dict[str, An
 
 def _nothing(theirs: Side | None, asked: Asked) -> str:
     """Why there is nothing to compare with; empty where there is."""
-    log = asked.baseline_log
-    if log is None or log.readiness is not Readiness.READY or theirs is None:
+    if theirs is None:
+        log = asked.baseline_log
         return f"the baseline could not be asked: {log.readiness_message if log else 'it was not asked'}"
     return silent(theirs)
 

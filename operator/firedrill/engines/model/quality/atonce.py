@@ -55,14 +55,15 @@ def slowdown(ours: Side, theirs: Side, wanted: Baseline) -> Found:
     """
     if wanted.mode is BaselineMode.SPLIT:
         sides = measured(ours), [record for record in measured(theirs) if not failed(record)]
-        rows = [list(_latencies(side, [latency(item) for item in side])) for side in sides]
-        worths = [_worth_of_median([latency(item) for item in side]) for side in sides]
+        latencies = [[latency(item) for item in side] for side in sides]
+        rows = [_medians(side, values) for side, values in zip(sides, latencies, strict=True)]
+        worths = [_worth_of_median(values) for values in latencies]
         found = difference_of_medians(rows[0], rows[1], (worths[0], worths[1]))
         of = f"{len(rows[0])} and {len(rows[1])} rows, medians"
     else:
         pairs = [pair for pair in measured_pairs(ours, theirs) if not failed(pair[1])]
         apart = [latency(one) - latency(other) for one, other in pairs]
-        rows = [list(_latencies([one for one, _ in pairs], apart))]
+        rows = [_medians([one for one, _ in pairs], apart)]
         found = median_of_differences(rows[0], _worth_of_median(apart))
         of = f"{len(rows[0])} rows that the baseline answered, median of the differences"
     if found is None or found.low == -math.inf:
@@ -72,7 +73,8 @@ def slowdown(ours: Side, theirs: Side, wanted: Baseline) -> Found:
     return Found(found, f"slower than the baseline by {with_interval(found)} s of {of}")
 
 
-def _latencies(records: Sequence[RequestRecord], values: Sequence[float]) -> Sequence[float]:
+def _medians(records: Sequence[RequestRecord], values: Sequence[float]) -> list[float]:
+    """One value a row."""
     return list(by_row(records, values, statistics.median).values())
 
 
