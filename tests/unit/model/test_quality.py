@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn import metrics
 
 from firedrill.api.modelvalidation import (
@@ -222,6 +223,19 @@ def test_comparing_the_other_way_round_turns_the_sign(pairs: list[tuple[bool, bo
     assert one.interval.value == pytest.approx(-other.interval.value)
     assert one.p_value == pytest.approx(other.p_value)
     assert one.interval.low <= one.interval.value <= one.interval.high
+
+
+@pytest.mark.parametrize(("rows", "won"), [(300, 0.05), (1000, 0.01), (1000, 0.02), (1000, 0.1)])
+def test_the_difference_holds_where_few_rows_differ_and_all_to_one_side(rows: int, won: float) -> None:
+    missed = {"below": 0.0, "above": 0.0}
+    for better in range(int(stats.binom.ppf(1e-4, rows, won)), int(stats.binom.ppf(1 - 1e-4, rows, won)) + 1):
+        ours = {row: float(row < better) for row in range(rows)}
+        found = compare(ours, dict.fromkeys(range(rows), 0.0), shares=True)
+        assert found is not None
+        chance = float(stats.binom.pmf(better, rows, won))
+        missed["below"] += chance * (won < found.interval.low)
+        missed["above"] += chance * (won > found.interval.high)
+    assert max(missed.values()) <= 0.026, missed
 
 
 def test_disturbed_rows_count() -> None:

@@ -1,14 +1,17 @@
 """Two models asked the same rows: what is said of one row by both is compared, which tells more than two accuracies."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
+from firedrill.engines.common.intervals import exact
 from firedrill.engines.common.shares import Interval
 from firedrill.engines.model.limits import with_interval
-from firedrill.engines.model.quality.metric import RESAMPLES, SEED, UNSEEN, clipped, mean_interval
+from firedrill.engines.model.quality.metric import RESAMPLES, SEED, clipped, mean_interval
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ def compare(model: Mapping[int, float], baseline: Mapping[int, float], *, shares
     """Compare scores of rows that both answered; None where there are none.
 
     Shares, 0 to 1: the exact test of signs (McNemar's, where each is 0 or 1), and a paired bootstrap of the difference,
-    with the room of the rule of three. Errors: a paired t-test.
+    no narrower than what exact intervals of its two parts leave. Errors: a paired t-test.
     """
     rows = sorted(model.keys() & baseline.keys())
     if len(rows) < 2:
@@ -36,20 +39,31 @@ def compare(model: Mapping[int, float], baseline: Mapping[int, float], *, shares
         gain = theirs - ours
         p_value = float(stats.ttest_rel(theirs, ours).pvalue) if gain.std() > 0 else float(gain.mean() == 0)
         return Comparison(mean_interval(gain), p_value, int((gain > 0).sum()), int((gain < 0).sum()), "paired t")
-    ours_alone, theirs_alone = int((ours > theirs).sum()), int((theirs > ours).sum())
-    apart = ours_alone + theirs_alone
-    p_value = float(stats.binomtest(ours_alone, apart).pvalue) if apart else 1.0
+    apart = ours - theirs
+    ours_alone, theirs_alone = int((apart > 0).sum()), int((apart < 0).sum())
+    p_value = float(stats.binomtest(ours_alone, ours_alone + theirs_alone).pvalue) if apart.any() else 1.0
+    test = "McNemar exact" if set(apart.tolist()) <= {-1.0, 0.0, 1.0} else "test of signs"
+    return Comparison(_difference(apart), p_value, ours_alone, theirs_alone, test)
+
+
+def _difference(apart: NDArray[np.float64]) -> Interval:
+    """Mean of differences of -1 to 1, with its 95 % interval.
+
+    The bootstrap alone is too narrow where few rows differ and most to one side: it missed up to 7 of 100, nearly all
+    above. So it is not less than the distances to the ends of exact intervals of what was won and what was lost, put
+    together as MOVER does (Zou and Donner 2008).
+    """
     # Half a row more on each side: without it, models that never differed would be certain to be the same.
-    values, counts = np.unique(np.concatenate([ours - theirs, [1.0, -1.0]]), return_counts=True)
+    values, counts = np.unique(np.concatenate([apart, [1.0, -1.0]]), return_counts=True)
     cells = counts - 0.5 * (np.abs(values) == 1)
-    draws = np.random.default_rng(SEED).multinomial(len(rows), cells / cells.sum(), RESAMPLES)
-    low, high = np.quantile(draws @ values / len(rows), (0.025, 0.975))
-    value, room = float((ours - theirs).mean()), UNSEEN / len(rows)
-    interval = clipped(
-        Interval(value, min(float(low), value - room), max(float(high), value + room), len(rows)), low=-1
-    )
-    test = "McNemar exact" if set(values.tolist()) <= {-1.0, 0.0, 1.0} else "test of signs"
-    return Comparison(interval, p_value, ours_alone, theirs_alone, test)
+    draws = np.random.default_rng(SEED).multinomial(len(apart), cells / cells.sum(), RESAMPLES)
+    low, high = np.quantile(draws @ values / len(apart), (0.025, 0.975))
+    won = exact(math.fsum(apart[apart > 0]), len(apart), 0.95)
+    lost = exact(-math.fsum(apart[apart < 0]), len(apart), 0.95)
+    value = float(apart.mean())
+    least = value - math.hypot(won.value - won.low, lost.high - lost.value)
+    most = value + math.hypot(won.high - won.value, lost.value - lost.low)
+    return clipped(Interval(value, min(float(low), least), max(float(high), most), len(apart)), low=-1)
 
 
 def paired_text(found: Comparison) -> str:
