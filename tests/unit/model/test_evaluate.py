@@ -12,6 +12,7 @@ from firedrill.api.modelvalidation import ValidationLoad, ValidationThresholds
 from firedrill.api.verdict import Measurement, Verdict
 from firedrill.engines.model import ModelReport, Outcome, Readiness, RequestLog, RequestRecord, evaluate
 from firedrill.engines.model.labels import Reading, predicted_label, same_label
+from firedrill.engines.model.measure import measure
 
 
 def record(i: int, *, latency: float = 0.01, right: bool = True, warmup: bool = False, **more: Any) -> RequestRecord:
@@ -54,6 +55,21 @@ def test_all_within_limits_passes_with_every_number() -> None:
     outcomes = {item.name: (item.passed, item.weight) for item in report.measurements}
     assert outcomes["accuracy"] == outcomes["error_rate"] == outcomes["latency_p99"] == (True, 1)
     assert all(weight == 0 for name, (_, weight) in outcomes.items() if name in ("latency_p50", "macro_f1"))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (False, {"truth": "Ann Smith 12", "said": "no"}),
+        (True, {"truth": "Aaa Aaaaa 99", "said": "aa"}),
+    ],
+)
+def test_of_wrong_answers_that_are_text_the_form_alone_is_told(text: bool, told: dict[str, str]) -> None:
+    wrong = [record(i, truth="Ann Smith 12", predicted=("no",)) for i in range(3)]
+    measurement = measure(RequestLog(Readiness.READY, records=tuple(wrong)), 0.01, Reading(text=text))
+    assert measurement is not None
+    [found] = measurement.confusions
+    assert {"truth": found.truth, "said": found.predicted, "count": found.count} == {**told, "count": 3}
 
 
 @pytest.mark.parametrize(

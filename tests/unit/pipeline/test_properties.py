@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from pipeline_builders import findings, only, report, subject
 
 from firedrill.api.datapipelinetest import SampleRows
+from firedrill.engines.common.masking import masked
 from firedrill.engines.pipeline.devices import out_of_order
 from firedrill.engines.pipeline.distribution import quantile, share
 from firedrill.engines.pipeline.keys import codes_of, repeats
 from firedrill.engines.pipeline.reconcile import match
-from firedrill.engines.pipeline.samples import masked
 
 quick = settings(max_examples=30)
 

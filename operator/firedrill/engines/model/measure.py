@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from firedrill.engines.common.intervals import Quantile, quantile
+from firedrill.engines.common.masking import SHOWN, masked
 from firedrill.engines.common.shares import Interval, wilson
 from firedrill.engines.model.labels import Reading, canonical, is_right, predicted_label
 from firedrill.engines.model.records import Outcome, RequestLog, RequestRecord
@@ -157,11 +158,13 @@ def _error_groups(records: Sequence[RequestRecord]) -> tuple[ErrorGroup, ...]:
 
 
 def _confusions(answered: Sequence[RequestRecord], reading: Reading) -> tuple[Confusion, ...]:
+    """What was said for what, the most frequent first; of texts the form alone, for they may be of persons."""
     wrong: Counter[tuple[str, str]] = Counter()
     for record in answered:
         label = predicted_label(record.predicted, reading)
         if not is_right(label, record.truth, reading):
-            wrong[(str(record.truth)[:64], str(label)[:64])] += 1
+            truth, said = str(record.truth), str(label)
+            wrong[(masked(truth), masked(said)) if reading.text else (truth[:SHOWN], said[:SHOWN])] += 1
     return tuple(Confusion(truth, said, count) for (truth, said), count in wrong.most_common(EXAMPLES_SHOWN))
 
 

@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Set
-from typing import Any, Final
+from typing import Any
 
 from firedrill.api.datapipelinetest import SampleRows
+from firedrill.engines.common.masking import SHOWN, masked
 from firedrill.engines.pipeline.finding import Shown
-
-_LENGTH: Final = 64
 
 
 def sampled(shown: Shown | None, settings: SampleRows) -> list[dict[str, Any]]:
@@ -30,29 +29,13 @@ def sampled(shown: Shown | None, settings: SampleRows) -> list[dict[str, Any]]:
     ]
 
 
-def masked(value: str) -> str:
-    """The form of a text: letters are a or A, digits 9, anything outside of ASCII a question mark."""
-    made = "".join(_mark(character) for character in value[:_LENGTH])
-    return made + "…" if len(value) > _LENGTH else made
-
-
-def _mark(character: str) -> str:
-    if not character.isascii():
-        return "?"
-    if character.isdigit():
-        return "9"
-    if character.isalpha():
-        return "A" if character.isupper() else "a"
-    return character
-
-
 def _shown(value: Any, name: str, open_ones: Set[str], hide: bool) -> str | None:
     if value is None:
         return None
     text = value if isinstance(value, str) else _text(value)
     if hide and name not in open_ones:
         return masked(text)
-    return text[:_LENGTH] + "…" if len(text) > _LENGTH else text
+    return text[:SHOWN] + "…" if len(text) > SHOWN else text
 
 
 def _text(value: Any) -> str:
