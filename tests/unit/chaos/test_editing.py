@@ -83,12 +83,33 @@ def test_what_somebody_else_has_set_since_stays_and_is_told(
     assert foreign(restored, edits) == [told(other.path)]
 
 
-def test_a_patch_counts_for_the_version_alone_that_was_read() -> None:
-    body = of(spec={"replicas": 3})
-    edits = [edit(body, Wish(("spec", "replicas"), 0))]
-    assert applying(body, edits)[0] == {"op": "test", "path": "/metadata/resourceVersion", "value": "7"}
-    assert restoring({**body, "spec": {"replicas": 0}}, edits)[0]["op"] == "test"
-    assert restoring(body, edits) == []
+VERSION = [("/metadata/resourceVersion", "7")]
+SPEC = [("/metadata/uid", "u"), ("/metadata/generation", 3)]
+
+
+@pytest.mark.parametrize(
+    ("generation", "paths", "tested"),
+    [
+        ({}, [("spec", "replicas")], VERSION),
+        # Other clusters count the specs of pods as 0.
+        ({"generation": 0}, [("spec", "replicas")], VERSION),
+        ({"generation": 3}, [("spec", "replicas")], SPEC),
+        ({"generation": 3}, [("spec", "replicas"), ("metadata", "labels", "a")], VERSION),
+        ({"generation": 3}, [("webhooks",)], VERSION),
+    ],
+)
+def test_a_patch_counts_for_what_was_read_alone(
+    generation: dict[str, int], paths: list[tuple[str, ...]], tested: list[tuple[str, Any]]
+) -> None:
+    metadata = {"resourceVersion": "7", "uid": "u", "labels": {}, **generation}
+    body = {"metadata": metadata, "spec": {"replicas": 3}, "webhooks": []}
+    edits = [edit(body, Wish(path, 0)) for path in paths]
+    done = applying(body, edits)
+    assert [(each["path"], each["value"]) for each in done if each["op"] == "test"] == tested
+    changed = patched(body, done)
+    undone = restoring(changed, edits)
+    assert [(each["path"], each["value"]) for each in undone if each["op"] == "test"] == tested
+    assert restoring(patched(changed, undone), edits) == []
 
 
 def test_an_item_is_found_by_name_though_the_list_has_changed() -> None:

@@ -88,7 +88,7 @@ def holds_original(body: Object, change: Edit) -> bool:
 
 
 def applying(body: Object, changes: Sequence[Edit]) -> list[Operation]:
-    """JSON Patch that carries out changes, under the version that was read."""
+    """JSON Patch that carries out changes where what was read has not changed since."""
     return _patch(body, [_Step(each.path, ABSENT if each.to_remove else each.value) for each in changes])
 
 
@@ -129,8 +129,7 @@ class _Step:
 
 
 def _patch(body: Object, wanted: Sequence[_Step]) -> list[Operation]:
-    version = body["metadata"]["resourceVersion"]
-    operations: list[Operation] = [{"op": "test", "path": "/metadata/resourceVersion", "value": version}]
+    operations = _unchanged(body, wanted)
     scratch = copy.deepcopy(body)
     for step in wanted:
         operations += _set(scratch, step.path, step.value)
@@ -142,6 +141,18 @@ def _patch(body: Object, wanted: Sequence[_Step]) -> list[Operation]:
             if read(scratch, step.path[:depth]) in ({}, []):
                 operations += _set(scratch, step.path[:depth], ABSENT)
     return operations
+
+
+def _unchanged(body: Object, wanted: Sequence[_Step]) -> list[Operation]:
+    """Tests that fail where somebody else has written since.
+
+    Of kinds that count the changes of their spec, that count: controllers write the status of a workload in trouble so
+    often that its version never stays.
+    """
+    metadata = body["metadata"]
+    counted = bool(metadata.get("generation")) and all(step.path[0] == "spec" for step in wanted)
+    tested = ("uid", "generation") if counted else ("resourceVersion",)
+    return [{"op": "test", "path": f"/metadata/{field}", "value": metadata[field]} for field in tested]
 
 
 def _set(scratch: Object, path: Sequence[str], value: Any) -> list[Operation]:
