@@ -1,6 +1,6 @@
 """Detectors on the error stream of a learner, on generated streams with known changes: ours, river's, always, never.
 
-    python tools/bench_drift_streams.py [--seeds 100] [--others 20] [--first 1000]
+    python tools/bench_drift_streams.py [--seeds 100] [--others 20] [--streams sine1,mixed]
 
 Runs in an environment of its own with river in it. Each stream has 100,000 rows with a tenth of the labels flipped.
 As in the streams of the Tornado framework, sine and mixed turn their labels round every 20,000 rows, and circles
@@ -103,7 +103,7 @@ STREAMS: dict[str, tuple[Callable[[random.Random], Iterator[Row]], int]] = {
     "sine1": (sine, 20_000),
     "mixed": (mixed, 20_000),
     "circles": (circles, 25_000),
-    "circles, gradual": (partial(circles, gradual=True), 25_000),
+    "gradual circles": (partial(circles, gradual=True), 25_000),
     "no change": (steady, ROWS),
 }
 OURS = "firedrill"
@@ -191,12 +191,12 @@ def kept(log: Path) -> dict[tuple[str, str], dict[int, Seen]]:
     return results
 
 
-def measure(first: int, seeds: int, others: int, log: Path) -> int:
-    """Run what is not in the file yet, then print a line for each stream and detector."""
+def measure(streams: list[str], first: int, seeds: int, others: int, log: Path) -> int:
+    """Run what is not in the file yet, then print a line for each stream and detector that is there."""
     made = detectors()
     done = kept(log)
     for seed in range(first, first + seeds):
-        for stream, (name, make) in product(STREAMS, made.items()):
+        for stream, (name, make) in product(streams, made.items()):
             if seed in done.get((stream, name), {}) or (name != OURS and seed >= first + others):
                 continue
             with log.open("a") as out:
@@ -219,13 +219,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=100, help="streams of each kind for ours")
     parser.add_argument("--others", type=int, default=20, help="the first of them for river's")
+    parser.add_argument("--streams", default="", help="names of those to run, apart by commas; all when absent")
     parser.add_argument("--log", type=Path, default=FIGURES / "streams.jsonl", help="where runs are kept")
     parser.add_argument("--first", type=int, default=1000, help="the first seed; below 1000 were used to choose limits")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    streams = args.streams.split(",") if args.streams else list(STREAMS)
+    if unknown := [name for name in streams if name not in STREAMS]:
+        parser.error(f"--streams: there is no {unknown[0]!r}, but {', '.join(map(repr, STREAMS))}")
     if args.inside:
         args.log.parent.mkdir(exist_ok=True)
-        return measure(args.first, args.seeds, args.others, args.log)
+        return measure(streams, args.first, args.seeds, args.others, args.log)
     python = interpreter("river", ROOT / "out" / "peers")
     if python is None:
         raise SystemExit("river can not be installed: is a package index in reach?")
