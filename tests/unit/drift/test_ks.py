@@ -16,6 +16,8 @@ def ordered(values: list[float]) -> np.ndarray:
     return np.sort(np.array(values, dtype=np.float64))
 
 
+# Scipy's p-value of one row against one, which nobody asks for here.
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
 @given(tied | free, tied | free)
 def test_distance_is_that_of_scipy(first: list[float], second: list[float]) -> None:
     a, b = ordered(first), ordered(second)
