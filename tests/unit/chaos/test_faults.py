@@ -152,7 +152,7 @@ ROWS = [
     Row({"nodeCordon": {}}, on=other(spec={"unschedulable": True}), refused="it is unschedulable already"),
     Row({"nodeTaint": {}}, {"spec.taints[key=firedrill.dev/run1]":
         {"key": "firedrill.dev/run1", "value": "fault", "effect": "NoSchedule"}}, on=other(spec={})),
-    Row({"podFailure": {}}, {"spec.containers[name=app].image": template.NO_IMAGE},
+    Row({"podFailure": {}}, {"spec.containers[name=app].image": fields.BAD_IMAGE},
         on=other(spec={"containers": [{"name": "app", "image": "app:1"}]})),
     Row({"scale": {"replicas": 1}}, refused="its volume claims are deleted",
         on=deployment(persistentVolumeClaimRetentionPolicy={"whenScaled": "Delete"})),

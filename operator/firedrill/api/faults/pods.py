@@ -47,7 +47,7 @@ class PodFailure(FaultModel):
     about: ClassVar[About] = About(
         family=Family.WORKLOAD,
         hits=Hits.PODS,
-        does="gives each container of the running pods an image that no registry has: pod, address and node stay",
+        does="gives the containers of running pods an image whose name no kubelet takes: pod, address and node stay",
         undone="the images are put back where they still are ours",
         proven="containers that are not ready, as the kubelet reports them",
     )
@@ -72,7 +72,7 @@ class ContainerKill(FaultModel):
     about: ClassVar[About] = About(
         family=Family.WORKLOAD,
         hits=Hits.PODS,
-        does="gives a container of the running pods an image that no registry has, until the kubelet has ended it, and "
+        does="gives a container of the running pods an image whose name no kubelet takes, until it has ended it, and "
         "its own image again at once: pod, address and node stay",
         needs="pods whose containers are started again (restartPolicy Always)",
         undone="the image is put back where it still is ours, at once; the kubelet starts the container again",

@@ -11,7 +11,7 @@ from firedrill.api.faults.data import StoreFault
 from firedrill.api.flag import FLAGS_CONFIGMAP, FLAGS_KEY
 from firedrill.engines.chaos.editing import ABSENT, Path, Wish, read
 from firedrill.engines.chaos.faults.secrets import flawed, rotated
-from firedrill.engines.chaos.faults.template import NO_IMAGE, NotApplicable, Setting, is_template_fault, template_wishes
+from firedrill.engines.chaos.faults.template import NotApplicable, Setting, is_template_fault, template_wishes
 
 Object = dict[str, Any]
 
@@ -36,6 +36,9 @@ BINDING: Final = Kind("rbac.authorization.k8s.io/v1", "rolebindings", "RoleBindi
 _SECRET: Final = Kind("v1", "secrets", "Secret")
 _CONFIG_MAP: Final = Kind("v1", "configmaps", "ConfigMap")
 _AUTOSCALER: Final = Kind("autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
+#: No image's name has capitals, which a kubelet says at once. One that no registry has it tries to pull, for seconds,
+#: one after the other for all pods of its node.
+BAD_IMAGE: Final = "firedrill.invalid/No-Such-Image"
 
 
 def named(fault: FaultModel) -> tuple[Kind, str] | None:
@@ -138,7 +141,7 @@ def _taint(_: node.NodeTaint, __: Object, setting: Setting) -> list[Wish]:
 
 
 def _fail(_: pods.PodFailure, body: Object, __: Setting) -> list[Wish]:
-    return [Wish((*_in_pod(each["name"]), "image"), NO_IMAGE) for each in body["spec"]["containers"]]
+    return [Wish((*_in_pod(each["name"]), "image"), BAD_IMAGE) for each in body["spec"]["containers"]]
 
 
 def _held(_: pods.FinalizerBlock, __: Object, setting: Setting) -> list[Wish]:
@@ -167,7 +170,7 @@ def _end_container(fault: pods.ContainerKill, body: Object, _: Setting) -> list[
         raise NotApplicable(f"it has no container {fault.container}: there is {', '.join(names)}")
     if spec.get("restartPolicy", "Always") != "Always":
         raise NotApplicable("its containers are not started again (restartPolicy)")
-    return [Wish((*_in_pod(fault.container or names[0]), "image"), NO_IMAGE)]
+    return [Wish((*_in_pod(fault.container or names[0]), "image"), BAD_IMAGE)]
 
 
 def _in_pod(container: str) -> Path:
