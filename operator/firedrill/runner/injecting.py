@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from firedrill.api.changes import Change, ChangeState
+from firedrill.api.changes import Change, ChangeState, InPod
 from firedrill.api.record import Record, RecordState
 from firedrill.api.record_text import LARGEST_BYTES, room_needed
 from firedrill.clusters.errors import ClusterError
@@ -31,8 +31,10 @@ UNDO_SLACK: Final = timedelta(seconds=30)
 #: With less than this left beyond the fault's duration, injecting is not begun.
 LEAST_SLACK: Final = timedelta(seconds=10)
 _AT_ONCE: Final = 8
-#: With many changes it takes longer until the last one is asked for: so many are at least in a second.
+#: With many changes it takes longer until the last one is carried out: so many are at least in a second.
 _LEAST_RATE: Final = 10
+#: For what is brought into pods kubelets start containers, and all of the pods may be on one small node.
+_LEAST_BROUGHT: Final = 2
 _TOO_LITTLE: Final = "too little of the run's time is left to inject the fault and to undo it"
 
 
@@ -210,7 +212,7 @@ class Injecting:
         listed = any(change.state is ChangeState.LISTED for change in own)
         if record.state is not RecordState.PREPARED and not listed:
             return record  # an earlier try, whose answer was lost
-        now = self._context.clock.now() + _time_for(len(own))
+        now = self._context.clock.now() + time_for(own)
         for part in parts:
             self._ends[part.key] = now + part.within
         deadline = self._deadline(now)
@@ -292,12 +294,13 @@ def _fits(record: Record) -> Record:
 
 
 def _spread(planned: Planned) -> timedelta:
-    return _time_for(sum(len(changes) for _, changes in planned))
+    return sum((time_for(changes) for _, changes in planned), timedelta())
 
 
-def _time_for(changes: int) -> timedelta:
-    """How much longer than one change so many may take to be asked for."""
-    return timedelta(seconds=changes / _LEAST_RATE)
+def time_for(changes: Sequence[Change]) -> timedelta:
+    """How much longer than one change so many may take."""
+    brought = sum(isinstance(change, InPod) for change in changes)
+    return timedelta(seconds=brought / _LEAST_BROUGHT + (len(changes) - brought) / _LEAST_RATE)
 
 
 def _skipped(change: Change) -> Change:
