@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from firedrill.api.changes import Change, ChangeState, InPod
+from firedrill.api.changes import Change, ChangeState
 from firedrill.api.record import Record, RecordState
 from firedrill.api.record_text import LARGEST_BYTES, room_needed
 from firedrill.clusters.errors import ClusterError
@@ -19,6 +19,7 @@ from firedrill.runner.context import RunContext, Stop
 from firedrill.runner.faults.driver import Fault, NothingDone, NotInjected
 from firedrill.runner.marking import Marks
 from firedrill.runner.overlap import busy_with, touched
+from firedrill.runner.pace import time_for
 from firedrill.runner.planned import Part, Planned
 from firedrill.runner.record_store import Aborted, Refused
 
@@ -31,10 +32,6 @@ UNDO_SLACK: Final = timedelta(seconds=30)
 #: With less than this left beyond the fault's duration, injecting is not begun.
 LEAST_SLACK: Final = timedelta(seconds=10)
 _AT_ONCE: Final = 8
-#: With many changes it takes longer until the last one is carried out: so many are at least in a second.
-_LEAST_RATE: Final = 10
-#: For what is brought into pods kubelets start containers, and all of the pods may be on one small node.
-_LEAST_BROUGHT: Final = 2
 _TOO_LITTLE: Final = "too little of the run's time is left to inject the fault and to undo it"
 
 
@@ -212,11 +209,14 @@ class Injecting:
         listed = any(change.state is ChangeState.LISTED for change in own)
         if record.state is not RecordState.PREPARED and not listed:
             return record  # an earlier try, whose answer was lost
-        now = self._context.clock.now() + time_for(own)
+        begun, longest = self._context.clock.now(), max(part.starts + part.duration for part in parts)
+        left = self._context.task.deadline - RESULT_MARGIN - begun - longest - LEAST_SLACK
+        # No more than half of what is left: undoing as many takes its time as well.
+        now = begun + min(time_for(own), max(left, timedelta()) / 2)
         for part in parts:
             self._ends[part.key] = now + part.within
         deadline = self._deadline(now)
-        if now + max(part.starts + part.duration for part in parts) + LEAST_SLACK > deadline:
+        if now + longest + LEAST_SLACK > deadline:
             raise NotBegun("Timeout", _TOO_LITTLE)
         planned = {"state": ChangeState.PLANNED}
         return record.model_copy(
@@ -295,12 +295,6 @@ def _fits(record: Record) -> Record:
 
 def _spread(planned: Planned) -> timedelta:
     return sum((time_for(changes) for _, changes in planned), timedelta())
-
-
-def time_for(changes: Sequence[Change]) -> timedelta:
-    """How much longer than one change so many may take."""
-    brought = sum(isinstance(change, InPod) for change in changes)
-    return timedelta(seconds=brought / _LEAST_BROUGHT + (len(changes) - brought) / _LEAST_RATE)
 
 
 def _skipped(change: Change) -> Change:
