@@ -4,9 +4,9 @@ import random
 from typing import Any
 
 import pytest
-from chaos_lab import FAULTS, Lab, spec, task
+from chaos_lab import CHAOS_MESH, FAULTS, Lab, spec, task
 from chaos_process import Process
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from firedrill.clusters.errors import ClusterError, Throttled, Unreachable, api_error
@@ -40,6 +40,7 @@ class Flaky(Process):
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32), st.floats(0.02, 0.35), st.sampled_from(list(FAULTS.values())))
+@example(8020, 0.29296875, CHAOS_MESH)
 async def test_whatever_the_api_server_does_nothing_is_left(seed: int, share: float, fault: Any) -> None:
     lab = Lab(task(spec(fault)))
     dice = random.Random(seed)
