@@ -85,7 +85,7 @@ generate:        ## CRDs, the chart's copy of them, reference docs
 lint:            ## ruff, mypy, import-linter, and nothing generated is stale
 	@"$(PYTHON)" -m ruff check operator tests tools
 	@"$(PYTHON)" -m ruff format --check operator tests tools
-	@"$(PYTHON)" -m mypy operator/firedrill
+	@"$(PYTHON)" -m mypy operator/firedrill tools
 	@"$$(dirname "$$(tools/setup)")/lint-imports" --no-cache
 	@"$(PYTHON)" tools/generate.py && git diff --exit-code -- crds helm docs/reference docs/fault-table.md
 

@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 from calibration.cases import SIGNIFICANCE, Case, all_cases  # noqa: E402
 
 from firedrill.engines.common.intervals import exact  # noqa: E402
-from firedrill.engines.drift import ks  # noqa: E402
+from firedrill.engines.drift import ks as ks_test  # noqa: E402
 
 #: Parts in which all cases grow, so that a run that is cut short has something of each.
 ROUNDS = 10
@@ -57,19 +57,19 @@ def remember() -> None:
 
     What is left out stands at Kolmogorov's limit, which is 0.2 or more there and off by less than a tenth.
     """
-    computed, known = ks.p_value, dict[tuple[float, int, int], float]()
+    computed, known = ks_test.p_value, dict[tuple[float, int, int], float]()
 
-    def p_value(distance: float, first: ks.Floats, second: ks.Floats) -> float:
+    def p_value(ks: float, first: ks_test.Floats, second: ks_test.Floats) -> float:
         n, m = len(first), len(second)
-        limit = float(special.kolmogorov(distance * np.sqrt(n * m / (n + m))))
+        limit = float(special.kolmogorov(ks * np.sqrt(n * m / (n + m))))
         if limit > FAR:
             return limit
-        key = (round(distance, 12), n, m)
+        key = (round(ks, 12), n, m)
         if key not in known:
-            known[key] = computed(distance, first, second)
+            known[key] = computed(ks, first, second)
         return known[key]
 
-    ks.p_value = p_value
+    ks_test.p_value = p_value
 
 
 def grow(case: Case, first: int, last: int, path: Path, until: float) -> None:

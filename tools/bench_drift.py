@@ -172,7 +172,8 @@ def _ours_found(pairs: list[tuple[Path, Path]]) -> tuple[list[float], dict[str, 
     asked = Asked(joint=Joint(enabled=False))
     tests = []
     for pair in pairs:
-        report = check(*(pq.read_table(file) for file in pair), asked, 1)
+        reference, current = (pq.read_table(file) for file in pair)
+        report = check(reference, current, asked, workers=1)
         tests += [column.tests[0] for column in report.columns if column.name.startswith("n")]
     significant = sum(test.p_adjusted < report.significance for test in tests)
     shares = {

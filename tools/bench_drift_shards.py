@@ -118,9 +118,9 @@ def worker(folder: Path, meeting: Path, index: int, workers: int) -> None:
 
 def exact(folder: Path, names: list[str]) -> None:
     """The exact way, one column at a time, printed as the report is."""
-    tables = [parse_path(folder / side, None) for side in SIDES]
+    reference, current = (parse_path(folder / side, None) for side in SIDES)
     asked = Asked(joint=Joint(enabled=False), columns=DriftColumns(include=names))
-    print(json.dumps(check(*tables, asked, 1).to_json()))
+    print(json.dumps(check(reference, current, asked, workers=1).to_json()))
 
 
 def itself(*args: object) -> list[str | Path]:

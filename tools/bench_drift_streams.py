@@ -233,7 +233,7 @@ def main() -> int:
     python = interpreter("river", ROOT / "out" / "peers")
     if python is None:
         raise SystemExit("river can not be installed: is a package index in reach?")
-    command = [python, __file__, "--inside", *sys.argv[1:]]
+    command: list[str | Path] = [python, __file__, "--inside", *sys.argv[1:]]
     return subprocess.run(command, check=False, env={"PYTHONPATH": str(ROOT / "operator")}).returncode
 
 

@@ -99,7 +99,7 @@ async def once(client: KubeClient, crowd: Crowd, raw: Object) -> Timed:
         begun = time.monotonic()
         planned = await fault.plan(await crowd.views(), run.context.clock.now())
         timed = Timed(len(planned), time.monotonic() - begun)
-        part = Part("", fault, timedelta(seconds=1), timedelta(seconds=60))  # type: ignore[arg-type]
+        part = Part("", fault, timedelta(seconds=1), timedelta(seconds=60))
         injecting = Injecting(run.context, Stop())
         try:
             await injecting.claim([(part, planned)])

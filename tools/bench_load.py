@@ -36,6 +36,7 @@ class Fixed(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client."""
+        assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._buffer = b""
 
@@ -48,7 +49,7 @@ class Fixed(asyncio.Protocol):
             if len(self._buffer) < end + 4 + length:
                 return
             self._buffer = self._buffer[end + 4 + length :]
-            self._transport.write(ANSWER)  # type: ignore[attr-defined]
+            self._transport.write(ANSWER)
 
 
 def serve(port: Any, stall_after: float | None) -> None:
@@ -81,9 +82,9 @@ class Server:
 
     def __enter__(self) -> str:
         self._process.start()
-        while not self._port.value:  # type: ignore[attr-defined]
+        while not self._port.value:
             time.sleep(0.01)
-        return f"http://127.0.0.1:{self._port.value}/"  # type: ignore[attr-defined]
+        return f"http://127.0.0.1:{self._port.value}/"
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()

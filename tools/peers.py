@@ -26,8 +26,9 @@ def interpreter(name: str, where: Path) -> Path | None:
     python, ready = where / name / "bin" / "python", where / name / "ready"
     if ready.exists():
         return python
-    pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES[name]]
-    for command in ([sys.executable, "-m", "venv", "--clear", where / name], pip):
+    pip: list[str | Path] = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES[name]]
+    environment: list[str | Path] = [sys.executable, "-m", "venv", "--clear", where / name]
+    for command in (environment, pip):
         if subprocess.run(command, check=False).returncode:
             return None
     ready.touch()

@@ -58,7 +58,7 @@ def of_vectors(first: Drawn, second: Drawn) -> list[Tested]:
     sides = [
         pa.chunked_array([pa.FixedSizeListArray.from_arrays(pa.array(values), 4)]) for values, _ in (first, second)
     ]
-    a, b = shaped(*sides, ColumnType.EMBEDDING)
+    a, b = shaped(sides[0], sides[1], ColumnType.EMBEDDING)
     return of_numbers((a.to_numpy(), None), (b.to_numpy(), None))
 
 

@@ -17,12 +17,11 @@ from firedrill.api.meta import API_VERSION
 from firedrill.api.resource import parse_spec
 from firedrill.api.run import RunSpec
 from firedrill.api.simulation import SimulationSpec
+from firedrill.cli.local import LOCAL
 from firedrill.cli.yamlfile import InvalidYaml, read_documents
 from firedrill.core.schedule import check_schedule
 from firedrill.simulation.plan import make_plan
 
-#: Where a document without clusters runs when it is run without a cluster.
-LOCAL: Final = "local"
 _KINDS: Final = {kind.name: kind for kind in ALL_KINDS}
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 

@@ -23,8 +23,8 @@ from firedrill.api.driftcheck import (
 from firedrill.api.errors import InvalidInput, describe
 from firedrill.api.tableformat import TableFormat
 from firedrill.api.task import Result
-from firedrill.cli.documents import LOCAL
 from firedrill.cli.errors import UsageError
+from firedrill.cli.local import LOCAL
 from firedrill.cli.output import add_output, emit
 from firedrill.engines.drift import Asked, DriftReport, check
 from firedrill.report.entry import Entry

@@ -15,8 +15,9 @@ from firedrill.api.run import RunSpec
 from firedrill.api.targetcluster import TargetPolicy
 from firedrill.api.task import Result, Task
 from firedrill.api.verdict import Verdict
-from firedrill.cli.documents import LOCAL, Document, Documents
+from firedrill.cli.documents import Document, Documents
 from firedrill.cli.errors import UsageError
+from firedrill.cli.local import LOCAL
 from firedrill.cli.output import tell
 from firedrill.report.entry import Entry
 from firedrill.runner import benchmark, datapipeline, drift, model

@@ -20,9 +20,8 @@ from firedrill.core.figures import figures_of, with_figures
 from firedrill.core.outcome import Outcome
 from firedrill.core.reacting import reacted_findings
 from firedrill.core.score import score
+from firedrill.core.worst import worst
 
-#: Over several targets the first of these that any target has.
-_WORST_FIRST = (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.PASSED)
 _MAX_MEASUREMENTS = 32
 #: Leaves room for metadata below the 64 KiB that a status may have.
 _MAX_STATUS_BYTES = 60 * 1024
@@ -44,12 +43,6 @@ _CUTS = (
     _Cut(0, 64),
     _Cut(0, 64, findings=False),
 )
-
-
-def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """Failed before Error before Inconclusive before Passed; Inconclusive for none at all."""
-    seen = set(verdicts)
-    return next((verdict for verdict in _WORST_FIRST if verdict in seen), Verdict.INCONCLUSIVE)
 
 
 def _severity(measurement: Measurement) -> int:

@@ -9,7 +9,7 @@ from firedrill.api.run import HistoryEntry
 from firedrill.api.task import Result
 from firedrill.api.verdict import Measurement, Verdict
 from firedrill.core.score import score
-from firedrill.core.summary import worst
+from firedrill.core.worst import worst
 
 
 @dataclass(frozen=True)

@@ -175,7 +175,7 @@ async def _read_file(source: FileSource, context: SourceContext, field: str, pin
 
 async def _read_path(path: Path, shown: str, kind: TableFormat | None, field: str, pin: Pin | None) -> SourceTable:
     try:
-        return await asyncio.to_thread(_parse_path, path, kind, pin)
+        return await asyncio.to_thread(parse_path, path, kind, pin)
     except FileNotFoundError as error:
         raise SourceError(SourceReason.NOT_FOUND, field, f"there is no file {shown!r}") from error
     except OSError as error:
@@ -185,8 +185,11 @@ async def _read_path(path: Path, shown: str, kind: TableFormat | None, field: st
         raise SourceError(SourceReason.INVALID_DATA, field, f"{shown!r}: {error}") from error
 
 
-def _parse_path(path: Path, kind: TableFormat | None, pin: Pin | None) -> SourceTable:
-    """A file, or the files of a folder as one table; marks of other tools, such as _SUCCESS, are no data."""
+def parse_path(path: Path, kind: TableFormat | None, pin: Pin | None = None) -> SourceTable:
+    """A file, or the files of a folder as one table; marks of other tools, such as _SUCCESS, are no data.
+
+    Raises InvalidTable, which names the file of a folder, and OSError.
+    """
     if not path.is_dir():
         return parse_pinned(path, kind, pin)
     if pin is not None:

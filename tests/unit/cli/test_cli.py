@@ -267,3 +267,13 @@ def test_the_installed_program_reads_a_pipe_and_keeps_its_output_clean(place: Pa
     assert done.returncode == 1, done.stderr
     assert json.loads(done.stdout)["drift"] is True
     assert done.stderr == b""
+
+
+def test_drift_of_two_files_imports_no_other_kind() -> None:
+    """All kinds take longer to import than two small tables to compare."""
+    program = (
+        "import sys; from firedrill.cli.main import build_parser; build_parser('drift'); "
+        "print([m for m in ('firedrill.api.kinds', 'kopf', 'kubernetes', 'aiohttp') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -11,7 +11,8 @@ from firedrill.api.kinds import CHAOS_EXPERIMENT, DRIFT_CHECK
 from firedrill.api.run import ClusterResult, Figure, HistoryEntry, RunRef, RunStatus
 from firedrill.api.verdict import Condition, ConditionStatus, Finding, Measurement, Verdict
 from firedrill.core.outcome import Outcome
-from firedrill.core.summary import cluster_result, finish, fit, kind_findings, set_conditions, worst
+from firedrill.core.summary import cluster_result, finish, fit, kind_findings, set_conditions
+from firedrill.core.worst import worst
 from support.seen import T0, after, resource, result
 
 P, F, E = Verdict.PASSED, Verdict.FAILED, Verdict.ERROR
