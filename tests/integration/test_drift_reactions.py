@@ -29,6 +29,7 @@ from firedrill.runner.context import Identity, RunContext, Stop
 from firedrill.runner.dispatching import dispatch
 from firedrill.runner.ports import SystemClock
 from firedrill.runner.reactions.ledger import Ledger
+from firedrill.runner.reactions.notification import notify
 from firedrill.runner.reactions.port import ActionFailed, Occasion
 from firedrill.runner.reactions.sagemaker import start_pipeline
 from firedrill.runner.reactions.webhook import send
@@ -360,6 +361,89 @@ async def test_a_token_that_no_header_can_hold_is_told_and_not_shown(tmp_path: P
                 await send(Webhook(url=hooks.url), Login(token=token, ca=hooks.ca), occasion(), Hurried())
             assert "ken" not in str(caught.value).replace("broken", ""), str(caught.value)
         assert hooks.seen == []
+
+
+# -- messages to people ------------------------------------------------------------------------------------------------
+
+
+class Chat(BaseHTTPRequestHandler):
+    """Takes messages; answers as it is told to, then well."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.seen.append((self.path, json.loads(body)))
+        self.send_response(self.server.answers.pop(0) if self.server.answers else 200)
+        self.send_header("Location", "/elsewhere")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def chat(*answers: int) -> Iterator[Any]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Chat)
+    server.seen, server.answers = [], list(answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+async def test_people_are_told_in_the_words_of_their_chat() -> None:
+    with chat(503) as server:
+        addresses = f"# the channel\nmmost://127.0.0.1:{server.server_port}/t0ken\n"
+        told = await notify(Login(urls=addresses), occasion(), SystemClock())
+    assert told == "told Mattermost"
+    assert [path for path, _ in server.seen] == ["/hooks/t0ken"] * 2, "once more after a 503"
+    text = server.seen[-1][1]["text"]
+    for part in ("DriftCheck sre/payments in hub: drift", "1 of 2 columns has drifted", "drifted: amount", "run run-1"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("answers", "tries", "said"),
+    [
+        ([404] * 4, 4, "error=404"),
+        # What is meant for one address is not sent to another one.
+        ([302] * 4, 4, "error=302"),
+    ],
+)
+async def test_a_message_that_is_not_taken_is_told_without_its_token(answers: list[int], tries: int, said: str) -> None:
+    with chat(*answers) as server:
+        addresses = f"mmost://127.0.0.1:{server.server_port}/t0ken"
+        with pytest.raises(ActionFailed) as caught:
+            await notify(Login(urls=addresses), occasion(), SystemClock())
+    assert [path for path, _ in server.seen] == ["/hooks/t0ken"] * tries
+    assert ("Mattermost: " in str(caught.value), said in str(caught.value)) == (True, True), str(caught.value)
+    assert ("t0ken" in str(caught.value), caught.value.unsure) == (False, False)
+
+
+async def test_of_two_addresses_one_may_have_been_told() -> None:
+    with chat() as well, chat(*[500] * 4) as ill:
+        addresses = f"json://127.0.0.1:{well.server_port}\nmmost://127.0.0.1:{ill.server_port}/t0ken"
+        with pytest.raises(ActionFailed) as caught:
+            await notify(Login(urls=addresses), occasion(), SystemClock())
+    assert (len(well.seen), len(ill.seen), caught.value.unsure) == (1, 4, True)
+    assert "JSON" not in str(caught.value), "who was told is no failure"
+
+
+@pytest.mark.parametrize(
+    ("urls", "said"),
+    [
+        ("", "the Secret has no key urls"),
+        ("# nobody\n", "the Secret has no key urls"),
+        ("json://127.0.0.1:1/\nhttp//t0ken", "line 2 of key urls is no address"),
+        ("json://127.0.0.1:1/\n" * 17, "key urls has 17 addresses, 16 are allowed"),
+    ],
+)
+async def test_addresses_that_are_wrong_are_found_before_anybody_is_told(urls: str, said: str) -> None:
+    with pytest.raises(ActionFailed) as caught:
+        await notify(Login(urls=urls), occasion(), SystemClock())
+    assert said in str(caught.value)
+    assert ("t0ken" in str(caught.value), caught.value.unsure) == (False, False)
 
 
 # -- at SageMaker's double ---------------------------------------------------------------------------------------------

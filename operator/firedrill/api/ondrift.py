@@ -56,6 +56,19 @@ class Webhook(Model):
         return self
 
 
+class AddressesRef(CredentialsRef):
+    """A Secret as others that are named, with addresses of people: they hold tokens."""
+
+    name: Name = Field(description="Secret with the key urls: addresses as Apprise writes them, one a line.")
+
+
+class Notification(Model):
+    """A message to people: a chat, a pager, mail, by Apprise. Each address is tried up to four times, so that it may be
+    told more than once."""
+
+    secret_ref: AddressesRef = Field(description="Secret with the addresses.")
+
+
 class CronJobStart(Model):
     """A Job made of the template of a CronJob, as `kubectl create job --from` makes it. The CronJob must have the label
     firedrill.dev/hub-namespace with the namespace of the resource, and its namespace be one of the chart's
@@ -103,6 +116,7 @@ class DriftAction(Model):
     )
 
     webhook: Webhook | None = Field(default=None, description="A request to an address.")
+    notification: Notification | None = Field(default=None, description="A message to people.")
     job: CronJobStart | None = Field(default=None, description="A Job in the target.")
     argo_workflow: ArgoWorkflowStart | None = Field(default=None, description="A Workflow of Argo in the target.")
     sage_maker_pipeline: SageMakerPipelineStart | None = Field(default=None, description="A pipeline of SageMaker.")
@@ -121,6 +135,8 @@ class DriftAction(Model):
         if self.webhook is not None:
             authority = re.split(r"[/?#\\]", self.webhook.url.partition("://")[2], maxsplit=1)[0]
             return f"POST to {authority.rpartition('@')[2]}"
+        if self.notification is not None:
+            return f"message by Secret {self.notification.secret_ref.name}"
         if self.job is not None:
             return f"Job from CronJob {self.job.namespace}/{self.job.cron_job}"
         if self.argo_workflow is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 #: Keys of a Secret with a login; each may be absent.
-LOGIN_KEYS: Final = ("username", "password", "token", "ca.crt")
+LOGIN_KEYS: Final = ("username", "password", "token", "ca.crt", "urls")
 
 
 class CredentialsRefused(Exception):
@@ -22,12 +22,14 @@ class Login:
     ca: str = field(default="", repr=False)
     tls: bool = False
     token: str = field(default="", repr=False)
+    #: Whom a message goes to, one address of Apprise a line, with their tokens in them.
+    urls: str = field(default="", repr=False)
 
     @classmethod
     def of(cls, secret: Mapping[str, str], *, tls: bool, username: str) -> "Login":
         """From the texts of a Secret, of which each of LOGIN_KEYS may be absent; ``username`` counts before its own."""
-        user, password, token, ca = (secret.get(key, "").rstrip("\n") for key in LOGIN_KEYS)
-        return cls(username or user, password, ca, tls, token)
+        user, password, token, ca, urls = (secret.get(key, "").rstrip("\n") for key in LOGIN_KEYS)
+        return cls(username or user, password, ca, tls, token, urls)
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """For TLS, verified by name; None without."""

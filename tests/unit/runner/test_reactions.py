@@ -30,6 +30,7 @@ JOB: Object = {"job": {"namespace": "ml", "cronJob": "retrain"}}
 ARGO: Object = {"argoWorkflow": {"namespace": "ml", "workflowTemplate": "retrain", "parameters": {"model": "fraud"}}}
 HOOK: Object = {"webhook": {"url": "https://hooks.ml/drift"}}
 PIPELINE: Object = {"sageMakerPipeline": {"pipelineName": "fraud", "region": "eu-west-1"}}
+CHAT: Object = {"notification": {"secretRef": {"name": "chat"}}}
 LABELS = {"firedrill.dev/hub-namespace": "sre"}
 DRIFTED = Found(Verdict.FAILED, "1 of 2 columns has drifted", ("amount",))
 
@@ -196,6 +197,7 @@ async def test_past_its_deadline_a_run_starts_nothing() -> None:
         ({"job": {"namespace": "ml", "cronJob": "other"}}, None, None, "there is no CronJob ml/other"),
         (PIPELINE, None, None, "policy.sageMakerPipelines of the target does not name fraud"),
         ({"webhook": {**HOOK["webhook"], "secretRef": {"name": "s"}}}, None, None, "secretRef: Secret s"),
+        (CHAT, None, None, "message by Secret chat: failed, secretRef: Secret chat"),
     ],
 )
 async def test_what_may_not_be_started(action: Object, labels: Object | None, policy: Object | None, said: str) -> None:
@@ -263,9 +265,9 @@ async def test_one_action_that_fails_holds_up_no_other_and_each_has_a_key_of_its
 
 async def test_without_a_cluster_nothing_is_started_and_what_would_be_is_told() -> None:
     ml = Ml()
-    task = ml.task(spec(HOOK, JOB))
+    task = ml.task(spec(HOOK, JOB, CHAT))
     reaction = await only_told(DriftCheckSpec.model_validate(task.spec), task, DRIFTED)
-    told = "in a cluster this would be started: POST to hooks.ml; Job from CronJob ml/retrain"
+    told = "in a cluster this would be started: POST to hooks.ml; Job from CronJob ml/retrain; message by Secret chat"
     assert (reaction.reason, reaction.message) == ("NotInCluster", told)
 
 

@@ -14,6 +14,7 @@ from firedrill.core.refusal import may_start
 from firedrill.engines.drift.reaction import Situation, held
 from firedrill.runner.context import RunContext
 from firedrill.runner.reactions.ledger import Ledger
+from firedrill.runner.reactions.notification import notify
 from firedrill.runner.reactions.objects import start_job, start_workflow
 from firedrill.runner.reactions.port import Acted, ActionFailed, Came, Found, Occasion, Reaction
 from firedrill.runner.reactions.sagemaker import start_pipeline
@@ -122,7 +123,7 @@ class Reactor:
             return await start_job(context, action.job, occasion)
         if action.argo_workflow is not None:
             return await start_workflow(context, action.argo_workflow, occasion)
-        asked = action.webhook or action.sage_maker_pipeline
+        asked = action.webhook or action.notification or action.sage_maker_pipeline
         assert asked is not None  # the model admits no action without a member
         try:
             login = await self._read_login(asked.secret_ref)
@@ -130,6 +131,8 @@ class Reactor:
             raise ActionFailed(f"secretRef: {error}") from error
         if action.webhook is not None:
             return await send(action.webhook, login, occasion, context.clock)
+        if action.notification is not None:
+            return await notify(login, occasion, context.clock)
         pipeline = action.sage_maker_pipeline
         assert pipeline is not None
         if pipeline.secret_ref is not None and not (login.username and login.password):
