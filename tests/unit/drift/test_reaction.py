@@ -74,13 +74,14 @@ def test_no_two_runs_act_within_a_cool_down(gaps: list[int], cooldown: int, drif
 @pytest.mark.parametrize(
     ("action", "said"),
     [
-        ({}, "set exactly one of webhook, job, argoWorkflow, sageMakerPipeline; 0 are set"),
+        ({}, "set exactly one of webhook, notification, job, argoWorkflow, sageMakerPipeline; 0 are set"),
         ({"job": {"namespace": "ml", "cronJob": "a"}, "webhook": {"url": "https://h/"}}, "2 are set"),
         ({"webhook": {"url": "http://h/"}}, "webhook.url"),
         ({"webhook": {"url": "https://h/", "timeout": "2m"}}, "at most 1m"),
         ({"webhook": {"url": "https://h/", "headers": {"Idempotency-Key": "x"}}}, "the request sets it"),
         ({"webhook": {"url": "https://h/", "tokenHeader": "X-Key"}}, "tokenHeader needs secretRef"),
         ({"webhook": {"url": "https://h/", "headers": {"X": "a\r\nB: c"}}}, "headers.X"),
+        ({"notification": {}}, "notification.secretRef"),
         ({"sageMakerPipeline": {"pipelineName": "a b"}}, "pipelineName"),
         ({"job": {"namespace": "ML", "cronJob": "a"}}, "job.namespace"),
     ],
