@@ -91,7 +91,7 @@ async def _model(target: ModelTarget, model: ServedModel, sources: SourceContext
 
     def good(exchange: Exchange) -> str:
         if isinstance(exchange.reader, TokenReader):
-            return "" if exchange.reader.times and exchange.reader.complete else _broken_off(exchange.reader)
+            return _broken_off(exchange.reader, exchange.request)
         parsed = parse_json(exchange.body)
         body = parsed if parsed is not None else exchange.body.decode(errors="replace")
         return model.decode(Reply(ReplyKind.ANSWERED, exchange.status, body=body)).error
@@ -144,19 +144,22 @@ def _why_not(exchange: Exchange, good: Callable[[Exchange], str]) -> tuple[str, 
     if exchange.end is not End.ANSWERED:
         return exchange.end.value, exchange.error
     if not 200 <= exchange.status < 300:
-        said = _said(exchange)
+        said = _said(exchange.body, exchange.request)
         return "http-error", f"status {exchange.status}{f', {said}' if said else ''}"
     why = good(exchange)
     return ("malformed", why) if why else None
 
 
-def _said(exchange: Exchange) -> str:
+def _said(content: bytes, request: bytes) -> str:
     """What the server says of an error, without what was sent."""
-    content = exchange.body[:_EXCERPT]
-    return excerpt(content, "", parse_json(content), exchange.request.partition(b"\r\n\r\n")[2])
+    content = content[:_EXCERPT]
+    return excerpt(content, "", parse_json(content), request.partition(b"\r\n\r\n")[2])
 
 
-def _broken_off(reader: TokenReader) -> str:
+def _broken_off(reader: TokenReader, request: bytes) -> str:
+    """Why a stream is no answer; empty where it is one."""
+    if reader.error:
+        return f"the stream holds an error after {len(reader.times)} pieces: {_said(reader.error, request)}"
     if not reader.times:
         return "the answer holds no pieces of text: it was asked for as a stream"
-    return f"the stream ended without [DONE], after {len(reader.times)} pieces"
+    return "" if reader.complete else f"the stream ended without [DONE], after {len(reader.times)} pieces"

@@ -24,7 +24,9 @@ async def run(task: Task, sources: SourceContext, clock: Clock = utc_now) -> Res
         if not rows.features:
             message = f"spec.dataset.source: no usable row; {rows.skipped} rows have blanks"
             return ending.result(Verdict.INCONCLUSIVE, "TooFewRows", message)
-        found = await Loads(spec, rows, sources, task.deadline, clock).run()
+        groups = dict(zip(_group_columns(spec), rows.slices, strict=True))
+        queries = groups.get(spec.dataset.group_column or "", ())
+        found = await Loads(spec, rows, sources, task.deadline, clock, queries).run()
     except SourceError as error:
         return ending.source_error(error)
     except InvalidInput as error:
@@ -32,7 +34,7 @@ async def run(task: Task, sources: SourceContext, clock: Clock = utc_now) -> Res
     asked = Asked(
         task=spec.task,
         answers=spec.answers,
-        groups=dict(zip(_group_columns(spec), rows.slices, strict=True)),
+        groups=groups,
         query_column=spec.dataset.group_column,
         slices=spec.slices,
         disparity=spec.disparity,

@@ -45,12 +45,18 @@ class _Target:
 
 
 class Loads:
-    """Sends the rows of a spec until ``deadline``."""
+    """Sends the rows of a spec until ``deadline``; ``queries`` are those that the rows of a ranking belong to."""
 
     def __init__(
-        self, spec: ModelValidationSpec, rows: Rows, sources: SourceContext, deadline: datetime, clock: Clock
+        self,
+        spec: ModelValidationSpec,
+        rows: Rows,
+        sources: SourceContext,
+        deadline: datetime,
+        clock: Clock,
+        queries: Sequence[str] = (),
     ) -> None:
-        self._spec, self._rows, self._sources = spec, rows, sources
+        self._spec, self._rows, self._sources, self._queries = spec, rows, sources, queries
         self._deadline, self._clock = deadline, clock
 
     async def run(self) -> Loaded:
@@ -60,7 +66,7 @@ class Loads:
         model gets its own requests alone: its limits are judged, and the comparison stays open.
         """
         spec, baseline = self._spec, self._spec.baseline
-        mine, others = plans(len(self._rows.features), spec.load, baseline)
+        mine, others = plans(len(self._rows.features), spec.load, baseline, self._queries)
         other: RequestLog | None = None
         async with AsyncExitStack() as stack:
             model = await self._opened(stack, spec.endpoint, "spec.endpoint")

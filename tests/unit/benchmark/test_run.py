@@ -140,6 +140,11 @@ async def test_tokens_of_a_chat_are_counted() -> None:
         (b'{"data":[{"id":"other"}]}', CHAT, "There is no model 'tiny'"),
         (b"<html><title>Portal</title>", CHAT, "the answer is a web page ('Portal')"),
         (b'{"data":[{"id":"tiny"}]}', CHAT[:60], "ended without [DONE]"),
+        (
+            b'{"data":[{"id":"tiny"}]}',
+            CHAT.replace(b"data: [DONE]", b'data: {"error":{"message":"out of memory"}}\n\ndata: [DONE]'),
+            "the stream holds an error after 5 pieces",
+        ),
         (b'{"data":[{"id":"tiny"}]}', b'{"choices":[{"message":{"content":"all"}}]}', "asked for as a stream"),
     ],
 )

@@ -133,3 +133,22 @@ def test_tokens_are_timed_whatever_the_pieces() -> None:
         reader(piece, float(now))
     assert (len(reader.times), reader.complete) == (5, True)
     assert reader.times == sorted(reader.times)
+
+
+def test_what_a_model_thinks_before_it_answers_are_tokens_too() -> None:
+    events = [b'data: {"choices":[{"delta":{"%s":"hm"}}]}\n\n' % key for key in (b"reasoning_content", b"reasoning")]
+    reader = TokenReader()
+    reader(b"".join([*events, b'data: {"choices":[{"delta":{"content":"42"}}]}\n\ndata: [DONE]\n\n']), 1.0)
+    assert (len(reader.times), reader.complete, reader.error) == (3, True, b"")
+
+
+def test_an_error_in_a_stream_that_ends_well_is_kept() -> None:
+    events = [
+        b'data: {"choices":[{"delta":{"content":"so"}}]}\n\n',
+        b'data: {"error":{"message":"CUDA out of memory"}}\n\n',
+        b"data: [DONE]\n\n",
+    ]
+    reader = TokenReader()
+    reader(b"".join(events), 1.0)
+    assert (len(reader.times), reader.complete) == (1, True)
+    assert b"CUDA" in reader.error

@@ -117,14 +117,27 @@ def test_latency_counts_from_the_intended_time() -> None:
 
 @pytest.mark.parametrize(("slow", "verdict"), [(0, Verdict.PASSED), (3, Verdict.INCONCLUSIVE), (30, Verdict.FAILED)])
 def test_p99_is_judged_by_its_bounds(slow: int, verdict: Verdict) -> None:
-    report = judge([record(i, latency=0.5 if i < slow else 0.01) for i in range(600)], max_p99="100ms")
+    at = set(range(1, 600, 600 // slow)) if slow else set()
+    report = judge([record(i, latency=0.5 if i in at else 0.01) for i in range(600)], max_p99="100ms")
     assert report.verdict is verdict
     if slow == 3:
         assert "3 slower than the limit: would pass from 1001 requests" in report.message
 
 
+@pytest.mark.parametrize("limits", [{"max_p99": "100ms"}, {"max_p50": "1s", "max_error_rate": 0.05}])
+def test_what_comes_in_one_burst_is_the_evidence_of_few_requests(limits: dict[str, Any]) -> None:
+    """Neighbours in a queue are slow together: 8 of 500 in a row say less than 8 here and there."""
+    spread = judge([failed(i) if i % 62 == 1 else record(i) for i in range(500)], **limits)
+    burst = judge([failed(i) if i // 8 == 20 else record(i) for i in range(500)], **limits)
+    assert burst.verdict is Verdict.INCONCLUSIVE, burst.message
+    wide, narrow = (measured(each, "error_rate").detail for each in (burst, spread))
+    assert wide != narrow
+    if "max_p99" in limits:
+        assert "that are slow together, and tell as much as" in burst.message
+
+
 def test_a_failed_request_is_slower_than_any_limit() -> None:
-    report = judge([failed(i) if i < 30 else record(i) for i in range(600)], max_error_rate=0.5, max_p99="1h")
+    report = judge([failed(i) if i % 20 == 1 else record(i) for i in range(600)], max_error_rate=0.5, max_p99="1h")
     assert report.reason == "LatencyAboveLimit"
     assert measured(report, "latency_p99").value is None
     json.dumps(report.to_json(), allow_nan=False)

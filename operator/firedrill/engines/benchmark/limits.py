@@ -168,16 +168,22 @@ def _throughput(tally: Tally, limit: float | None) -> Check:
 
     Of a load that was cut short nothing is decided: the rest was not put.
     """
+    value = tally.latency.answered / _driven_seconds(tally)
+    low, high, passed = _rate(tally, value, limit)
+    phrase = f"throughput {value:.4g} good answers a second (95% {low:.4g} to {high:.4g})"
+    return _made("throughput", value, "1/s", limit, ">=", passed, phrase, blames_latency=True)
+
+
+def _rate(tally: Tally, value: float, limit: float | None) -> tuple[float, float, bool | None]:
+    """Bounds of a rate that goes with the good answers, and whether it reaches a limit."""
     sizes = tally.latency.sizes()
     # The piece in which it was cut short is not whole.
     driven = int(np.flatnonzero(sizes)[-1]) if tally.stopped and sizes.any() else len(sizes)
-    each = tally.latency.counts.sum(axis=1)[: max(driven, 2)] / (tally.seconds / len(sizes))
-    value = tally.latency.answered / _driven_seconds(tally)
+    each = tally.latency.counts.sum(axis=1)[: max(driven, 2)] / max(tally.latency.counts.sum(), 1) * len(sizes) * value
     spread = float(stats.t.ppf(0.975, len(each) - 1) * each.std(ddof=1) / math.sqrt(len(each)))
     low, high = value - spread, value + spread
     passed = None if limit is None or tally.stopped else True if low >= limit else False if high < limit else None
-    phrase = f"throughput {value:.4g} good answers a second (95% {max(low, 0):.4g} to {high:.4g})"
-    return _made("throughput", value, "1/s", limit, ">=", passed, phrase, blames_latency=True)
+    return max(low, 0.0), high, passed
 
 
 def _driven_seconds(tally: Tally) -> float:
@@ -185,9 +191,10 @@ def _driven_seconds(tally: Tally) -> float:
 
 
 def _tokens(tally: Tally, limit: float | None) -> Check:
+    """Tokens a second; they vary over the pieces of time as the answers do that hold them."""
     value = tally.tokens / _driven_seconds(tally)
-    passed = None if limit is None or tally.stopped else value >= limit
-    phrase = f"{value:.4g} tokens a second, {tally.tokens} in all"
+    low, high, passed = _rate(tally, value, limit)
+    phrase = f"{value:.4g} tokens a second (95% {low:.4g} to {high:.4g}), {tally.tokens} in all"
     return _made("tokens_per_second", value, "1/s", limit, ">=", passed, phrase, blames_latency=True)
 
 

@@ -1,6 +1,7 @@
 """What a sample is worth whose values depend on their neighbours: effective sizes by batch means."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,8 @@ from firedrill.engines.common.shares import Interval, wilson
 
 #: Batches that differ by more than chance does at this level are taken for dependent.
 DISPERSION_LEVEL: Final = 0.99
+#: Pieces of a load that are compared with each other, to see whether neighbours depend on each other.
+PIECES: Final = 16
 
 
 def effective_size(hits: NDArray[np.int64], sizes: NDArray[np.int64]) -> int:
@@ -33,6 +36,28 @@ def effective_size(hits: NDArray[np.int64], sizes: NDArray[np.int64]) -> int:
     if dispersion <= stats.chi2.ppf(DISPERSION_LEVEL, len(sizes) - 1):
         return total
     return max(int(total * (len(sizes) - 1) / dispersion), 1)
+
+
+def worth(values: Sequence[float] | NDArray[np.float64], edge: float) -> float:
+    """Share of values, in the order of the schedule, that would tell as much were they independent (batch means).
+
+    It is of how many are above ``edge``; with ties at it, those at it count with the ones above or not, whichever tells
+    less.
+    """
+    ordered = np.array(values, float)
+    return min(effective_size(*_pieces(side)) for side in (ordered > edge, ordered >= edge)) / max(len(values), 1)
+
+
+def share_in_order(hits: Sequence[bool]) -> Interval:
+    """A share, in the order of the schedule, with Wilson's 95 % interval over the effective size."""
+    return share_of(*_pieces(np.array(hits, bool)))
+
+
+def _pieces(hits: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Hits and sizes of as many pieces as are compared with each other."""
+    pieces = np.arange(len(hits)) * PIECES // max(len(hits), 1)
+    counted = np.bincount(pieces, weights=hits, minlength=PIECES).astype(np.int64)
+    return counted, np.bincount(pieces, minlength=PIECES)
 
 
 @dataclass(frozen=True)

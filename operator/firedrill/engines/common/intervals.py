@@ -28,13 +28,15 @@ def exact(successes: float, size: int, level: float) -> Interval:
 class Quantile:
     """A quantile by nearest rank with its bounds; a bound is None when the sample is too small for it.
 
-    Values are infinite where the rank falls on a request that failed.
+    Values are infinite where the rank falls on a request that failed. ``effective`` is how many independent values
+    would tell as much as the ``size`` values do.
     """
 
     value: float
     low: float | None
     high: float | None
     size: int
+    effective: int
 
 
 def quantile(
@@ -58,6 +60,7 @@ def quantile(
         low=ordered[max(lower * size // worth, 1) - 1] if lower >= 1 else None,
         high=ordered[-(-upper * size // worth) - 1] if upper <= worth else None,
         size=size,
+        effective=worth,
     )
 
 

@@ -37,7 +37,7 @@ class Reading:
             return None
         known = [score for score in scores if score is not None]
         if len(known) == 1:
-            return None if self.threshold is None else max(known[0], 1 - known[0])
+            return None if self.threshold is None else known[0] if known[0] >= self.threshold else 1 - known[0]
         return max(known) if math.isclose(sum(known), 1, abs_tol=0.01) else None
 
 

@@ -60,17 +60,17 @@ def _accuracy(measured: Measured, limit: float | None) -> Check:
     if interval is None:
         phrase = "accuracy unknown (nothing was answered)"
         return make_check("accuracy", None, "ratio", f">= {limit:g}" if limit is not None else "", None, phrase)
-    passed = None if limit is None else at_least(interval, limit)
+    passed = None if limit is None else within_count(interval, limit, lower=False)
     phrase = f"accuracy {with_interval(interval)} of {interval.size} rows"
     return make_check("accuracy", interval.value, "ratio", "" if limit is None else f">= {limit:g}", passed, phrase)
 
 
 def _error_rate(measured: Measured, limit: float | None) -> Check:
     interval = measured.errors
-    passed = None if limit is None else at_most(interval, limit)
+    passed = None if limit is None else within_count(interval, limit, lower=True)
     if passed is False and measured.client.saturated:
         # A busy client makes timeouts of its own; what the server said remains evidence.
-        passed = False if at_most(measured.server_errors, limit or 0.0) is False else None
+        passed = False if within_count(measured.server_errors, limit or 0.0, lower=True) is False else None
     phrase = f"error rate {with_interval(interval)} of {interval.size} requests"
     return make_check("error_rate", interval.value, "ratio", "" if limit is None else f"<= {limit:g}", passed, phrase)
 
@@ -81,7 +81,9 @@ def _latency(name: str, measured: Measured, limit: timedelta | None) -> Check:
     too_few = measured.requests < least_requests(LEVELS[name])
     passed = None if seconds is None or too_few else _quantile_at_most(value, seconds)
     phrase = f"{name} {_seconds(value.value)} ({_bounds(value)}) of {value.size} requests"
-    if seconds is not None and passed is None and not too_few:
+    if value.effective < value.size:
+        phrase += f" that are slow together, and tell as much as {value.effective} would"
+    elif seconds is not None and passed is None and not too_few:
         misses = sum(latency > seconds for latency in measured.latencies)
         phrase += (
             f", {misses} slower than the limit: would pass from {requests_to_certify(LEVELS[name], misses)} requests"
@@ -114,18 +116,21 @@ def make_check(
     return Check(name, bool(limit), passed, said, measurement, too_few)
 
 
-def at_least(interval: Interval, limit: float) -> bool | None:
-    """Whether a share reaches a limit. No interval lies wholly above 1: there every answer must be right."""
-    if limit >= 1:
-        return interval.value >= 1
-    return True if interval.low >= limit else False if interval.high < limit else None
+def within_interval(found: Interval, limit: float, *, lower: bool) -> bool | None:
+    """Whether the whole interval is on the good side of a limit, or on the bad one; ``lower`` is good, or higher."""
+    if lower:
+        return True if found.high <= limit else False if found.low > limit else None
+    return True if found.low >= limit else False if found.high < limit else None
 
 
-def at_most(interval: Interval, limit: float) -> bool | None:
-    """Whether a value stays within a limit. 0 asks that none is seen: no sample can show that there are none."""
-    if limit <= 0:
-        return interval.value <= 0
-    return True if interval.high <= limit else False if interval.low > limit else None
+def within_count(share: Interval, limit: float, *, lower: bool) -> bool | None:
+    """The same of a share of cases, of which a limit at its end asks that each is right: that is seen or not, and no
+    interval lies wholly beyond it."""
+    if lower and limit <= 0:
+        return share.value <= 0
+    if not lower and limit >= 1:
+        return share.value >= 1
+    return within_interval(share, limit, lower=lower)
 
 
 def _quantile_at_most(value: Quantile, limit: float) -> bool | None:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
+from firedrill.engines.common.effective import share_in_order, worth
 from firedrill.engines.common.intervals import Quantile, quantile
 from firedrill.engines.common.masking import SHOWN, masked
 from firedrill.engines.common.shares import Interval, wilson
@@ -20,6 +23,7 @@ BUSY_ALLOWED: Final = 0.9
 #: Below this share of the rate that was asked for, the question that was asked has not been put.
 RATE_SHARE_NEEDED: Final = 0.9
 EXAMPLES_SHOWN: Final = 10
+_MICROSECOND: Final = 6
 
 
 @dataclass(frozen=True)
@@ -99,24 +103,25 @@ def measure(log: RequestLog, lag_allowed: float, reading: Reading, *, labelled: 
     ``lag_allowed`` is the delay in seconds up to which the client counts as on schedule. Of rows that are not
     ``labelled`` no answer is right or wrong.
 
-    A request that failed counts as slower than any limit: its user never got an answer. Accuracy is over the
-    rows that were answered, not over requests: a row sent twice is still one row, so its answers are averaged
-    and the interval rests on the number of rows.
+    A request that failed counts as slower than any limit: its user never got an answer. Where requests queue,
+    neighbours are slow together: quantiles and error rates rest on as many as they are worth (batch means).
+    Accuracy is over the rows that were answered, not over requests: a row sent twice is still one row, so its
+    answers are averaged and the interval rests on the number of rows.
     """
     records = [record for record in log.records if not record.warmup]
     if not records:
         return None
     answered = [record for record in records if record.outcome is Outcome.ANSWERED]
     judged = answered if labelled else []
-    latencies = tuple(sorted(r.latency if r.outcome is Outcome.ANSWERED else math.inf for r in records))
-    said = sum(record.outcome in (Outcome.HTTP_ERROR, Outcome.MALFORMED) for record in records)
+    in_order = [r.latency if r.outcome is Outcome.ANSWERED else math.inf for r in records]
+    latencies = tuple(sorted(in_order))
     return Measured(
         requests=len(records),
         answered=len(answered),
         accuracy=_accuracy(judged, reading),
-        errors=wilson(len(records) - len(answered), len(records)),
-        server_errors=wilson(said, len(records)),
-        latency={name: quantile(latencies, level) for name, level in LEVELS.items()},
+        errors=share_in_order([r.outcome is not Outcome.ANSWERED for r in records]),
+        server_errors=share_in_order([r.outcome in (Outcome.HTTP_ERROR, Outcome.MALFORMED) for r in records]),
+        latency={name: _certified(in_order, latencies, level) for name, level in LEVELS.items()},
         latencies=latencies,
         error_groups=_error_groups(records),
         confusions=_confusions(judged, reading),
@@ -135,6 +140,14 @@ def measure_warmup(log: RequestLog) -> Warmup:
         p50=quantile(times, 0.5).value if times else None,
         p99=quantile(times, 0.99).value if times else None,
     )
+
+
+def _certified(in_order: Sequence[float], ordered: Sequence[float], level: float) -> Quantile:
+    """A quantile whose bounds are those of as many independent requests as these are worth at it."""
+    # What differs by less is a tie: the sums of floats in it grow with the time since the start.
+    edge, values = (np.round(each, _MICROSECOND) for each in (quantile(ordered, level).value, in_order))
+    effective = max(int(len(ordered) * worth(values, float(edge))), 1)
+    return quantile(ordered, level, effective=effective)
 
 
 def _accuracy(answered: Sequence[RequestRecord], reading: Reading) -> Interval | None:

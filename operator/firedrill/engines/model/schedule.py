@@ -1,5 +1,7 @@
 """When requests are sent, with which rows, and to which of two models: functions of the seed alone."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,34 +30,42 @@ def arrivals(count: int, rate: float, seed: int) -> NDArray[np.float64]:
     return np.cumsum(gaps)
 
 
-def row_order(rows: int, requests: int, seed: int) -> list[int]:
+def row_order(rows: int, requests: int, seed: int, queries: Sequence[str] = ()) -> list[int]:
     """Rows for ``requests`` requests: each row once in random order, then again, until there are enough.
 
-    So no row is sent twice before each was sent once. ``rows`` must be at least 1.
+    So no row is sent twice before each was sent once. ``rows`` must be at least 1. Where each row belongs to one of
+    ``queries``, the rows of a query follow each other: a ranking is judged by whole queries.
     """
     generator = np.random.default_rng([seed, 1])
+    together: dict[str | int, list[int]] = defaultdict(list)
+    for row in range(rows):
+        together[queries[row] if queries else row].append(row)
+    parts = list(together.values())
     order: list[int] = []
     while len(order) < requests:
-        order.extend(generator.permutation(rows).tolist())
+        order.extend(row for part in generator.permutation(len(parts)).tolist() for row in parts[part])
     return order[:requests]
 
 
-def plan(rows: int, load: ValidationLoad) -> tuple[Planned, ...]:
+def plan(rows: int, load: ValidationLoad, queries: Sequence[str] = ()) -> tuple[Planned, ...]:
     """Every request of a load: those of warm-up first, drawn apart, so that they use up no row of the others."""
-    order = [*row_order(rows, load.warmup, load.seed + 1), *row_order(rows, load.requests, load.seed)]
+    order = [
+        *row_order(rows, load.warmup, load.seed + 1, queries),
+        *row_order(rows, load.requests, load.seed, queries),
+    ]
     times = arrivals(len(order), load.rate, load.seed).tolist()
     return tuple(Planned(at, row, i < load.warmup) for i, (at, row) in enumerate(zip(times, order, strict=True)))
 
 
 def plans(
-    rows: int, load: ValidationLoad, baseline: Baseline | None
+    rows: int, load: ValidationLoad, baseline: Baseline | None, queries: Sequence[str] = ()
 ) -> tuple[tuple[Planned, ...], tuple[Planned, ...]]:
     """What the model under test is sent, and its baseline: both everything, or each request one of both.
 
     Who gets a request of a split load is drawn for each apart, whatever its row and its time, so that the two differ
     by chance alone. Both parts together are the plan of the whole load.
     """
-    whole, ours = plan(rows, load), _ours(load, baseline)
+    whole, ours = plan(rows, load, queries), _ours(load, baseline)
     if ours is None:
         return whole, whole
     return (

@@ -105,7 +105,7 @@ def invoked(reply: Reply) -> Reply:
     if isinstance(body, dict):
         for key in ("predictions", "outputs", "instances"):
             if key in body:
-                return one_row(reply, _by_name(body[key]), f"field {key!r}")
+                return _named(reply, body[key], f"field {key!r}")
         said = f": {str(body['error'])[:_ERROR_SHOWN]}" if "error" in body else f"; it has {_listed(list(body))}"
         return malformed(reply, f"the answer has no predictions{said}")
     if isinstance(body, str):
@@ -118,13 +118,14 @@ def invoked(reply: Reply) -> Reply:
     return one_row(reply, body, "the answer")
 
 
-def _by_name(predictions: Any) -> Any:
-    """MLflow answers rows as objects where the model names its outputs: their values, in order."""
-    if isinstance(predictions, dict):
-        return list(predictions.values())
-    if isinstance(predictions, list):
-        return [list(item.values()) if isinstance(item, dict) else item for item in predictions]
-    return predictions
+def _named(reply: Reply, predictions: Any, what: str) -> Reply:
+    """MLflow answers rows as objects where the model names its outputs: the value of the only one."""
+    rows = predictions if isinstance(predictions, list) else [predictions]
+    odd = next((row for row in rows if isinstance(row, dict) and len(row) != 1), None)
+    if odd is not None:
+        named = _listed(list(odd))
+        return malformed(reply, f"{what} has a row with the outputs {named}: one is needed; endpoint.json can name it")
+    return one_row(reply, [next(iter(row.values())) if isinstance(row, dict) else row for row in rows], what)
 
 
 def _listed(names: list[str]) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from firedrill.api.written import number_in
+
 Value = str | int | float | bool
 
 
@@ -110,34 +112,36 @@ def malformed(reply: Reply, error: str) -> Reply:
     return Reply(ReplyKind.MALFORMED, reply.status, error=error)
 
 
-def one_row(reply: Reply, data: Any, what: str) -> Reply:
+def one_row(reply: Reply, data: Any, what: str, *, is_row: bool = False) -> Reply:
     """The prediction of one row from data however nested: [1], [[1]] and [[0.2, 0.8]] are all one row.
 
-    Raises nothing: an answer for another number of rows, or with values that are none, is MALFORMED.
+    Several values are the scores of its classes, so they are numbers; and of a list that is no row for certain, as
+    [0, 1, 0], not whole ones: they may be the labels of several rows. ``is_row`` says that it is one. Raises nothing:
+    an answer for another number of rows, or with values that are none, is MALFORMED.
     """
-    if isinstance(data, list) and len(data) > 1 and all(isinstance(item, list) and len(item) > 1 for item in data):
-        return malformed(reply, f"{what} has {len(data)} rows, but one was asked for")
-    values = flatten(data if isinstance(data, list) else [data])
-    if not values:
-        return malformed(reply, f"{what} holds no data")
-    if not all(isinstance(value, Value) for value in values):
-        return malformed(reply, f"{what} holds something that is neither number nor text")
-    odd = next((value for value in values if isinstance(value, float) and value - value != 0), None)
+    row = data if isinstance(data, list) else [data]
+    while len(row) == 1 and isinstance(row[0], list):
+        row, is_row = row[0], True
+    problem = _no_row(row, is_row)
+    return malformed(reply, f"{what} {problem}") if problem else Reply(ReplyKind.ANSWERED, reply.status, tuple(row))
+
+
+def _no_row(row: list[Any], is_row: bool) -> str:
+    """Why values are no prediction of one row; empty where they are."""
+    if not row:
+        return "holds no data"
+    if any(isinstance(value, list) for value in row):
+        return f"has {len(row)} rows, but one was asked for"
+    if not all(isinstance(value, Value) for value in row):
+        return "holds something that is neither number nor text"
+    odd = next((value for value in row if isinstance(value, float) and value - value != 0), None)
     if odd is not None:
-        return malformed(reply, f"{what} holds {odd}, which is no prediction")
-    return Reply(ReplyKind.ANSWERED, reply.status, tuple(values))
-
-
-def flatten(data: list[Any]) -> list[Any]:
-    """All items of nested lists, in order, however deep."""
-    flat: list[Any] = []
-    waiting = [iter(data)]
-    while waiting:
-        for item in waiting[-1]:
-            if isinstance(item, list):
-                waiting.append(iter(item))
-                break
-            flat.append(item)
-        else:
-            waiting.pop()
-    return flat
+        return f"holds {odd}, which is no prediction"
+    if len(row) == 1:
+        return ""
+    numbers = [number_in(value) if isinstance(value, str) else value for value in row]
+    if any(number is None for number in numbers):
+        return f"holds {len(row)} values, not all of them numbers, so that none of them is the label for certain"
+    if not is_row and all(isinstance(value, int) or str(value).strip().lstrip("+-").isdigit() for value in row):
+        return f"holds {len(row)} whole numbers, which may be the labels of as many rows, but one was asked for"
+    return ""

@@ -77,7 +77,7 @@ def plan(endpoint: OpenInference, columns: Columns, metadata: Any) -> Plan:
 def prediction(reply: Reply, output: str | None) -> Reply:
     """The prediction in the body of a successful reply, or a MALFORMED reply that says what is wrong.
 
-    Shapes are not trusted: [1], [1, 1] and [1, k] are all one row, and nested data is flattened.
+    The shapes [1], [1, 1] and [1, k] are all one row, with the data nested or not.
     """
     body = reply.body
     outputs = body.get("outputs") if isinstance(body, dict) else None
@@ -88,9 +88,11 @@ def prediction(reply: Reply, output: str | None) -> Reply:
     if not named:
         return malformed(reply, f"the answer has no output {output!r}" if output else "the outputs are not objects")
     shape = named[0].get("shape")
-    if isinstance(shape, list) and len(shape) > 1 and isinstance(shape[0], int) and shape[0] > 1:
-        return malformed(reply, f"the output has shape {shape}, so {shape[0]} rows, but one was asked for")
-    return one_row(reply, named[0].get("data"), "the output")
+    rows = shape[0] if isinstance(shape, list) and shape and isinstance(shape[0], int) else None
+    if rows is not None and rows > 1:
+        return malformed(reply, f"the output has shape {shape}, so {rows} rows, but one was asked for")
+    is_row = rows == 1 and isinstance(shape, list) and len(shape) > 1
+    return one_row(reply, named[0].get("data"), "the output", is_row=is_row)
 
 
 def _by_column(endpoint: OpenInference, columns: Columns, told: dict[str, Any]) -> Plan:

@@ -11,7 +11,7 @@ from firedrill.api.baseline import Baseline, BaselineMode
 from firedrill.api.modelvalidation import ModelTask
 from firedrill.engines.common.shares import Interval, difference, wilson
 from firedrill.engines.model.asked import Asked
-from firedrill.engines.model.limits import Check, at_least, at_most, make_check, with_interval
+from firedrill.engines.model.limits import Check, make_check, with_interval, within_count, within_interval
 from firedrill.engines.model.quality.atonce import error_increase, slowdown
 from firedrill.engines.model.quality.paired import compare, paired_text
 from firedrill.engines.model.quality.samerows import agreement, score_difference
@@ -80,12 +80,10 @@ def _check(name: str, found: Found, unit: str, limit: float | None, *, lower: bo
 def _judged(name: str, found: Found, interval: Interval, limit: float, *, lower: bool) -> bool | None:
     """Shares and means have an end, at which all rows must be alike, and none missing; a difference has none."""
     if name in ("agreement", "score_difference"):
-        passed = at_most(interval, limit) if lower else at_least(interval, limit)
+        passed = within_count(interval, limit, lower=lower)
         at_the_end = limit <= 0 if lower else limit >= 1
         return None if passed and at_the_end and found.missing else passed
-    if lower:
-        return True if interval.high <= limit else False if interval.low > limit else None
-    return True if interval.low >= limit else False if interval.high < limit else None
+    return within_interval(interval, limit, lower=lower)
 
 
 def _gain(ours: Side, theirs: Side, wanted: Baseline, told: dict[str, Any], *, shares: bool) -> Found:

@@ -4,21 +4,16 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Any, Final
-
-import numpy as np
+from typing import Any
 
 from firedrill.api.baseline import Baseline, BaselineMode
-from firedrill.engines.common.effective import effective_size
+from firedrill.engines.common.effective import worth
 from firedrill.engines.common.shares import Interval, difference, wilson
 from firedrill.engines.model.limits import with_interval
 from firedrill.engines.model.quality.paired import compare, paired_text
 from firedrill.engines.model.quality.sides import Found, Side, by_row, failed, latency, measured, measured_pairs
 from firedrill.engines.model.quality.twosample import difference_of_medians, median_of_differences
 from firedrill.engines.model.records import RequestRecord
-
-#: Pieces of the load that are compared with each other, to see whether neighbours depend on each other.
-_PIECES: Final = 16
 
 
 def error_increase(ours: Side, theirs: Side, wanted: Baseline, told: dict[str, Any]) -> Found:
@@ -80,17 +75,3 @@ def _medians(records: Sequence[RequestRecord], values: Sequence[float]) -> list[
 
 def _worth_of_median(values: Sequence[float]) -> float:
     return worth(values, statistics.median(values)) if values else 1.0
-
-
-def worth(values: Sequence[float], edge: float) -> float:
-    """Share of values, in the order of the schedule, that would tell as much were they independent (batch means).
-
-    It is of how many are above ``edge``; with ties at it, those at it count with the ones above or not, whichever tells
-    less.
-    """
-    pieces = np.arange(len(values)) * _PIECES // max(len(values), 1)
-    sizes = np.bincount(pieces, minlength=_PIECES)
-    ordered = np.array(values)
-    sides = (ordered > edge, ordered >= edge)
-    hits = (np.bincount(pieces, weights=side, minlength=_PIECES).astype(np.int64) for side in sides)
-    return min(effective_size(side, sizes) for side in hits) / max(len(values), 1)

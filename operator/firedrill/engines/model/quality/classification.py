@@ -5,16 +5,17 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import optimize, special, stats
 
 from firedrill.engines.common.intervals import exact
 from firedrill.engines.common.shares import Z95, Interval
 from firedrill.engines.model.labels import Reading, canonical, same_label
-from firedrill.engines.model.quality.metric import RESAMPLES, SEED, UNSEEN, Answered, Metric, clipped
+from firedrill.engines.model.quality.metric import LEAST, RESAMPLES, SEED, UNSEEN, Answered, Metric, clipped
 
 #: More labels than this make a matrix that is not resampled.
 _LABELS: Final = 64
 _BINS: Final = 10
+_TINY: Final = 1e-9
 NO_POSITIVE: Final = "there is no positive class among the labels; name it last in answers.classes"
 _Matrix = NDArray[np.float64]
 
@@ -64,7 +65,9 @@ def _of_matrix(
 
 def _share(name: str, hits: float, size: int, of: str) -> Metric:
     """Clopper's and Pearson's interval: it does not collapse where all are right."""
-    return Metric(name, exact(hits, size, 0.95), of=of) if size else Metric(name, None, f"there are no {of}")
+    return (
+        Metric(name, exact(hits, size, 0.95), of=of, counted=True) if size else Metric(name, None, f"there are no {of}")
+    )
 
 
 def _macro_f1_metric(matrix: _Matrix, size: int) -> Metric:
@@ -101,25 +104,46 @@ def _macro_f1(matrix: _Matrix) -> _Matrix:
 
 
 def _auc(rows: Sequence[Answered], reading: Reading, positive: float | str | None) -> Metric:
-    """Area under the ROC curve with DeLong's variance (DeLong, DeLong and Clarke-Pearson 1988)."""
+    """Area under the ROC curve.
+
+    The wider of two intervals at each end: DeLong's variance (DeLong, DeLong and Clarke-Pearson 1988) on the scale of
+    the logit, which is too narrow where few rows are of one class; and the one that :func:`_by_size` has.
+    """
     scores = [reading.positive_score(row.values) for row in rows]
     if positive is None or any(score is None for score in scores):
         return Metric("auc", None, "answers hold no score of a positive class")
     truth = np.array([canonical(row.truth) == positive for row in rows])
     values = np.array(scores, float)
     good, bad = values[truth], values[~truth]
-    if len(good) < 2 or len(bad) < 2:
-        return Metric("auc", None, f"{len(good)} positive and {len(bad)} negative rows; two of each are needed")
+    if min(len(good), len(bad)) < LEAST:
+        return Metric("auc", None, f"{len(good)} positive and {len(bad)} negative rows; {LEAST} of each are needed")
     ranks = stats.rankdata(np.concatenate([good, bad]))
     placed = (ranks[: len(good)] - stats.rankdata(good)) / len(bad)
     beaten = 1 - (ranks[len(good) :] - stats.rankdata(bad)) / len(good)
     value = float(placed.mean())
     deviation = float(np.sqrt(placed.var(ddof=1) / len(good) + beaten.var(ddof=1) / len(bad)))
-    if deviation == 0:
-        # All of one side are above all of the other: by the rule of three the truth may be that far off.
-        room = UNSEEN / min(len(good), len(bad))
-        return Metric("auc", clipped(Interval(value, value - room, value + room, len(rows))))
-    return Metric("auc", clipped(Interval(value, value - Z95 * deviation, value + Z95 * deviation, len(rows))))
+    low, high = _by_size(value, len(good), len(bad))
+    if 0 < value < 1:
+        at, room = special.logit(value), Z95 * deviation / (value * (1 - value))
+        low, high = min(low, float(special.expit(at - room))), max(high, float(special.expit(at + room)))
+    return Metric("auc", Interval(value, low, high, len(rows)))
+
+
+def _by_size(value: float, good: int, bad: int) -> tuple[float, float]:
+    """The areas from which a value is not further away than their own deviation allows (Newcombe 2006, method 5).
+
+    The deviation is that of Hanley and McNeil (1982), of the area and the sizes alone: it does not vanish where the
+    rows that were seen happen to be apart.
+    """
+    middle = (good + bad) / 2 - 1
+
+    def beyond(area: float) -> float:
+        spread = 1 + middle * ((1 - area) / (2 - area) + area / (1 + area))
+        return abs(value - area) - Z95 * float(np.sqrt(area * (1 - area) * spread / (good * bad)))
+
+    low = float(optimize.brentq(beyond, 0.0, min(value, 1 - _TINY))) if value > _TINY else 0.0
+    high = float(optimize.brentq(beyond, max(value, _TINY), 1.0)) if value < 1 - _TINY else 1.0
+    return low, high
 
 
 def _calibration(rows: Sequence[Answered], reading: Reading) -> Metric:

@@ -1,7 +1,7 @@
 """Slices and groups of rows, judged together: intervals hold for all of them at once (Bonferroni)."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -23,16 +23,24 @@ class Slice:
 
 @dataclass(frozen=True)
 class Sliced:
-    """All slices, worst first. ``small`` had too few rows."""
+    """All slices, worst first. ``small`` had too few rows; of ``unanswered`` enough were sent and too few answered."""
 
     slices: tuple[Slice, ...]
     small: tuple[str, ...]
+    unanswered: tuple[str, ...] = ()
 
 
-def sliced(scores: Mapping[int, float], groups: Mapping[str, Sequence[str]], min_rows: int, *, shares: bool) -> Sliced:
+def sliced(
+    scores: Mapping[int, float],
+    groups: Mapping[str, Sequence[str]],
+    min_rows: int,
+    *,
+    shares: bool,
+    sent: Collection[int] = (),
+) -> Sliced:
     """Mean of ``scores`` (by row) in each slice. ``shares`` are 0 or 1, and low is bad; else they are errors.
 
-    ``groups`` holds the value of every row for each column.
+    ``groups`` holds the value of every row for each column, ``sent`` the rows that were sent.
     """
     found: dict[str, list[float]] = defaultdict(list)
     for column, values in groups.items():
@@ -42,7 +50,16 @@ def sliced(scores: Mapping[int, float], groups: Mapping[str, Sequence[str]], min
     level = 1 - 0.05 / max(len(judged), 1)
     slices = [Slice(name, _interval(values, level, shares=shares)) for name, values in judged.items()]
     slices.sort(key=lambda item: item.interval.value if shares else -item.interval.value)
-    return Sliced(tuple(slices), tuple(sorted(set(found) - set(judged))))
+    silent = {
+        f"{column}={value}" for column, values in groups.items() for value in unanswered(scores, values, min_rows, sent)
+    }
+    return Sliced(tuple(slices), tuple(sorted(set(found) - set(judged) - silent)), tuple(sorted(silent)))
+
+
+def unanswered(scores: Collection[int], groups: Sequence[str], min_rows: int, sent: Collection[int]) -> list[str]:
+    """Groups of which enough rows were sent and too few have a score: the model may fail on them alone."""
+    asked, told = Counter(groups[row] for row in sent), Counter(groups[row] for row in scores)
+    return sorted(name for name, rows in asked.items() if rows >= min_rows > told[name])
 
 
 def _interval(values: NDArray[np.float64], level: float, *, shares: bool) -> Interval:

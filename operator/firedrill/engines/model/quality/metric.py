@@ -31,6 +31,8 @@ class Metric:
     problem: str = ""
     unit: str = "ratio"
     of: str = "rows"
+    #: A share of cases, of which a limit of 1 asks that each is right.
+    counted: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,14 @@ def answered_rows(records: Sequence[RequestRecord], reading: Reading) -> tuple[A
             label = predicted_label(record.predicted, reading)
             found[record.row] = Answered(record.row, record.truth, record.predicted, label)
     return tuple(found[row] for row in sorted(found))
+
+
+def unanswered_rows(records: Sequence[RequestRecord], *, late: bool) -> tuple[int, ...]:
+    """Rows that were sent after warm-up and never answered. Where the client was ``late``, those alone of which the
+    server said so: the others may be its own doing."""
+    answered = {record.row for record in records if record.outcome is Outcome.ANSWERED and not record.warmup}
+    failed = {record.row for record in records if not record.warmup and (record.outcome.from_server or not late)}
+    return tuple(sorted(failed - answered))
 
 
 def thin(values: NDArray[np.float64]) -> bool:

@@ -1,6 +1,7 @@
 """Metrics of regression and ranking."""
 
-from collections import defaultdict
+import math
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from firedrill.engines.common.shares import Z95, Interval
 from firedrill.engines.model.labels import as_number
 from firedrill.engines.model.quality.metric import Answered, Metric, clipped, mean_interval, thin
+from firedrill.engines.model.records import Label
 
 _GROUPS_NEEDED: Final = 5
 
@@ -52,23 +54,40 @@ def _r2(truth: NDArray[np.float64], squared: NDArray[np.float64]) -> Metric:
     return Metric("r2", clipped(Interval(value, value - spread, value + spread, len(truth)), low=-np.inf))
 
 
-def ranking(rows: Sequence[Answered], groups: Mapping[int, str]) -> tuple[Metric, ...]:
-    """NDCG and mean reciprocal rank over queries; queries without anything relevant have none."""
+def ranking(rows: Sequence[Answered], sent: Mapping[int, Label], queries: Sequence[str]) -> tuple[Metric, ...]:
+    """NDCG and mean reciprocal rank over queries; queries without anything relevant have none.
+
+    ``sent`` holds the truth of every row that was sent, ``queries`` the query of every row there is. A query of which
+    some rows were not sent is no query: among fewer rows what is relevant is first more often. A row that was sent
+    and not answered counts against the model: last where it is relevant, else first.
+    """
+    truths = {row: as_number(truth) for row, truth in sent.items()}
+    scores = {row.row: as_number(row.values[0]) for row in rows}
+    if None in truths.values() or None in scores.values():
+        problem = "labels or answers are no numbers"
+        return Metric("ndcg", None, problem), Metric("mrr", None, problem)
     by_query: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for row in rows:
-        score, relevance = as_number(row.values[0]), as_number(row.truth)
-        if score is None or relevance is None:
-            problem = "labels or answers are no numbers"
-            return Metric("ndcg", None, problem), Metric("mrr", None, problem)
-        by_query[groups[row.row]].append((score, relevance))
-    scored = [items for items in by_query.values() if any(relevance > 0 for _, relevance in items)]
+    for row, relevance in truths.items():
+        if relevance is not None:
+            score = scores.get(row)
+            by_query[queries[row]].append((_against(relevance) if score is None else score, relevance))
+    sizes = Counter(queries)
+    whole = [items for query, items in by_query.items() if len(items) == sizes[query]]
+    scored = [items for items in whole if any(relevance > 0 for _, relevance in items)]
     if len(scored) < _GROUPS_NEEDED:
-        problem = f"{len(scored)} queries with something relevant; {_GROUPS_NEEDED} are needed"
+        problem = (
+            f"{len(scored)} queries with something relevant were sent whole, of {len(by_query)}; "
+            f"{_GROUPS_NEEDED} are needed: raise load.requests"
+        )
         return Metric("ndcg", None, problem), Metric("mrr", None, problem)
     found = {"ndcg": np.array([_ndcg(items) for items in scored]), "mrr": np.array([_first(items) for items in scored])}
     return tuple(
         Metric(name, clipped(mean_interval(values, reach=1.0)), of="queries") for name, values in found.items()
     )
+
+
+def _against(relevance: float) -> float:
+    return -math.inf if relevance > 0 else math.inf
 
 
 def _ranked(items: Sequence[tuple[float, float]]) -> list[float]:
