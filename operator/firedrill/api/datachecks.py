@@ -244,8 +244,9 @@ class LedgerBalancesCheck(Model):
 
 
 class FhirCheck(Model):
-    """Resources in JSON are valid by the definitions of FHIR R4B (which differs from R4 in a few resources): fields,
-    types, cardinalities, and codes where a code is a fixed choice. Profiles and terminologies are not looked at."""
+    """Resources are valid by the definitions of FHIR R4B (which differs from R4 in a few resources): form of JSON,
+    fields, types, cardinalities, and codes where a code is a fixed choice. Profiles and terminologies are not looked
+    at. A type that only R4 has leaves the check undecided."""
 
     column: ColumnName = Field(default="line", description="Column with a resource in JSON; line for format lines.")
     resource_types: list[Annotated[str, Field(max_length=64)]] = Field(

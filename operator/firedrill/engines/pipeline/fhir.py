@@ -1,15 +1,17 @@
-"""Resources of FHIR, held against the definitions of R4B by fhir.resources."""
+"""Resources of FHIR: their form in JSON, and their content by the definitions of R4B in fhir.resources."""
 
-import json
-from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from firedrill.api.datachecks import FhirCheck
+from firedrill.engines.pipeline.fhircodes import R4_ONLY
+from firedrill.engines.pipeline.fhirjson import NotJson, Wrong, model_of, parsed, unchecked_of
 from firedrill.engines.pipeline.finding import Finding
 from firedrill.engines.pipeline.subject import Subject
-from firedrill.engines.pipeline.texts import each_text
+from firedrill.engines.pipeline.texts import NotChecked, each_text
+
+_NOT_HERE: Final = "a type of R4 that can not be checked here"
 
 
 def fhir(check: FhirCheck, subject: Subject) -> list[Finding]:
@@ -20,34 +22,41 @@ def fhir(check: FhirCheck, subject: Subject) -> list[Finding]:
 
 
 def wrong_resource(text: str, types: frozenset[str]) -> str:
-    """Why a text is no valid resource of one of the types, naming fields and no value; empty where it is one."""
+    """Why a text is no valid resource of one of the types, naming fields and no value; empty where it is one.
+
+    Raises NotChecked of a resource that R4 has and R4B has not, or that holds one.
+    """
     try:
-        body = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
-        return "not JSON"
+        body = parsed(text)
+    except NotJson as error:
+        return str(error)
     if not isinstance(body, dict):
         return f"not a JSON object but {type(body).__name__}"
     kind = body.get("resourceType")
     if not isinstance(kind, str):
         return "resourceType is missing"
-    model = _model(kind)
-    if model is None:
+    model = model_of(kind)
+    if model is None and kind not in R4_ONLY:
         return "resourceType is no type of R4B"
     if types and kind not in types:
         return f"resourceType {kind} is not one of those allowed"
+    if model is None:
+        raise NotChecked(f"{kind} is {_NOT_HERE}")
     try:
+        left = unchecked_of(body, kind)
+        if left:
+            raise NotChecked(f"{left[0]} is {_NOT_HERE}")
         model.model_validate(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        unknown = first["type"] == "extra_forbidden"
-        # The name of an unknown field is the sender's, and may be anything: what it stands in is named.
-        named = first["loc"][:-1] if unknown else first["loc"]
-        where = ".".join("[]" if isinstance(part, int) else str(part) for part in named).replace(".[]", "[]")
-        if unknown:
-            return f"{kind}.{where} has an unknown field" if where else f"{kind} has an unknown field"
+        where = ".".join("[]" if isinstance(part, int) else str(part) for part in first["loc"]).replace(".[]", "[]")
         return f"{kind}.{where}: {_said(first)}" if where else f"{kind}: {_said(first)}"
-    except (TypeError, AttributeError, ValueError) as error:
-        # What the library does not foresee, such as an object in the place of a list.
+    except Wrong as error:
+        return str(error)
+    except RecursionError:
+        return f"{kind} is nested too deep"
+    except (TypeError, AttributeError, ValueError, KeyError) as error:
+        # What the library does not foresee.
         return f"{kind}: {type(error).__name__}"
     return ""
 
@@ -55,13 +64,3 @@ def wrong_resource(text: str, types: frozenset[str]) -> str:
 def _said(error: Any) -> str:
     """What is wrong, by the kind of error: texts of validators may repeat the value."""
     return "is missing" if error["type"] == "missing" else f"is not valid ({error['type'].replace('_', ' ')})"
-
-
-@cache
-def _model(kind: str) -> Any:
-    from fhir.resources.R4B import get_fhir_model_class
-
-    try:
-        return get_fhir_model_class(kind)
-    except (ValueError, KeyError, ImportError, AttributeError):
-        return None
