@@ -392,30 +392,6 @@ def test_resources_of_fhir(text: str, why: str) -> None:
     assert "Smith" not in found.detail
 
 
-ADT = "MSH|^~\\&|A|B|C|D|20250101120000||ADT^A01|1|P|2.5\rEVN|A01|20250101\rPID|1||123^^^H||Doe^John\rPV1|1|I\r"
-
-
-@pytest.mark.parametrize(
-    ("text", "check", "why"),
-    [
-        (ADT, {}, ""),
-        (ADT.replace("\r", "\n"), {"messageTypes": ["ADT^A01"], "segments": ["PID", "PV1"]}, ""),
-        (ADT, {"structure": True}, ""),
-        ("PID|1|Doe", {}, "does not begin with MSH"),
-        ("MSH|^~\\&|A", {}, "MSH-7 is missing"),
-        ("MSH", {}, "does not parse"),
-        (ADT.replace("2.5", "9.9"), {}, "does not parse: UnsupportedVersion"),
-        (ADT, {"messageTypes": ["ORU^R01"]}, "MSH-9 is none of the types that are allowed"),
-        (ADT, {"segments": ["OBX"]}, "segment OBX is missing"),
-        (ADT.replace("PID|1||123^^^H||Doe^John\r", ""), {"structure": True}, "Missing required child"),
-    ],
-)
-def test_messages_of_hl7(text: str, check: Object, why: str) -> None:
-    found = only(subject({"message": [ADT, text]}), {"hl7": check})
-    assert (found.passed, why in found.detail) == (not why, True), found
-    assert "Doe" not in found.detail
-
-
 #: What the data is not; each fails or leaves undecided with this message.
 WRONG: list[tuple[Object, Object, bool | None, str]] = [
     ({"b": [1]}, {"nulls": {"columns": ["a"]}}, False, "the data has no column 'a'; 1 rows"),

@@ -1,9 +1,10 @@
-"""Messages of HL7 version 2, parsed by hl7apy."""
+"""Messages of HL7 version 2, parsed by hl7apy; what it lets pass, line by line."""
 
 from typing import Any
 
 from firedrill.api.datachecks import Hl7Check
 from firedrill.engines.pipeline.finding import Finding
+from firedrill.engines.pipeline.hl7lines import misplaced, wrong_lines, wrong_type
 from firedrill.engines.pipeline.subject import Subject
 from firedrill.engines.pipeline.texts import each_text
 
@@ -34,13 +35,20 @@ def wrong_message(text: str, check: Hl7Check) -> str:
     for field, value in header.items():
         if not value:
             return f"MSH-{field} is missing"
-    kind = "^".join(header[9].split("^")[:2])
+    wrong = wrong_lines(plain.lstrip(), message.version)
+    if wrong:
+        return wrong
+    mark = plain[4:5]
+    kind = "^".join(header[9].split(mark)[:2])
+    wrong = wrong_type(kind, message.version)
+    if wrong:
+        return wrong
     if check.message_types and kind not in check.message_types:
         return "MSH-9 is none of the types that are allowed"
     lacking = [name for name in check.segments if name not in names]
     if lacking:
         return f"segment {lacking[0]} is missing"
-    return _structure(message) if check.structure else ""
+    return (_structure(message) or misplaced(plain, names)) if check.structure else ""
 
 
 def _structure(message: Any) -> str:
