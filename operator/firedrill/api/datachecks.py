@@ -244,9 +244,8 @@ class LedgerBalancesCheck(Model):
 
 
 class FhirCheck(Model):
-    """Resources are valid by the definitions of FHIR R4B (which differs from R4 in a few resources): form of JSON,
-    fields, types, cardinalities, and codes where a code is a fixed choice. Profiles and terminologies are not looked
-    at. A type that only R4 has leaves the check undecided."""
+    """Resources are valid by FHIR R4B: form of JSON, fields, types, cardinalities, codes that are a fixed choice.
+    Profiles and terminologies are not looked at. A type that only R4 has leaves the check undecided."""
 
     column: ColumnName = Field(default="line", description="Column with a resource in JSON; line for format lines.")
     resource_types: list[Annotated[str, Field(max_length=64)]] = Field(
@@ -276,8 +275,8 @@ class DeviceSeriesCheck(Model):
 
     device: ColumnName = Field(description="Column with the device.")
     time: ColumnName = Field(description="Column with the time of the reading, by the clock of the device.")
-    max_gap: Duration | None = Field(default=None, description="Longest time between two readings of a device.")
-    max_gaps: Share = Field(default=0.0, description="Largest share of steps that are longer.")
+    max_gap: Duration | None = Field(default=None, description="Longest silence of a device, at ends of the data too.")
+    max_gaps: Share = Field(default=0.0, description="Largest share of longer steps, and of devices with such an end.")
     max_duplicates: Share = Field(default=0.0, description="Largest share of readings of a time that was there.")
     max_out_of_order: Share | None = Field(
         default=None, description="Largest share of rows older than one above them of the same device."

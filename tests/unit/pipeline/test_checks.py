@@ -4,6 +4,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pipeline_builders import NOW, findings, only, report, subject
@@ -11,6 +12,7 @@ from pipeline_builders import NOW, findings, only, report, subject
 from firedrill.api.errors import InvalidInput
 from firedrill.api.verdict import Verdict
 from firedrill.engines.pipeline import Latencies, PipelineRun
+from firedrill.engines.pipeline.distribution import deviation
 
 Object = dict[str, Any]
 NAN = float("nan")
@@ -172,10 +174,32 @@ def test_statistics_of_values_that_are_no_numbers_are_undecided(values: list[Any
     assert "1 of 101 values are no finite numbers" in found[0].detail
 
 
-@pytest.mark.parametrize(("rows", "passed"), [(2, None), (9, None), (10, True)])
-def test_few_equal_values_are_no_evidence_of_a_mean(rows: int, passed: bool | None) -> None:
-    check = {"distribution": {"column": "a", "mean": {"min": 9, "max": 11}}}
-    assert only(subject({"a": [10.0] * rows}), check).passed is passed
+@pytest.mark.parametrize(("rows", "passed"), [(2, None), (10, None), (298, None), (299, True)])
+@pytest.mark.parametrize("value", [0.0, 0.1])
+def test_few_equal_values_are_no_evidence_of_a_mean_or_a_spread(value: float, rows: int, passed: bool | None) -> None:
+    bounds = {"mean": {"max": 0.11}, "standardDeviation": {"max": 0.01}}
+    found = findings(subject({"a": [value] * rows}), {"distribution": {"column": "a", **bounds}})
+    assert [each.passed for each in found] == [passed, passed]
+
+
+def test_more_equal_values_are_needed_for_a_higher_confidence() -> None:
+    check = {"distribution": {"column": "a", "mean": {"max": 1}, "confidence": 0.99}}
+    assert [only(subject({"a": [0] * rows}), check).passed for rows in (458, 459)] == [None, True]
+
+
+@pytest.mark.parametrize(("rows", "least"), [(10, 0.94), (30, 0.93), (200, 0.93)])
+def test_the_interval_of_a_standard_deviation_holds_as_often_as_it_promises(rows: int, least: float) -> None:
+    samples = np.random.default_rng(3).normal(5.0, 2.0, (2000, rows))
+    made = [deviation(sample, 0.95) for sample in samples]
+    held = sum(each is not None and each.low <= 2.0 <= each.high for each in made) / len(made)
+    assert least <= held <= 0.98
+
+
+def test_the_interval_of_a_standard_deviation_is_that_of_bonett() -> None:
+    # Worked by hand from the formula: z = 1.959964, n = 12, trimmed by 2 at each end, kurtosis 1.78322.
+    found = deviation(np.arange(1.0, 13.0), 0.95)
+    assert found is not None
+    assert [round(each, 4) for each in (found.value, found.low, found.high)] == [3.6056, 2.7529, 5.6441]
 
 
 @pytest.mark.parametrize(
@@ -232,7 +256,8 @@ def test_two_runs_leave_the_same_rows_in_any_order_or_not() -> None:
         (list(range(1000)), {"mean": {"min": 600}}, False),
         (list(range(1000)), {"mean": {"min": 500}}, None),
         ([5], {"mean": {"min": 0}}, None),
-        ([5] * 50, {"standardDeviation": {"max": 0.1}}, True),
+        ([5] * 50, {"standardDeviation": {"max": 0.1}}, None),
+        ([5, 6] * 50, {"standardDeviation": {"max": 0.6}}, True),
         (list(range(1000)), {"standardDeviation": {"max": 100}}, False),
         (list(range(1000)), {"quantiles": [{"q": 0.5, "max": 600}]}, True),
         (list(range(1000)), {"quantiles": [{"q": 0.5, "max": 400}]}, False),
@@ -348,7 +373,12 @@ def readings(*rows: tuple[str, int]) -> Object:
     [
         ([("a", 0), ("b", 5), ("a", 60), ("b", 65)], set()),
         ([("a", 0), ("a", 61)], {"gaps"}),
-        ([("a", 0), ("b", 600)], set()),
+        ([("a", 0), ("b", 60)], set()),
+        ([("a", 0), ("b", 600)], {"silence"}),
+        ([("a", 0), ("b", 0), ("a", 60), ("a", 120)], {"silence"}),
+        ([("a", 0), ("a", 60), ("a", 120), ("b", 120)], {"silence"}),
+        ([("a", 0), ("a", 60), ("a", 120), ("b", 60)], set()),
+        ([("a", 5)], set()),
         ([("a", 0), ("a", 0), ("b", 0)], {"duplicates"}),
         ([("a", 60), ("b", 0), ("a", 0)], {"out of order"}),
         ([("a", 60), ("b", 0), ("b", 50), ("a", 70)], set()),
@@ -358,6 +388,24 @@ def test_readings_of_devices(rows: list[tuple[str, int]], fails: set[str]) -> No
     check = {"deviceSeries": {"device": "d", "time": "at", "maxGap": "60s", "maxOutOfOrder": 0}}
     found = findings(subject(readings(*rows)), check)
     assert {each.name.split("(")[0] for each in found if each.passed is False} == fails
+
+
+def test_a_device_that_falls_silent_before_the_end_is_told() -> None:
+    steps = [("a", at) for at in range(0, 3600, 60)] + [("b", at) for at in (0, 60)]
+    check = {"deviceSeries": {"device": "d", "time": "at", "maxGap": "60s"}}
+    silence = findings(subject(readings(*steps)), check)[-1]
+    said = "1 of 2 devices are silent for more than 60 s at an end of the data: 0 at its start, 1 at its end"
+    assert (silence.passed, silence.value, silence.detail) == (False, 0.5, f"{said} (longest 3480 s)")
+    assert silence.shown is not None
+    assert silence.shown.rows.tolist() == [61]
+    assert findings(subject(readings(*steps)), {"deviceSeries": {**check["deviceSeries"], "maxGaps": 0.5}})[-1].passed
+
+
+def test_a_clock_that_is_known_to_be_ahead_makes_no_other_device_silent() -> None:
+    columns = {**readings(("a", 0), ("b", 0), ("b", 9000)), "got": [1_736_900_001, 1_736_900_001, 1_736_900_030]}
+    check = {"device": "d", "time": "at", "maxGap": "60s", "received": "got", "maxClockSkew": "30s"}
+    found = findings(subject(columns), {"deviceSeries": check})
+    assert {each.name.split("(")[0] for each in found if each.passed is False} == {"gaps", "clock skew"}
 
 
 def test_a_clock_that_is_ahead_of_the_arrival() -> None:

@@ -1,11 +1,11 @@
-"""Readings of devices: gaps, duplicates, order, clocks."""
+"""Readings of devices: gaps, silence, duplicates, order, clocks."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from firedrill.api.datachecks import DeviceSeriesCheck
 from firedrill.api.times import to_unix
-from firedrill.engines.pipeline.finding import Finding, Shown, of_rows
+from firedrill.engines.pipeline.finding import Finding, Rows, Shown, of_rows
 from firedrill.engines.pipeline.keys import any_missing, codes_of
 from firedrill.engines.pipeline.subject import Subject
 
@@ -55,6 +55,8 @@ def device_series(check: DeviceSeriesCheck, subject: Subject) -> list[Finding]:
         found.append(
             of_rows(f"gaps{names}", data, named, marked(gaps), int(np.count_nonzero(forward)), check.max_gaps, what)
         )
+        trusted = ~_ahead(check, subject, times.to_numpy())[usable]
+        found.append(_silence(check, subject, usable[order], device[order], at[order], trusted[order]))
     if check.max_out_of_order is not None:
         late = rows_of(out_of_order(device, at))
         what = f"are older than one above of their device; {count} devices"
@@ -63,6 +65,49 @@ def device_series(check: DeviceSeriesCheck, subject: Subject) -> list[Finding]:
     if check.received is not None and check.max_clock_skew is not None:
         found.append(_skew(check, subject, times.to_numpy(), gone))
     return found
+
+
+def _silence(
+    check: DeviceSeriesCheck,
+    subject: Subject,
+    rows: Rows,
+    device: NDArray[np.int64],
+    at: NDArray[np.int64],
+    trusted: NDArray[np.bool_],
+) -> Finding:
+    """Devices that begin later, or end sooner, than the readings of all devices, by more than the longest gap.
+
+    Rows are in the order of devices and times (microseconds). Those that are not trusted do not tell how far the data
+    goes: one clock that is ahead would make all other devices silent.
+    """
+    assert check.max_gap is not None
+    data, limit = subject.data, f"<= {check.max_gaps:g}"
+    name = f"silence({check.device}, {check.time})"
+    if not trusted.any():
+        return Finding(name, None, "ratio", limit, None, f"no row of {data.num_rows} has a value to look at")
+    longest = check.max_gap.total_seconds() * _MICRO
+    firsts = np.flatnonzero(np.r_[True, device[1:] != device[:-1]])
+    lasts = np.r_[firsts[1:], len(device)] - 1
+    before, after = at[firsts] - at[trusted].min(), at[trusted].max() - at[lasts]
+    late, early = before > longest, after > longest
+    shown = np.sort(np.where(early, rows[lasts], rows[firsts])[late | early])
+    share = len(shown) / len(firsts)
+    detail = (
+        f"{len(shown)} of {len(firsts)} devices are silent for more than {longest / _MICRO:g} s at an end of the data: "
+        f"{np.count_nonzero(late)} at its start, {np.count_nonzero(early)} at its end "
+        f"(longest {max(int(before.max()), int(after.max()), 0) / _MICRO:g} s)"
+    )
+    seen = Shown(data, shown, (check.device, check.time)) if len(shown) else None
+    return Finding(name, share, "ratio", limit, share <= check.max_gaps, detail, seen)
+
+
+def _ahead(check: DeviceSeriesCheck, subject: Subject, times: Floats) -> NDArray[np.bool_]:
+    """Rows whose time is further ahead of their arrival than is allowed; none where that is not asked."""
+    if check.received is None or check.max_clock_skew is None:
+        return np.zeros(len(times), dtype=bool)
+    received = to_unix(subject.data.column(check.received), check.received).to_numpy(zero_copy_only=False)
+    # Without an arrival a time is taken as it is: NaN is above nothing.
+    return np.asarray(times - received > check.max_clock_skew.total_seconds())
 
 
 def out_of_order(device: NDArray[np.int64], at: NDArray[np.int64]) -> NDArray[np.bool_]:

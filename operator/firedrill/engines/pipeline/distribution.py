@@ -1,12 +1,13 @@
 """Statistics of a column within bounds, judged by their intervals.
 
-Mean: Student's t. Standard deviation: by the variance of the sample variance, (m4 - s^4) / n (Kendall). Quantiles:
-order statistics, whose ranks are binomial. Shares: Wilson.
+Mean: Student's t. Standard deviation: Bonett, Approximate confidence interval for standard deviation of nonnormal
+distributions, Computational Statistics & Data Analysis 50 (2006) 775. Quantiles: order statistics, whose ranks are
+binomial. Shares: Wilson.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,10 @@ from firedrill.engines.pipeline.subject import Subject
 from firedrill.engines.pipeline.table import missing
 
 Floats = NDArray[np.float64]
+#: Fewer values have no interval of their standard deviation: from ten on, it holds what it promises for normal ones.
+_FEW: Final = 10
+#: The share of values that may differ from a sample of equal ones: with a confidence of 0.95 it takes 299 of them.
+_OTHERS: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -85,11 +90,10 @@ def _odd(check: DistributionCheck, odd: int, numbers: int) -> list[Finding]:
 
 
 def mean(values: Floats, confidence: float) -> Estimate | None:
-    """The mean with its interval; None of fewer than two values, or of fewer than ten that are all equal."""
+    """The mean with its interval; None of fewer than two values, or of too few that are all equal."""
     from scipy import stats
 
-    if len(values) < 2 or (len(values) < 10 and values.min() == values.max()):
-        # A few equal values do not tell how far others may be.
+    if len(values) < 2 or _tells_nothing(values, confidence):
         return None
     value, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
     half = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1)) * error
@@ -97,18 +101,35 @@ def mean(values: Floats, confidence: float) -> Estimate | None:
 
 
 def deviation(values: Floats, confidence: float) -> Estimate | None:
-    """The standard deviation with its interval; None of fewer than ten values."""
+    """The standard deviation with its interval; None of fewer than ten values, or of too few that are all equal."""
     from scipy import stats
 
-    if len(values) < 10:
+    n, z = len(values), float(stats.norm.ppf((1 + confidence) / 2))
+    if n < _FEW or z >= n or _tells_nothing(values, confidence):
         return None
-    centred = values - np.mean(values)
     variance = float(np.var(values, ddof=1))
-    fourth = float(np.mean(centred**4))
-    value = math.sqrt(variance)
-    error = math.sqrt(max(fourth - variance**2, 0.0) / len(values)) / (2 * value) if value else 0.0
-    half = float(stats.norm.ppf((1 + confidence) / 2)) * error
-    return Estimate(value, max(value - half, 0.0), value + half)
+    # Of equal values, rounding may leave a little.
+    if variance == 0 or values.min() == values.max():
+        return Estimate(0.0, 0.0, 0.0)
+    centred = values - np.mean(values)
+    # A trimmed mean as the centre makes the kurtosis of skewed values less too small.
+    middle = float(stats.trim_mean(centred, 1 / (2 * math.sqrt(n - 4))))
+    kurtosis = n * float(np.sum((centred - middle) ** 4)) / float(np.sum(centred**2)) ** 2
+    small = n / (n - z)
+    error = small * math.sqrt(max(kurtosis - (n - 3) / n, 0.0) / (n - 1))
+    value, middle_log = math.sqrt(variance), math.log(small * variance)
+    low, high = (math.exp((middle_log + side * z * error) / 2) for side in (-1, 1))
+    # Rounding and the correction for few values must not put the value itself outside.
+    return Estimate(value, min(low, value), max(high, value))
+
+
+def _tells_nothing(values: Floats, confidence: float) -> bool:
+    """Whether values are all equal, and too few to say that nearly all others are.
+
+    Equal values have no spread to make an interval of. Whatever the distribution, n of them show that at most a share
+    s of all values differ, where (1 - s)^n is 1 - confidence.
+    """
+    return len(values) < math.log(1 - confidence) / math.log(1 - _OTHERS) and bool(values.min() == values.max())
 
 
 def quantile(ordered: Floats, q: float, confidence: float) -> Estimate | None:
@@ -145,7 +166,7 @@ def _judged(
 ) -> Finding:
     limit = limit_text(bound.min, bound.max)
     if found is None:
-        return Finding(name, None, unit, limit, None, f"too few values: {rows}")
+        return Finding(name, None, unit, limit, None, f"too few values, or too few that are all equal: {rows}")
     low = -math.inf if bound.min is None else bound.min
     high = math.inf if bound.max is None else bound.max
     passed: bool | None = None
