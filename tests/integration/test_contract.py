@@ -124,7 +124,7 @@ ACCEPTED: list[tuple[str, Object]] = [
             current={
                 "s3": {"bucket": "features", "prefix": "payments/"},
                 "window": {"column": "at", "last": "1h", "offset": "168h"},
-                "labels": {"source": {"inline": {"csv": "id,fraud\n"}}, "on": "id"},
+                "labels": {"source": {"inline": {"csv": "id,fraud\n"}}, "idColumn": "id"},
             }
         ),
     ),

@@ -82,7 +82,7 @@ class LateLabels(Model):
     """Labels that become known later, such as whether a payment was a fraud, joined to the rows by an identifier."""
 
     source: TableSource = Field(description="A table with the identifier and the labels.")
-    on: ColumnName = Field(
+    id_column: ColumnName = Field(
         description="The identifier, a column of both tables. Rows without a label yet have nulls; of an identifier "
         "that has several, the last row counts."
     )

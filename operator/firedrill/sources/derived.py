@@ -186,7 +186,7 @@ class JoinedTable:
     read when a label is first asked for; InvalidTable is raised then where they can not be joined by."""
 
     #: The field that it comes from, below the source.
-    field: Final = "labels.on"
+    field: Final = "labels.idColumn"
 
     def __init__(self, table: SourceTable, labels: SourceTable, on: str) -> None:
         """Raises InvalidTable where the identifier is not in both, or where a label has the name of a column."""

@@ -59,8 +59,9 @@ async def open_table(source: DataSource, context: SourceContext, field: str) -> 
         column, (start, end) = source.window.column, source.window.span(context.now)
         table = await _made(lambda: WindowedTable(table, column, start, end), f"{field}.window.column")
     if source.labels is not None:
-        labels, on = await _read_place(source.labels.source, None, context, f"{field}.labels.source"), source.labels.on
-        table = await _made(lambda: JoinedTable(table, labels, on), f"{field}.labels.on")
+        labels = await _read_place(source.labels.source, None, context, f"{field}.labels.source")
+        by = source.labels.id_column
+        table = await _made(lambda: JoinedTable(table, labels, by), f"{field}.labels.idColumn")
     return table
 
 

@@ -246,7 +246,7 @@ def test_claims_that_a_spec_reads_from_are_mounted_read_only() -> None:
     def volume(claim: str) -> Object:
         return {"volume": {"claim": claim, "path": "x.csv"}}
 
-    labels = {"source": volume("labels"), "on": "id"}
+    labels = {"source": volume("labels"), "idColumn": "id"}
     of = plan(DRIFT_CHECK, reference={**volume("features"), "labels": labels}, current=volume("features"))
     spec = pod(runner_job(of))
     claims = [each["persistentVolumeClaim"] for each in spec["volumes"] if "persistentVolumeClaim" in each]

@@ -50,7 +50,10 @@ def test_times_can_be_compared_when_asked_for() -> None:
     later = [day + timedelta(days=300) for day in days]
     assert typed(days, later, ColumnType.TIME).drift
     assert typed([str(day) for day in days], [str(day) for day in later], ColumnType.TIME).drift
-    assert typed(["x"] * ROWS, ["y"] * ROWS, ColumnType.TIME).reason == "UnsupportedType"
+    assert typed(["x"] * ROWS, ["y"] * ROWS, ColumnType.TIME).reason == "NotOfType"
+    zoned = [[f"{day}T06:00:00Z" for day in side] for side in (days, later)]
+    assert typed(zoned[0], zoned[1], ColumnType.TIME).drift
+    assert typed(zoned[0], days, ColumnType.TIME).drift is False
 
 
 def vectors(rng: np.random.Generator, shift: float, rows: int = ROWS) -> pa.Array:
@@ -66,8 +69,9 @@ def test_embeddings_are_compared_along_the_line_between_the_sides() -> None:
         for _ in range(30)
     )
     assert alarms <= 5
-    assert typed([[1.0], [1.0, 2.0]] * 200, [[1.0]] * 400, ColumnType.EMBEDDING).reason == "UnsupportedType"
-    assert typed([None] * 400, [None] * 400, ColumnType.EMBEDDING).reason == "UnsupportedType"
+    assert typed([[1.0], [1.0, 2.0]] * 200, [[1.0]] * 400, ColumnType.EMBEDDING).reason == "NotOfType"
+    assert typed([[1.0] * 8] * 400, [[1.0] * 16] * 400, ColumnType.EMBEDDING).reason == "TypeChanged"
+    assert typed([None] * 400, [None] * 400, ColumnType.EMBEDDING).reason == "NotOfType"
 
 
 def test_vectors_that_are_not_whole_are_missing() -> None:
@@ -79,9 +83,9 @@ def test_vectors_that_are_not_whole_are_missing() -> None:
 @pytest.mark.parametrize(
     ("reference", "current", "reason"),
     [
-        ([None] * 400, [None] * 400, "UnsupportedType"),
+        ([None] * 400, [None] * 400, "NotOfType"),
         ([[1.0, 2.0]] * 400, [None] * 400, "MissingShareChanged"),
-        ([[1.0, 2.0]] * 400, [[]] * 400, "UnsupportedType"),
+        ([[1.0, 2.0]] * 400, [[]] * 400, "NotOfType"),
     ],
 )
 def test_vectors_of_which_none_is_there_are_missing(reference: Any, current: Any, reason: str) -> None:

@@ -122,13 +122,16 @@ DERIVED: list[tuple[dict[str, Any], str]] = [
         {"window": {"column": "nope", "last": "1h"}},
         "no column 'nope'; there are 'id', 'at', 'n'",
     ),
-    ({"labels": {"source": {"inline": {"csv": "id,y\n1,0\n"}}, "on": "key"}}, "labels.on: there is no column 'key'"),
     (
-        {"labels": {"source": {"inline": {"csv": "id,n\n1,0\n"}}, "on": "id"}},
+        {"labels": {"source": {"inline": {"csv": "id,y\n1,0\n"}}, "idColumn": "key"}},
+        "labels.idColumn: there is no column 'key'",
+    ),
+    (
+        {"labels": {"source": {"inline": {"csv": "id,n\n1,0\n"}}, "idColumn": "id"}},
         "column 'n' of the labels is in",
     ),
     (
-        {"labels": {"source": {"inline": {"csv": "id\n1,0\n"}}, "on": "id"}},
+        {"labels": {"source": {"inline": {"csv": "id\n1,0\n"}}, "idColumn": "id"}},
         "labels.source.inline.csv: not CSV",
     ),
     ({"inline": {"csv": "t,t\n1,2\n"}, "window": {"column": "t", "last": "1h"}}, "there are 2 columns 't'"),

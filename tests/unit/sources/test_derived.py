@@ -76,7 +76,7 @@ def test_a_relative_window_is_as_long_as_it_says(last: timedelta, offset: timede
 
 
 async def test_labels_are_joined_where_they_are_known_and_the_last_one_counts() -> None:
-    labels = {"source": {"inline": {"csv": "id,fraud\n3,0\n1,0\n1,1\n,1\n"}}, "on": "id"}
+    labels = {"source": {"inline": {"csv": "id,fraud\n3,0\n1,0\n1,1\n,1\n"}}, "idColumn": "id"}
     found = await read({"inline": {"csv": "id,amount\n1,10\n2,20\n3,30\n"}, "labels": labels})
     assert [row["fraud"] for row in found] == [1, None, 0]
     assert list(found[0]) == ["id", "amount", "fraud"]
@@ -84,7 +84,7 @@ async def test_labels_are_joined_where_they_are_known_and_the_last_one_counts() 
 
 async def test_identifiers_agree_whatever_their_type(tmp_path: Path) -> None:
     (tmp_path / "labels.jsonl").write_text('{"id": "7", "y": true}\n')
-    labels = {"source": {"file": {"path": "labels.jsonl"}}, "on": "id"}
+    labels = {"source": {"file": {"path": "labels.jsonl"}}, "idColumn": "id"}
     found = await read({"inline": {"csv": "id\n7\n"}, "labels": labels}, allow_files=True, base_dir=tmp_path)
     assert found == [{"id": 7, "y": True}]
 
@@ -124,7 +124,7 @@ async def test_a_volume_is_read_below_its_claim_and_nowhere_else(tmp_path: Path)
 
 def test_claims_are_found_wherever_a_spec_names_them() -> None:
     volume = {"volume": {"claim": "a", "path": "x"}}
-    labels = {"source": {"volume": {"claim": "b", "path": "x"}}, "on": "id"}
+    labels = {"source": {"volume": {"claim": "b", "path": "x"}}, "idColumn": "id"}
     assert claims_of([DataSource.model_validate({**volume, "labels": labels})]) == {"a", "b"}
 
 
@@ -259,7 +259,7 @@ async def test_a_table_in_pieces_has_the_same_rows(tmp_path: Path) -> None:
     source = {
         "file": {"path": str(tmp_path)},
         "window": {"column": "at", "from": "2025-01-11", "until": "2025-01-15"},
-        "labels": {"source": {"inline": {"csv": f"id,label\n{labels}"}}, "on": "id"},
+        "labels": {"source": {"inline": {"csv": f"id,label\n{labels}"}}, "idColumn": "id"},
     }
     async with httpx.AsyncClient() as http:
         context = SourceContext(http, now=NOW, allow_files=True)

@@ -12,7 +12,7 @@ from firedrill.engines.drift.bins import category_bins, numeric_bins
 from firedrill.engines.drift.contingency import TableTest, compare_counts
 from firedrill.engines.drift.ordered import Ordered, Sample
 from firedrill.engines.drift.report import Bin, ColumnReport, Effects, Reason, TestName, TestResult
-from firedrill.engines.drift.shapes import NotThisType, is_embedding, shaped
+from firedrill.engines.drift.shapes import NotThisType, OtherWidths, is_embedding, shaped
 from firedrill.engines.drift.values import (
     NUMERIC_SHARE,
     Categories,
@@ -61,12 +61,15 @@ def compare_column(
         limits = Limits(settings.limit, settings.limit)
     if asked is None and is_embedding(reference.type) and is_embedding(current.type):
         asked = ColumnType.EMBEDDING
-    if _incomparable(reference.type, current.type):
+    if _incomparable(reference.type, current.type, asked):
         return _type_changed(name, reference, current)
     try:
         reference, current = shaped(reference, current, asked)
+    except OtherWidths as error:
+        return type_changed(name, f"vectors of {error.reference} numbers", f"of {error.current}")
     except NotThisType as error:
-        return _by_nature(name, Reason.UNSUPPORTED_TYPE, str(error), reference, current, limits)
+        why = Reason.UNSUPPORTED_TYPE if settings.type is None else Reason.NOT_OF_TYPE
+        return _by_nature(name, why, str(error), reference, current, limits)
     kinds = {kind_of(reference.type), kind_of(current.type)} - {"empty"}
     if "unsupported" in kinds:
         message = f"values of type {reference.type} and {current.type} are not compared"
@@ -117,10 +120,10 @@ def quantities(shares: list[float], distinct: float, padded: Callable[[], bool])
     return distinct >= DISTINCT_SHARE and max(shares) >= NUMERIC_SHARE and not padded()
 
 
-def _incomparable(first: Any, second: Any) -> bool:
+def _incomparable(first: Any, second: Any, asked: ColumnType | None) -> bool:
     """Whether the types are so different that no value of one can be one of the other."""
     kinds = {kind_of(first), kind_of(second)}
-    if "empty" in kinds:
+    if "empty" in kinds or (asked is ColumnType.TIME and kinds == {"text", "temporal"}):
         return False
     if kinds == {"unsupported"}:
         return family_of(first) != family_of(second)

@@ -28,6 +28,7 @@ from scipy import special
 from firedrill.engines.drift.contingency import compare_counts
 from firedrill.engines.drift.learners import classifier, folds, one_thread, out_of_fold, probabilities, regressor
 from firedrill.engines.drift.matrix import Floats, Matrix
+from firedrill.engines.drift.shared import shared_rows
 
 #: Fewer labelled rows than this on a side say too little.
 MIN_ROWS: Final = 50
@@ -138,14 +139,20 @@ def _said(
     """What models of the reference say of each row, and their losses.
 
     A reference row is judged by the model that was trained without its part, a current row by that of a part
-    drawn for it: so both sides are judged alike.
+    drawn for it, or of the part of the reference row that it is: so both sides are judged alike.
     """
     width = max(classes - 1, 1)
     said = [np.empty((len(side), width)) for side in truth]
     losses = [np.empty(len(side)) for side in truth]
+    parts = list(folds(len(truth[0]), FOLDS, seed))
     drawn = np.random.default_rng(seed).integers(0, FOLDS, len(truth[1]))
+    held_in = np.empty(len(truth[0]), dtype=np.int64)
+    for part, (_, held) in enumerate(parts):
+        held_in[held] = part
+    shared = shared_rows(*(np.column_stack(pair) for pair in zip(features, truth, strict=True)))
+    drawn[shared >= 0] = held_in[shared[shared >= 0]]
     scale = float(np.mean(np.abs(truth[0] - np.median(truth[0])))) or 1.0
-    for part, (train, held) in enumerate(folds(len(truth[0]), FOLDS, seed)):
+    for part, (train, held) in enumerate(parts):
         known = truth[0][train].astype(np.int64) if classes else truth[0][train]
         make = classifier if classes else regressor
         model = make(len(train), categorical).fit(features[0][train], known)

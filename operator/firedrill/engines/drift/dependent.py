@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from firedrill.engines.drift.report import ColumnReport, Reason, TestName, TestResult
 from firedrill.engines.drift.values import codes_in_order, near_zero, values_in_order
@@ -33,6 +34,9 @@ USED_BLOCKS: Final = 400
 LENGTHS: Final = 12.0
 DRAWS: Final = 1999
 _BINS: Final = 64
+#: Batches whose means are compared to see slow dependence, and how sure that must be.
+_BATCHES: Final = 25
+_BATCHES_SURE: Final = 0.999
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,11 @@ def blocked(report: ColumnReport, reference: Any, current: Any, blocks: Blocks) 
 
 
 def memory(series: Floats) -> float:
-    """Sum of the correlations of a row with all rows, 1 when rows are independent, by the first-order correlation."""
+    """Sum of the correlations of a row with all rows, 1 when rows are independent.
+
+    By the first-order correlation; or by how far the means of batches are apart, where even the least that the sum may
+    be by them is more: a slow swing under much noise is hardly seen from one row to the next.
+    """
     values = series[np.isfinite(series)]
     if len(values) < 3 or values.min() == values.max():
         return 1.0
@@ -102,7 +110,17 @@ def memory(series: Floats) -> float:
     centered = ranks - ranks.mean()
     first = float(np.sum(centered[1:] * centered[:-1]) / np.sum(centered**2))
     first = min(max(first, 0.0), 0.999)
-    return (1 + first) / (1 - first)
+    return max((1 + first) / (1 - first), _by_batches(centered))
+
+
+def _by_batches(centered: Floats) -> float:
+    """Lower bound of the same by batch means; 0 where rows are too few."""
+    size = len(centered) // _BATCHES
+    if size < _BATCHES:
+        return 0.0
+    means = centered[: size * _BATCHES].reshape(_BATCHES, size).mean(axis=1)
+    ratio = size * float(means.var(ddof=1)) / float(centered.var())
+    return ratio * (_BATCHES - 1) / float(stats.chi2.ppf(_BATCHES_SURE, _BATCHES - 1))
 
 
 def decide_blocked(columns: Sequence[Blocked], blocks: Blocks, seed: int = 0) -> list[ColumnReport]:

@@ -47,6 +47,8 @@ class Reason(StrEnum):
     ALL_VALUES_RARE = "AllValuesRare"
     TEMPORAL = "Temporal"
     UNSUPPORTED_TYPE = "UnsupportedType"
+    #: The values are not of the type that was asked for.
+    NOT_OF_TYPE = "NotOfType"
     #: Too many different values to be counted one by one in a sketch.
     MANY_VALUES = "ManyValues"
     #: Too many different texts to be read as the numbers that the other side has.

@@ -8,11 +8,20 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from firedrill.api.driftcheck import ColumnType
+from firedrill.api.times import NotTimes, to_unix
 from firedrill.engines.drift.values import kind_of, plain, values_in_order
 
 
 class NotThisType(ValueError):
     """The values are not of the type that was asked for; the message says what they are."""
+
+
+class OtherWidths(NotThisType):
+    """Vectors of the sides differ in how many numbers they have."""
+
+    def __init__(self, reference: int, current: int) -> None:
+        super().__init__(f"vectors of {reference} and {current} numbers can not be compared")
+        self.reference, self.current = reference, current
 
 
 def shaped(reference: Any, current: Any, asked: ColumnType | None) -> tuple[Any, Any]:
@@ -46,9 +55,10 @@ def _times(column: Any) -> Any:
         return column
     if kind == "text":
         try:
-            return plain(column).cast(pa.timestamp("us"))
-        except pa.ArrowInvalid as error:
+            seconds = to_unix(plain(column).cast(pa.string()), "")
+        except NotTimes as error:
             raise NotThisType("texts that are not dates or times") from error
+        return pc.round(pc.multiply(seconds, 1e6)).cast(pa.int64()).cast(pa.timestamp("us"))
     raise NotThisType(f"values of type {column.type} are no dates or times")
 
 
@@ -60,8 +70,10 @@ def _projected(reference: Any, current: Any) -> tuple[Any, Any]:
     """
     first, second = _vectors(reference), _vectors(current)
     widths = {side.shape[1] for side in (first, second)} - {0}
-    if len(widths) != 1:
-        raise NotThisType(f"vectors of {' and '.join(map(str, sorted(widths))) or 'no'} numbers can not be compared")
+    if len(widths) > 1:
+        raise OtherWidths(first.shape[1], second.shape[1])
+    if not widths:
+        raise NotThisType("vectors of no numbers can not be compared")
     if (
         min(len(first), len(second)) < 4
         or first.shape != (len(first), *widths)

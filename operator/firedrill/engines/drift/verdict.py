@@ -13,6 +13,8 @@ from firedrill.engines.drift.whole import Part, WholeTest
 NAMES_SHOWN: Final = 5
 #: Measurements beyond, the best ones, go without detail: a thousand columns must fit into one record.
 DETAILED: Final = 150
+#: Outcomes of a column that leave the whole check open.
+_OPEN: Final = frozenset({Reason.TOO_FEW_VALUES, Reason.TOO_DEPENDENT, Reason.NOT_OF_TYPE})
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,19 @@ def too_many_texts(evidence: Evidence) -> Decision | None:
     return Decision(Verdict.INCONCLUSIVE, Reason.TOO_MANY_TEXTS.value, message)
 
 
+def columns_undecided(evidence: Evidence) -> Decision | None:
+    """A column that was to be compared could not be: that the others hold says nothing of it.
+
+    Not of what no data could decide, nor of what is missing on both sides, nor of segments, which may be small.
+    """
+    open_ = [column for column in evidence.undecided if column.reason in _OPEN and column.segment is None]
+    if not open_:
+        return None
+    more = f" and {len(open_) - 1} more" if len(open_) > 1 else ""
+    message = f"Not compared: {open_[0].label}{more} ({open_[0].message}); {evidence.sizes}{_undecided(evidence)}"
+    return Decision(Verdict.INCONCLUSIVE, "ColumnsUndecided", message)
+
+
 def nothing_compared(evidence: Evidence) -> Decision | None:
     """There is no column of which anything can be said."""
     if any(column.decided for column in evidence.columns):
@@ -151,6 +166,7 @@ CHAIN: Final[tuple[Policy, ...]] = (
     sketch_too_coarse,
     too_many_texts,
     nothing_compared,
+    columns_undecided,
     concept_undecided,
     no_drift,
 )

@@ -48,7 +48,7 @@ def compare_sketches(
     kinds = {side.kind for side in sides} - {""}
     if (len(kinds) > 1 and kinds & {"temporal", "unsupported"}) or _other_types(sides, kinds):
         return type_changed(name, reference.type, current.type)
-    reason, message = _not_compared(sides, kinds)
+    reason, message = _not_compared(sides, kinds, asked=settings.type is not None)
     if reason is not None:
         there = [(side.rows - side.missing, side.missing) for side in sides]
         return by_nature(name, reason, message, there[0], there[1], limits)
@@ -61,10 +61,12 @@ def _other_types(sides: tuple[ColumnSketch, ColumnSketch], kinds: set[str]) -> b
     return kinds == {"unsupported"} and len({side.type for side in sides if side.kind}) > 1
 
 
-def _not_compared(sides: tuple[ColumnSketch, ColumnSketch], kinds: set[str]) -> tuple[Reason | None, str]:
+def _not_compared(
+    sides: tuple[ColumnSketch, ColumnSketch], kinds: set[str], *, asked: bool
+) -> tuple[Reason | None, str]:
     problem = next((side.problem for side in sides if side.problem), "")
     if problem:
-        return Reason.UNSUPPORTED_TYPE, problem
+        return (Reason.NOT_OF_TYPE if asked else Reason.UNSUPPORTED_TYPE), problem
     if "unsupported" in kinds:
         types = " and ".join(sorted({side.type for side in sides if side.type}))
         return Reason.UNSUPPORTED_TYPE, f"values of type {types} are not compared"
