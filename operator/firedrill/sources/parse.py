@@ -1,14 +1,12 @@
 """Tables from bytes or files, in any of the formats."""
 
-import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-from pyarrow import csv
 
 from firedrill.api.tableformat import TableFormat
+from firedrill.sources.csvfile import read_csv
 from firedrill.sources.errors import InvalidTable
 from firedrill.sources.messages import parse_lines
 from firedrill.sources.table import MemoryTable, ParquetTable, SourceTable
@@ -27,16 +25,12 @@ _SUFFIXES: Final = {
     ".ipc": TableFormat.ARROW,
     ".hl7": TableFormat.HL7,
 }
-_DELIMITERS: Final = (",", ";", "\t", "|")
-_UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 _GZIP: Final = b"\x1f\x8b"
 _ARROW: Final = b"ARROW1"
-_BLOCK: Final = 4 * 1024 * 1024
 _HEAD: Final = 64 * 1024
 
 
 _HTML: Final = (b"<!doctype", b"<html")
-_COUNTS: Final = re.compile(r"(?:Row #(?P<row>\d+): )?Expected (?P<wanted>\d+) columns, got (?P<found>\d+)")
 
 
 def format_of(path: Path, head: bytes) -> TableFormat:
@@ -60,7 +54,7 @@ def parse_bytes(data: bytes, kind: TableFormat) -> SourceTable:
         return MemoryTable(_read_arrow(pa.BufferReader(data), data[:_HEAD]))
     if kind.of_lines:
         return MemoryTable(_read_lines(data, kind))
-    return MemoryTable(_read_csv(lambda: pa.BufferReader(data), data[:_HEAD]))
+    return MemoryTable(read_csv(lambda: pa.BufferReader(data), data[:_HEAD]))
 
 
 def parse_file(path: Path, kind: TableFormat | None) -> SourceTable:
@@ -82,7 +76,7 @@ def parse_file(path: Path, kind: TableFormat | None) -> SourceTable:
         return MemoryTable(_read_arrow(pa.OSFile(str(path)), head))
     if kind.of_lines:
         return MemoryTable(_read_lines(path.read_bytes(), kind))
-    return MemoryTable(_read_csv(lambda: pa.OSFile(str(path)), head))
+    return MemoryTable(read_csv(lambda: pa.OSFile(str(path)), head))
 
 
 def _parse_stream(path: Path, kind: TableFormat | None) -> SourceTable:
@@ -113,66 +107,6 @@ def _read_arrow(source: Any, head: bytes) -> "pa.Table":
             return table
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InvalidTable(f"not an Arrow file: {_first_line(error)}") from error
-
-
-def _read_csv(open_source: Any, head: bytes) -> "pa.Table":
-    """Read a CSV with a header. Types are inferred over all rows; blanks and the usual words for none are null.
-
-    UTF-8 is expected; UTF-16 is told by its byte order mark, and what is neither is read as Latin-1, so that a
-    stray byte in one cell does not hide the other cells.
-    """
-    encoding = "utf-16" if head.startswith(_UTF16) else "utf-8"
-    text = head.decode(encoding, errors="replace").strip("\ufeff\r\n ")
-    if not text:
-        raise InvalidTable("the file is empty; a header line is needed")
-    if "\0" in text or head.startswith(_GZIP):
-        raise InvalidTable("not CSV but binary data; compressed files are not read")
-    delimiter = _delimiter(text)
-    try:
-        table = _convert_csv(open_source, delimiter, encoding)
-        # Names are decoded only when they are asked for.
-        if table.column_names and any(pa.types.is_binary(field.type) for field in table.schema):
-            table = _convert_csv(open_source, delimiter, "latin-1")
-    except UnicodeDecodeError:
-        table = _convert_csv(open_source, delimiter, "latin-1")
-    return table
-
-
-def _convert_csv(open_source: Callable[[], Any], delimiter: str, encoding: str) -> "pa.Table":
-    def read(threads: bool) -> "pa.Table":
-        with open_source() as source:
-            return csv.read_csv(
-                source,
-                csv.ReadOptions(use_threads=threads, block_size=_BLOCK, encoding=encoding),
-                csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-                csv.ConvertOptions(strings_can_be_null=True),
-            )
-
-    try:
-        return read(threads=True)
-    except pa.ArrowException:
-        pass
-    try:
-        # Once more: rows are numbered only when they are read one after the other.
-        return read(threads=False)
-    except pa.ArrowException as error:
-        # Not as its cause: the text of the error shows the row.
-        raise InvalidTable(f"not CSV: {_wrong_row(error)}") from None
-
-
-def _wrong_row(error: Exception) -> str:
-    """Where a CSV is wrong, without the text of the row, which Arrow shows."""
-    found = _COUNTS.search(_first_line(error))
-    if found is None:
-        return re.split("['\"]", _first_line(error))[0].rstrip(": ")
-    row = f"row {found['row']}: " if found["row"] else ""
-    return f"{row}expected {found['wanted']} columns, got {found['found']}"
-
-
-def _delimiter(head: str) -> str:
-    """The comma, unless the header has none and another common one."""
-    header = head.splitlines()[0]
-    return next((delimiter for delimiter in _DELIMITERS if delimiter in header), ",")
 
 
 def _first_line(error: Exception) -> str:
