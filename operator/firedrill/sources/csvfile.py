@@ -2,50 +2,90 @@
 
 import codecs
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv
 
-from firedrill.sources.csvquotes import check_quotes
+from firedrill.sources.csvquotes import Quotes, refuse
+from firedrill.sources.csvzeros import Zeros, is_code
 from firedrill.sources.errors import InvalidTable
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 _GZIP: Final = b"\x1f\x8b"
 _BLOCK: Final = 4 * 1024 * 1024
-#: What is looked at byte by byte fits the cache of a processor.
-_SCANNED: Final = 1024 * 1024
+#: Of what is looked at byte by byte: larger arrays of numpy are asked of the kernel, page by page, each time.
+_SCANNED: Final = 64 * 1024
 _MARK: Final = b"\xef\xbb\xbf"
+_COUNTS: Final = re.compile(r"(?:Row #(?P<row>\d+): )?Expected (?P<wanted>\d+) columns, got (?P<found>\d+)")
+_BLANK_LINES: Final = re.compile(r"(?:\r\n|\r|\n)*")
+_LINE_END: Final = re.compile(r"\r\n|\r|\n")
 
 OpenSource = Callable[[], Any]
-_COUNTS: Final = re.compile(r"(?:Row #(?P<row>\d+): )?Expected (?P<wanted>\d+) columns, got (?P<found>\d+)")
 
 
-def read_csv(open_source: OpenSource, head: bytes) -> "pa.Table":
-    """Read a CSV with a header. Types are inferred over all rows; blanks and the usual words for none are null.
+@dataclass(frozen=True)
+class _Form:
+    """How a CSV is written; ``blank`` is the number of lines above its header."""
 
-    UTF-8 is expected; UTF-16 is told by its byte order mark, and what is neither is read as Latin-1, so that a
-    stray byte in one cell does not hide the other cells. The source is opened more than once, and read block by
-    block. Raises InvalidTable that says where it is wrong.
+    delimiter: str
+    encoding: str
+    blank: int
+
+    @property
+    def parse(self) -> Any:
+        """How cells are told apart."""
+        return csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True)
+
+
+def read_csv(open_source: OpenSource, head: bytes) -> tuple["pa.Table", frozenset[str]]:
+    """Read a CSV with a header, and the names of its columns of numbers with zeros before them, which are texts.
+
+    Other types are inferred over all rows; blanks and the usual words for none are null. UTF-8 is expected; UTF-16 is
+    told by its byte order mark, and what is neither is read as Latin-1, so that a stray byte in one cell does not hide
+    the other cells. The source is opened more than once, and read block by block. Raises InvalidTable that says where
+    it is wrong.
     """
     encoding = "utf-16" if head.startswith(_UTF16) else "utf-8"
-    text = head.decode(encoding, errors="replace").strip("\ufeff\r\n ")
+    decoded = head.decode(encoding, errors="replace").lstrip("\ufeff")
+    text = decoded.strip("\ufeff\r\n ")
     if not text:
         raise InvalidTable("the file is empty; a header line is needed")
     if "\0" in text or head.startswith(_GZIP):
         raise InvalidTable("not CSV but binary data; compressed files are not read")
-    delimiter = _delimiter(text)
-    check_quotes(lambda: _blocks(open_source, encoding), delimiter)
+    blank = _BLANK_LINES.match(decoded)
+    form = _Form(_delimiter(text), encoding, len(_LINE_END.findall(blank.group())) if blank else 0)
+    zeros = _scan(open_source, form)
     try:
-        table = _convert_csv(open_source, delimiter, encoding)
+        table = _read_typed(open_source, form)
         # Names are decoded only when they are asked for.
         if table.column_names and any(pa.types.is_binary(field.type) for field in table.schema):
-            table = _convert_csv(open_source, delimiter, "latin-1")
-    except UnicodeDecodeError:
-        table = _convert_csv(open_source, delimiter, "latin-1")
-    return table
+            raise UnicodeError
+    except UnicodeError:
+        form = _Form(form.delimiter, "latin-1", form.blank)
+        table = _read_typed(open_source, form)
+    return _with_codes(open_source, form, table) if zeros else (table, frozenset())
+
+
+def _scan(open_source: OpenSource, form: _Form) -> bool:
+    """Whether there may be numbers with zeros before them, from the bytes. Raises InvalidTable for a quote that is not
+    closed."""
+
+    def blocks() -> Iterator[bytes]:
+        return _blocks(open_source, form.encoding)
+
+    quotes, zeros = Quotes(form.delimiter), Zeros(form.delimiter)
+    for block in blocks():
+        quotes.feed(block)
+        zeros.feed(block)
+    quotes.close()
+    zeros.close()
+    refuse(quotes, blocks)
+    return zeros.found
 
 
 def _blocks(open_source: OpenSource, encoding: str) -> Iterator[bytes]:
@@ -59,13 +99,13 @@ def _blocks(open_source: OpenSource, encoding: str) -> Iterator[bytes]:
             first = False
 
 
-def _convert_csv(open_source: OpenSource, delimiter: str, encoding: str) -> "pa.Table":
+def _read_typed(open_source: OpenSource, form: _Form) -> "pa.Table":
     def read(threads: bool) -> "pa.Table":
         with open_source() as source:
             return csv.read_csv(
                 source,
-                csv.ReadOptions(use_threads=threads, block_size=_BLOCK, encoding=encoding),
-                csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+                csv.ReadOptions(use_threads=threads, block_size=_BLOCK, encoding=form.encoding),
+                form.parse,
                 csv.ConvertOptions(strings_can_be_null=True),
             )
 
@@ -79,6 +119,61 @@ def _convert_csv(open_source: OpenSource, delimiter: str, encoding: str) -> "pa.
     except pa.ArrowException as error:
         # Not as its cause: the text of the error shows the row.
         raise InvalidTable(f"not CSV: {_wrong_row(error)}") from None
+
+
+def _with_codes(open_source: OpenSource, form: _Form, table: "pa.Table") -> tuple["pa.Table", frozenset[str]]:
+    """The table with columns as texts that were inferred to be numbers, and have zeros before them; and their names."""
+    numbers = {i for i, field in enumerate(table.schema) if _is_number(field.type)}
+    try:
+        codes = _written_with_zeros(open_source, form, table.num_columns, numbers) if numbers else set()
+        texts = _read_texts(open_source, form, table.num_columns, codes) if codes else {}
+    except pa.ArrowException as error:
+        raise InvalidTable(f"not CSV: {_wrong_row(error)}") from None
+    for i, column in texts.items():
+        if len(column) != table.num_rows:
+            raise InvalidTable("the file was changed while it was read")
+        table = table.set_column(i, table.field(i).with_type(pa.string()), column)
+    return table, frozenset(table.column_names[i] for i in codes)
+
+
+def _written_with_zeros(open_source: OpenSource, form: _Form, width: int, numbers: Collection[int]) -> set[int]:
+    """Those of some columns that have such a number. A block at a time is in memory."""
+    left, found = set(numbers), set[int]()
+    with (
+        open_source() as source,
+        csv.open_csv(source, _by_position(form, width), form.parse, _as_texts(numbers)) as reader,
+    ):
+        for batch in reader:
+            found |= {i for i in left if pc.any(is_code(batch.column(str(i)))).as_py()}
+            left -= found
+            if not left:
+                break
+    return found
+
+
+def _read_texts(open_source: OpenSource, form: _Form, width: int, columns: Collection[int]) -> Mapping[int, Any]:
+    """Some columns as texts, without the spaces that a number may have around it."""
+    with open_source() as source:
+        table = csv.read_csv(source, _by_position(form, width), form.parse, _as_texts(columns))
+    return {i: pc.utf8_trim(table.column(str(i)), " \t") for i in columns}
+
+
+def _by_position(form: _Form, width: int) -> Any:
+    """Columns named by their position: names of the header may repeat."""
+    names = [str(i) for i in range(width)]
+    # Lines are skipped as they are, blank ones with the others.
+    skipped = form.blank + 1
+    return csv.ReadOptions(block_size=_BLOCK, encoding=form.encoding, column_names=names, skip_rows_after_names=skipped)
+
+
+def _as_texts(columns: Collection[int]) -> Any:
+    names = [str(i) for i in sorted(columns)]
+    types = dict.fromkeys(names, pa.string())
+    return csv.ConvertOptions(strings_can_be_null=True, include_columns=names, column_types=types)
+
+
+def _is_number(kind: Any) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
 def _wrong_row(error: Exception) -> str:

@@ -49,11 +49,25 @@ class Quotes:
         """The next block of the file."""
         if self.wrong is not None:
             return
-        if _QUOTE not in block and len(self._rest) == 1:
+        if _QUOTE in block or self._rest[-1] == _QUOTE:
+            self._look(self._rest + block)
+        elif len(self._rest) > 1:
+            # Still in the cell that was cut.
+            self._rest += block
+        else:
             self._rest = block[-1:] or self._rest
             self._start += len(block)
-            return
-        data = self._rest + block
+        if len(self._rest) > LONGEST:
+            self._found(1, _TOO_LONG)
+
+    def close(self) -> None:
+        """The end of the file, which ends its last line."""
+        if self.wrong is None:
+            self._look(self._rest + b"\n")
+        if self.wrong is None and len(self._rest) > 1:
+            self._found(1, _UNCLOSED)
+
+    def _look(self, data: bytes) -> None:
         end = _paired(data, self._separators)
         if end is None:
             cells = self._whole.match(data, 1)
@@ -61,29 +75,11 @@ class Quotes:
             if end < len(data) and self._cell.match(data, end):
                 self._found(end, _INSIDE)
                 return
-        if len(data) - end > LONGEST:
-            self._found(end, _TOO_LONG)
-            return
         self._start += end - 1
         self._rest = data[end - 1 :]
 
-    def close(self) -> None:
-        """The end of the file, which ends its last line."""
-        self.feed(b"\n")
-        if self.wrong is None and len(self._rest) > 1:
-            self._found(1, _UNCLOSED)
-
     def _found(self, index: int, wrong: str) -> None:
         self.at, self.wrong = self._start + index, wrong
-
-
-def check_quotes(blocks: Blocks, delimiter: str) -> None:
-    """Raises InvalidTable, which names the line, where a quoted cell is not closed as it should be."""
-    quotes = Quotes(delimiter)
-    for block in blocks():
-        quotes.feed(block)
-    quotes.close()
-    refuse(quotes, blocks)
 
 
 def refuse(quotes: Quotes, blocks: Blocks) -> None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from firedrill.api.times import NotTimes, to_unix
+from firedrill.sources.codes import agreed
 from firedrill.sources.errors import InvalidTable
 from firedrill.sources.table import SourceTable
 
@@ -32,7 +33,7 @@ class StackedTable:
 
     def __init__(self, parts: Sequence[tuple[str, SourceTable]]) -> None:
         """Raises InvalidTable that names the part whose columns are not those of the first one."""
-        self._parts = parts
+        self._parts = agreed(parts)
         first_name, first = parts[0]
         self._names = list(first.names)
         for name, table in parts[1:]:

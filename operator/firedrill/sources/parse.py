@@ -54,7 +54,7 @@ def parse_bytes(data: bytes, kind: TableFormat) -> SourceTable:
         return MemoryTable(_read_arrow(pa.BufferReader(data), data[:_HEAD]))
     if kind.of_lines:
         return MemoryTable(_read_lines(data, kind))
-    return MemoryTable(read_csv(lambda: pa.BufferReader(data), data[:_HEAD]))
+    return MemoryTable(*read_csv(lambda: pa.BufferReader(data), data[:_HEAD]))
 
 
 def parse_file(path: Path, kind: TableFormat | None) -> SourceTable:
@@ -76,7 +76,7 @@ def parse_file(path: Path, kind: TableFormat | None) -> SourceTable:
         return MemoryTable(_read_arrow(pa.OSFile(str(path)), head))
     if kind.of_lines:
         return MemoryTable(_read_lines(path.read_bytes(), kind))
-    return MemoryTable(read_csv(lambda: pa.OSFile(str(path)), head))
+    return MemoryTable(*read_csv(lambda: pa.OSFile(str(path)), head))
 
 
 def _parse_stream(path: Path, kind: TableFormat | None) -> SourceTable:

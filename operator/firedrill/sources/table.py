@@ -48,8 +48,10 @@ class SourceTable(Protocol):
 class MemoryTable:
     """A table in memory."""
 
-    def __init__(self, table: "pa.Table") -> None:
+    def __init__(self, table: "pa.Table", codes: frozenset[str] = frozenset()) -> None:
         self._table = table
+        #: Columns that are texts for nothing but the zeros before their numbers.
+        self.codes = codes
 
     @property
     def names(self) -> Sequence[str]:
