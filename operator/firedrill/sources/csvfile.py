@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from firedrill.sources.csvquotes import Quotes, refuse
+from firedrill.sources.csvwords import texts_missing
 from firedrill.sources.csvzeros import Zeros, is_code
 from firedrill.sources.errors import InvalidTable
 
@@ -45,10 +46,10 @@ class _Form:
 def read_csv(open_source: OpenSource, head: bytes) -> tuple["pa.Table", frozenset[str]]:
     """Read a CSV with a header, and the names of its columns of numbers with zeros before them, which are texts.
 
-    Other types are inferred over all rows; blanks and the usual words for none are null. UTF-8 is expected; UTF-16 is
-    told by its byte order mark, and what is neither is read as Latin-1, so that a stray byte in one cell does not hide
-    the other cells. The source is opened more than once, and read block by block. Raises InvalidTable that says where
-    it is wrong.
+    Other types are inferred over all rows; blanks and the usual words for none are null, NA but among texts. UTF-8 is
+    expected; UTF-16 is told by its byte order mark, and what is neither is read as Latin-1, so that a stray byte in one
+    cell does not hide the other cells. The source is opened more than once, and read block by block. Raises
+    InvalidTable that says where it is wrong.
     """
     encoding = "utf-16" if head.startswith(_UTF16) else "utf-8"
     decoded = head.decode(encoding, errors="replace").lstrip("\ufeff")
@@ -68,6 +69,7 @@ def read_csv(open_source: OpenSource, head: bytes) -> tuple["pa.Table", frozense
     except UnicodeError:
         form = _Form(form.delimiter, "latin-1", form.blank)
         table = _read_typed(open_source, form)
+    table = texts_missing(table)
     return _with_codes(open_source, form, table) if zeros else (table, frozenset())
 
 
@@ -106,7 +108,7 @@ def _read_typed(open_source: OpenSource, form: _Form) -> "pa.Table":
                 source,
                 csv.ReadOptions(use_threads=threads, block_size=_BLOCK, encoding=form.encoding),
                 form.parse,
-                csv.ConvertOptions(strings_can_be_null=True),
+                csv.ConvertOptions(strings_can_be_null=False),
             )
 
     try:
@@ -152,7 +154,7 @@ def _written_with_zeros(open_source: OpenSource, form: _Form, width: int, number
 
 
 def _read_texts(open_source: OpenSource, form: _Form, width: int, columns: Collection[int]) -> Mapping[int, Any]:
-    """Some columns as texts, without the spaces that a number may have around it."""
+    """Some columns as texts, without the spaces that a number may have around it; the words for none as of numbers."""
     with open_source() as source:
         table = csv.read_csv(source, _by_position(form, width), form.parse, _as_texts(columns))
     return {i: pc.utf8_trim(table.column(str(i)), " \t") for i in columns}

@@ -31,7 +31,7 @@ def values(table: SourceTable, name: str) -> list[Any]:
 
 
 def test_types_are_inferred_and_blanks_are_null() -> None:
-    table = csv("n,e,t,b\n1,9.77e-02,x,true\n,-1E3,,\n3,NaN,NA,false\n")
+    table = csv("n,e,t,b\n1,9.77e-02,x,true\n,-1E3,,\n3,NaN,null,false\n")
     assert values(table, "n") == [1, None, 3]
     assert values(table, "e") == [0.0977, -1000.0, None]
     assert values(table, "t") == ["x", None, None]
