@@ -14,6 +14,7 @@ from pipeline_builders import findings, only, report, subject
 
 from firedrill.api.datapipelinetest import SampleRows
 from firedrill.engines.common.masking import masked
+from firedrill.engines.pipeline.alike import alike
 from firedrill.engines.pipeline.devices import out_of_order
 from firedrill.engines.pipeline.distribution import quantile, share
 from firedrill.engines.pipeline.keys import codes_of, repeats
@@ -98,6 +99,22 @@ def test_a_table_reconciles_with_itself_in_any_order(keys: list[int], random: An
     check = {"reconcile": {"table": "source", "keys": ["k"]}}
     outcomes = {each.passed for each in findings(subject(tables[0], source=tables[1]), check)}
     assert outcomes == ({True} if rows else {None})
+
+
+numbers = st.one_of(
+    st.integers(-(10**6), 10**6).map(Decimal), st.decimals(-1000, 1000, places=3), st.sampled_from([Decimal("1E+30")])
+)
+ways: list[Any] = [str, "{:f}".format, "{:.6f}".format, "{:E}".format, " {}\t".format]
+
+
+@quick
+@given(st.lists(st.tuples(numbers, numbers, st.sampled_from(ways), st.booleans()), min_size=1, max_size=20))
+def test_a_number_is_the_texts_that_are_it_and_no_other(rows: list[tuple[Decimal, Decimal, Any, bool]]) -> None:
+    pairs = [(number, way(number if same else other)) for number, other, way, same in rows]
+    ours = pa.chunked_array([pa.array([number for number, _ in pairs], pa.decimal128(38, 3))])
+    left, right = alike(ours, pa.chunked_array([pa.array([text for _, text in pairs])]))
+    same = [one == other for one, other in zip(left.to_pylist(), right.to_pylist(), strict=True)]
+    assert same == [number == Decimal(text.strip()) for number, text in pairs]
 
 
 entries = st.lists(st.tuples(st.integers(0, 3), st.decimals(-1000, 1000, places=2)), min_size=1, max_size=30)

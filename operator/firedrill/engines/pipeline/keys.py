@@ -9,15 +9,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from firedrill.api.datachecks import ReferencesCheck, UniqueCheck
+from firedrill.engines.pipeline.alike import alike
 from firedrill.engines.pipeline.finding import Finding, of_rows
 from firedrill.engines.pipeline.subject import Subject
-from firedrill.engines.pipeline.table import is_number, missing
+from firedrill.engines.pipeline.table import is_text, missing
 
 Codes = NDArray[np.int64]
 
 _LARGEST = 2**62
-#: Floating point numbers hold every integer up to this one.
-_EXACT = 2**53
 
 
 def unique(check: UniqueCheck, subject: Subject) -> list[Finding]:
@@ -55,7 +54,7 @@ def references(check: ReferencesCheck, subject: Subject) -> list[Finding]:
 def codes_of(columns: Sequence[Sequence[Any]]) -> list[Codes]:
     """One number a row for the values of several columns together, the same for the same values in every table.
 
-    ``columns`` holds, for each column of the key, that column of every table. Nulls are a value like others.
+    ``columns`` holds, for each column of the key, that column of every table. What is missing is a value like others.
     """
     sizes = [len(part) for part in columns[0]]
     joint: Codes = np.zeros(sum(sizes), dtype=np.int64)
@@ -77,35 +76,6 @@ def any_missing(columns: Sequence[Any]) -> NDArray[np.bool_]:
         if column.null_count or not pa.types.is_integer(column.type):
             gone |= missing(column).to_numpy()
     return gone
-
-
-def alike(left: Any, right: Any) -> tuple[Any, Any]:
-    """Two columns in one type, so that 7, 7.0 and the text "7" of another format are the same value."""
-    if left.type.equals(right.type):
-        return left, right
-    both = (left, right)
-    if any(pa.types.is_null(each.type) for each in both):
-        other = right.type if pa.types.is_null(left.type) else left.type
-        return left.cast(other), right.cast(other)
-    if all(is_number(each.type) for each in both):
-        if all(pa.types.is_integer(each.type) for each in both):
-            wide = pa.decimal256(20, 0) if any(pa.types.is_uint64(each.type) for each in both) else pa.int64()
-            return left.cast(wide), right.cast(wide)
-        if all(not pa.types.is_floating(each.type) for each in both):
-            return as_decimals(left, right)
-        if any(_beyond_floats(each) for each in both):
-            return _as_text(left), _as_text(right)
-        return left.cast(pa.float64(), safe=False), right.cast(pa.float64(), safe=False)
-    if all(pa.types.is_timestamp(each.type) or pa.types.is_date(each.type) for each in both):
-        return _microseconds(left), _microseconds(right)
-    return _as_text(left), _as_text(right)
-
-
-def as_decimals(left: Any, right: Any) -> tuple[Any, Any]:
-    """Integers and decimals as decimals of one type, exactly; one digit is left for a difference."""
-    scale = max(each.type.scale if pa.types.is_decimal(each.type) else 0 for each in (left, right))
-    wide = pa.decimal256(75, scale)
-    return left.cast(wide), right.cast(wide)
 
 
 def repeats(codes: Codes) -> Codes:
@@ -132,6 +102,8 @@ def _codes(column: Any) -> tuple[Codes, int]:
     if pa.types.is_floating(column.type):
         # -0.0 and 0.0 are one value; adding zero makes them so.
         column = pc.add(pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column), pa.scalar(0, column.type))
+    if is_text(column.type):
+        column = pc.if_else(missing(column), pa.scalar(None, column.type), column)
     if pa.types.is_nested(column.type):
         column = pa.chunked_array([pa.array([repr(each) for each in column.to_pylist()], pa.string())])
     encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
@@ -142,31 +114,3 @@ def _codes(column: Any) -> tuple[Codes, int]:
     else:
         indices, count = encoded.indices.to_numpy(zero_copy_only=False), len(encoded.dictionary)
     return indices.astype(np.int64), max(count, 1)
-
-
-def _beyond_floats(column: Any) -> bool:
-    """Whether a column has integers that floating point numbers do not tell apart."""
-    if not pa.types.is_integer(column.type):
-        return False
-    ends = [value for value in pc.min_max(column).as_py().values() if value is not None]
-    return any(abs(value) > _EXACT for value in ends)
-
-
-def _microseconds(column: Any) -> Any:
-    """Times in one unit; those of no zone are UTC."""
-    if pa.types.is_date(column.type):
-        column = column.cast(pa.timestamp("us"))
-    return column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64())
-
-
-def _as_text(column: Any) -> Any:
-    kind = column.type
-    if pa.types.is_floating(kind):
-        # 7.0 of a CSV with blanks is the 7 of a JSON.
-        texts = [
-            None if v is None or v != v else repr(int(v)) if v.is_integer() else repr(v) for v in column.to_pylist()
-        ]
-        return pa.chunked_array([pa.array(texts, pa.string())])
-    if pa.types.is_nested(kind):
-        return pa.chunked_array([pa.array([repr(each) for each in column.to_pylist()], pa.string())])
-    return column.cast(pa.string())

@@ -10,10 +10,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from firedrill.api.datachecks import IdempotenceCheck, ReconcileCheck
+from firedrill.engines.pipeline.alike import alike, as_decimals, further, number_and_text
 from firedrill.engines.pipeline.finding import Finding, Rows, Shown, as_mask
-from firedrill.engines.pipeline.keys import Codes, alike, as_decimals, codes_of
+from firedrill.engines.pipeline.keys import Codes, codes_of
 from firedrill.engines.pipeline.subject import Subject
-from firedrill.engines.pipeline.table import Data, is_number
+from firedrill.engines.pipeline.table import Data, is_number, missing
 
 _COLUMNS_NAMED: Final = 5
 
@@ -170,12 +171,18 @@ def _taken(column: Any, rows: Rows) -> Any:
 def _unequal(left: Any, right: Any, tolerance: float) -> NDArray[np.bool_]:
     if tolerance and is_number(left.type) and is_number(right.type):
         return _apart(left, right, tolerance)
+    mixed = number_and_text(left, right)
     left, right = alike(left, right)
     if pa.types.is_nested(left.type):
         return np.array([a != b for a, b in zip(left.to_pylist(), right.to_pylist(), strict=True)], dtype=bool)
     if left.type != right.type:
         right = right.cast(left.type)
-    return _marked(left, right, pc.not_equal(left, right))
+    unequal = as_mask(pc.not_equal(left, right))
+    if tolerance and mixed:
+        rows = np.flatnonzero(unequal).astype(np.int64)
+        unequal = unequal.copy()
+        unequal[rows] = further(left, right, rows, tolerance)
+    return _marked(left, right, unequal)
 
 
 def _apart(left: Any, right: Any, tolerance: float) -> NDArray[np.bool_]:
@@ -189,7 +196,7 @@ def _apart(left: Any, right: Any, tolerance: float) -> NDArray[np.bool_]:
 
 
 def _marked(left: Any, right: Any, unequal: Any) -> NDArray[np.bool_]:
-    gone, other = pc.is_null(left, nan_is_null=True), pc.is_null(right, nan_is_null=True)
+    gone, other = missing(left), missing(right)
     one = as_mask(pc.xor(gone, other))
     return (as_mask(unequal) & ~as_mask(gone) & ~as_mask(other)) | one
 
