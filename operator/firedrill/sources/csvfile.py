@@ -1,9 +1,11 @@
 """Tables from CSV."""
 
 import codecs
+import io
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pyarrow as pa
@@ -13,6 +15,7 @@ from pyarrow import csv
 from firedrill.sources.csvquotes import Quotes, refuse
 from firedrill.sources.csvwords import texts_missing
 from firedrill.sources.csvzeros import Zeros, is_code
+from firedrill.sources.encoding import Mended
 from firedrill.sources.errors import InvalidTable
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
@@ -31,11 +34,19 @@ OpenSource = Callable[[], Any]
 
 @dataclass(frozen=True)
 class _Form:
-    """How a CSV is written; ``blank`` is the number of lines above its header."""
+    """How a CSV is written; ``blank`` is the number of lines above its header. ``mended`` says that it is UTF-8 with
+    stray bytes in it, or Latin-1."""
 
     delimiter: str
     encoding: str
     blank: int
+    mended: bool = False
+
+    @contextmanager
+    def opened(self, open_source: OpenSource) -> Iterator[Any]:
+        """The source in the form's encoding."""
+        with open_source() as source:
+            yield io.BufferedReader(Mended(source)) if self.mended else source
 
     @property
     def parse(self) -> Any:
@@ -47,8 +58,8 @@ def read_csv(open_source: OpenSource, head: bytes) -> tuple["pa.Table", frozense
     """Read a CSV with a header, and the names of its columns of numbers with zeros before them, which are texts.
 
     Other types are inferred over all rows; blanks and the usual words for none are null, NA but among texts. UTF-8 is
-    expected; UTF-16 is told by its byte order mark, and what is neither is read as Latin-1, so that a stray byte in one
-    cell does not hide the other cells. The source is opened more than once, and read block by block. Raises
+    expected; UTF-16 is told by its byte order mark, and a byte that is neither is read as Latin-1, so that a stray one
+    in one cell changes no other cell. The source is opened more than once, and read block by block. Raises
     InvalidTable that says where it is wrong.
     """
     encoding = "utf-16" if head.startswith(_UTF16) else "utf-8"
@@ -67,7 +78,7 @@ def read_csv(open_source: OpenSource, head: bytes) -> tuple["pa.Table", frozense
         if table.column_names and any(pa.types.is_binary(field.type) for field in table.schema):
             raise UnicodeError
     except UnicodeError:
-        form = _Form(form.delimiter, "latin-1", form.blank)
+        form = replace(form, mended=True)
         table = _read_typed(open_source, form)
     table = texts_missing(table)
     return _with_codes(open_source, form, table) if zeros else (table, frozenset())
@@ -103,7 +114,7 @@ def _blocks(open_source: OpenSource, encoding: str) -> Iterator[bytes]:
 
 def _read_typed(open_source: OpenSource, form: _Form) -> "pa.Table":
     def read(threads: bool) -> "pa.Table":
-        with open_source() as source:
+        with form.opened(open_source) as source:
             return csv.read_csv(
                 source,
                 csv.ReadOptions(use_threads=threads, block_size=_BLOCK, encoding=form.encoding),
@@ -142,7 +153,7 @@ def _written_with_zeros(open_source: OpenSource, form: _Form, width: int, number
     """Those of some columns that have such a number. A block at a time is in memory."""
     left, found = set(numbers), set[int]()
     with (
-        open_source() as source,
+        form.opened(open_source) as source,
         csv.open_csv(source, _by_position(form, width), form.parse, _as_texts(numbers)) as reader,
     ):
         for batch in reader:
@@ -155,7 +166,7 @@ def _written_with_zeros(open_source: OpenSource, form: _Form, width: int, number
 
 def _read_texts(open_source: OpenSource, form: _Form, width: int, columns: Collection[int]) -> Mapping[int, Any]:
     """Some columns as texts, without the spaces that a number may have around it; the words for none as of numbers."""
-    with open_source() as source:
+    with form.opened(open_source) as source:
         table = csv.read_csv(source, _by_position(form, width), form.parse, _as_texts(columns))
     return {i: pc.utf8_trim(table.column(str(i)), " \t") for i in columns}
 

@@ -1,5 +1,7 @@
 """Rows that both sides have, columns that could not be compared, and slow dependence: none may pass or fail a check."""
 
+from datetime import date, timedelta
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -93,3 +95,20 @@ RELATED = Asked(joint=ALONE, rows=Rows(dependent=True))
 def test_independent_rows_and_fast_dependence_keep_their_memory() -> None:
     rng = np.random.default_rng(4)
     assert all(memory(rng.normal(size=2000)) < 1.2 for _ in range(50))
+
+
+@pytest.mark.parametrize(("odd", "reason"), [(1, "Temporal"), (20, "Temporal"), (150, "TypeChanged")])
+def test_some_texts_among_dates_are_no_other_type(odd: int, reason: str) -> None:
+    """As a file of text has them: one cell that is no date makes the whole column texts."""
+    days = [date(2024, 1, 1) + timedelta(days=i) for i in range(400)]
+    texts = ["0000-00-00" if i < odd else str(day) for i, day in enumerate(days)]
+    report = check(
+        pa.table({"day": days, "x": range(400)}), pa.table({"day": texts, "x": range(400)}), Asked(joint=ALONE)
+    )
+    assert next(column for column in report.columns if column.name == "day").reason == reason
+
+
+def test_a_column_without_a_name_is_compared() -> None:
+    """As pandas writes its index into a CSV."""
+    report = check(pa.table({"": range(300), "n" * 300: range(300)}), pa.table({"": range(300), "n" * 300: range(300)}))
+    assert report.verdict is Verdict.PASSED

@@ -12,7 +12,7 @@ from firedrill.engines.drift.bins import category_bins, numeric_bins
 from firedrill.engines.drift.contingency import TableTest, compare_counts
 from firedrill.engines.drift.ordered import Ordered, Sample
 from firedrill.engines.drift.report import Bin, ColumnReport, Effects, Reason, TestName, TestResult
-from firedrill.engines.drift.shapes import NotThisType, OtherWidths, is_embedding, shaped
+from firedrill.engines.drift.shapes import NotThisType, OtherWidths, is_embedding, shaped, time_share
 from firedrill.engines.drift.values import (
     NUMERIC_SHARE,
     Categories,
@@ -61,6 +61,13 @@ def compare_column(
         limits = Limits(settings.limit, settings.limit)
     if asked is None and is_embedding(reference.type) and is_embedding(current.type):
         asked = ColumnType.EMBEDDING
+    if asked is None and {kind_of(reference.type), kind_of(current.type)} == {"text", "temporal"}:
+        share = min(time_share(side) for side in (reference, current) if kind_of(side.type) == "text")
+        if share >= NUMERIC_SHARE:
+            message = (
+                f"dates and times on one side, texts on the other of which {share:.1%} are; type: Time compares them"
+            )
+            return _by_nature(name, Reason.TEMPORAL, message, reference, current, limits)
     if _incomparable(reference.type, current.type, asked):
         return _type_changed(name, reference, current)
     try:

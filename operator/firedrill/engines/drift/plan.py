@@ -26,6 +26,11 @@ class Plan:
     clear: tuple[ColumnReport, ...]
 
 
+def unset(name: str) -> ColumnSettings:
+    """Settings of a column that has none. Its name is one of the data, which may be empty or of any length."""
+    return ColumnSettings.model_construct(name=name)
+
+
 def plan(reference: Sequence[str], current: Sequence[str], columns: DriftColumns, apart: Sequence[str] = ()) -> Plan:
     """Match the columns of both tables by name, in the order of the reference.
 
@@ -42,12 +47,10 @@ def plan(reference: Sequence[str], current: Sequence[str], columns: DriftColumns
         if name not in wanted:
             continue
         if name in positions:
-            pairs.append(
-                Pair(name, i, positions[name], settings.get(name, ColumnSettings(name=name)), name in columns.include)
-            )
+            pairs.append(Pair(name, i, positions[name], settings.get(name, unset(name)), name in columns.include))
         else:
             message = "in the reference, but not in the current data"
-            weight = settings.get(name, ColumnSettings(name=name)).weight
+            weight = settings.get(name, unset(name)).weight
             clear.append(ColumnReport(name, "absent", Reason.COLUMN_MISSING, message, weight=weight))
     had = set(reference)
     for name in current:

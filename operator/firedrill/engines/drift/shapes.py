@@ -1,15 +1,19 @@
 """Columns of special types brought into a form that the usual tests compare."""
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from firedrill.api.base import parse_time
 from firedrill.api.driftcheck import ColumnType
 from firedrill.api.times import NotTimes, to_unix
 from firedrill.engines.drift.values import kind_of, plain, values_in_order
+
+#: Texts that are looked at to see whether they are times.
+_LOOKED_AT: Final = 1000
 
 
 class NotThisType(ValueError):
@@ -60,6 +64,22 @@ def _times(column: Any) -> Any:
             raise NotThisType("texts that are not dates or times") from error
         return pc.round(pc.multiply(seconds, 1e6)).cast(pa.int64()).cast(pa.timestamp("us"))
     raise NotThisType(f"values of type {column.type} are no dates or times")
+
+
+def time_share(column: Any) -> float:
+    """Share of texts that are dates or times, of a thousand at even distances."""
+    texts = plain(column).cast(pa.string()).drop_null()
+    step = max(len(texts) // _LOOKED_AT, 1)
+    found = [_is_time(text) for text in texts.take(pa.array(range(0, len(texts), step))).to_pylist()]
+    return sum(found) / len(found) if found else 0.0
+
+
+def _is_time(text: str) -> bool:
+    try:
+        parse_time(text.strip())
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 def _projected(reference: Any, current: Any) -> tuple[Any, Any]:

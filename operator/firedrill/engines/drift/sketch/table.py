@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from firedrill.api.driftcheck import ColumnSettings, DriftColumns
+from firedrill.api.driftcheck import DriftColumns
+from firedrill.engines.drift.plan import unset
 from firedrill.engines.drift.sketch import column as columns_of
 from firedrill.engines.drift.sketch.column import ColumnSketch, ColumnSketcher
 from firedrill.engines.drift.sketch.errors import SourceChanged
@@ -37,7 +38,7 @@ def sketch_table(
     known = unique_names(names)
     settings = {each.name: each for each in asked.settings}
     made = {
-        name: ColumnSketcher(settings.get(name, ColumnSettings(name=name)), name in asked.include, room)
+        name: ColumnSketcher(settings.get(name, unset(name)), name in asked.include, room)
         for name in wanted
         if name in known
     }
