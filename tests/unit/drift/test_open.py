@@ -11,6 +11,8 @@ from firedrill.api.verdict import Verdict
 from firedrill.engines.drift import Asked, check
 from firedrill.engines.drift.dependent import memory
 from firedrill.engines.drift.shared import shared_rows
+from firedrill.engines.drift.sketch import Room, check_sketches, sketch_table
+from firedrill.engines.drift.table import TableColumns
 
 ALONE = Joint(enabled=False)
 
@@ -112,3 +114,22 @@ def test_a_column_without_a_name_is_compared() -> None:
     """As pandas writes its index into a CSV."""
     report = check(pa.table({"": range(300), "n" * 300: range(300)}), pa.table({"": range(300), "n" * 300: range(300)}))
     assert report.verdict is Verdict.PASSED
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [(None, "TooManyTexts"), (ColumnType.NUMERIC, "ValuesChanged"), (ColumnType.CATEGORICAL, "ManyValues")],
+)
+def test_prices_as_texts_are_not_passed_by_sketches(kind: ColumnType | None, reason: str) -> None:
+    """The exact way reads them as numbers, and sees that they have moved."""
+    rng = np.random.default_rng(6)
+    sides = [pa.table({"price": [f"{v:.6f}" for v in rng.normal(mean, 10, 4000)]}) for mean in (100, 130)]
+    columns = DriftColumns(settings=[ColumnSettings(name="price", type=kind)] if kind else [])
+    asked = Asked(joint=ALONE, columns=columns)
+    room = Room(categories=1000)
+    made = [sketch_table(["price"], [TableColumns(side)], ["price"], columns, room) for side in sides]
+    found = check_sketches(made[0], made[1], asked)
+    assert found.columns[0].reason == reason
+    assert check(sides[0], sides[1], Asked(joint=ALONE)).columns[0].reason == "ValuesChanged"
+    if kind is None:
+        assert (found.verdict, found.reason) == (Verdict.INCONCLUSIVE, "TooManyTexts")

@@ -105,7 +105,7 @@ def sketch_too_coarse(evidence: Evidence) -> Decision | None:
 
 
 def too_many_texts(evidence: Evidence) -> Decision | None:
-    """Numbers on one side, and on the other texts that sketches have not read as numbers."""
+    """Numbers on a side at least, and texts that sketches have not read as such."""
     open_ = [column for column in evidence.columns if column.reason is Reason.TOO_MANY_TEXTS]
     if not open_:
         return None

@@ -108,12 +108,16 @@ def _texts(
     missing = sides[0].missing, sides[1].missing
     names = [each.names for each in counted]
     if names[0] is None or names[1] is None:
+        report = _grouped(name, counted[0], counted[1], missing, limits)
         if kinds == {"text"} and settings.type is None:
             shares = [each.numeric_share for each in counted]
-            # Whether texts that are all numbers are codes or quantities is not known of groups: those are left to them.
             if marked_numbers(shares) and min(shares) < MIXED_SHARE:
                 return fewer_numbers(name, shares)
-        return _grouped(name, counted[0], counted[1], missing, limits)
+            if min(shares) >= NUMERIC_SHARE:
+                # Whether they are codes or quantities is not known of groups, and as quantities they may have moved.
+                message = "texts that are numbers, too many to tell codes from quantities: give the column a type"
+                return replace(report, reason=Reason.TOO_MANY_TEXTS, message=message)
+        return report
     if kinds == {"text"} and settings.type is None:
         made = [found for side in sides if (found := _as_numbers(side)) is not None]
         shares = [each.numeric_share for each in counted]
