@@ -9,7 +9,7 @@ from firedrill.api.modelvalidation import ModelTask, ValidationThresholds
 from firedrill.api.verdict import Measurement
 from firedrill.engines.common.intervals import Quantile, least_requests, requests_to_certify
 from firedrill.engines.common.shares import Interval
-from firedrill.engines.model.measure import LEVELS, Measured
+from firedrill.engines.model.measure import LEVELS, Measured, certified
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,9 @@ class Check:
 
 #: A client may be late by this much, or by a tenth of the strictest limit on latency if that is more.
 LAG_ALLOWED: Final = 0.020
+#: Requests that are slow together are looked for among those slower than this part of the limit: what comes and goes
+#: far below is no news for it, and at the limit itself there are too few to see.
+_NEAR: Final = 0.25
 #: Where no latency is limited, only a client that does not come close to its rate matters.
 LAG_ALLOWED_UNLIMITED: Final = 1.0
 
@@ -76,15 +79,15 @@ def _error_rate(measured: Measured, limit: float | None) -> Check:
 
 
 def _latency(name: str, measured: Measured, limit: timedelta | None) -> Check:
-    value = measured.latency[name]
     seconds = None if limit is None else limit.total_seconds()
+    value = measured.latency[name] if seconds is None else certified(measured.in_order, LEVELS[name], seconds * _NEAR)
     too_few = measured.requests < least_requests(LEVELS[name])
     passed = None if seconds is None or too_few else _quantile_at_most(value, seconds)
     phrase = f"{name} {_seconds(value.value)} ({_bounds(value)}) of {value.size} requests"
     if value.effective < value.size:
         phrase += f" that are slow together, and tell as much as {value.effective} would"
     elif seconds is not None and passed is None and not too_few:
-        misses = sum(latency > seconds for latency in measured.latencies)
+        misses = sum(latency > seconds for latency in measured.in_order)
         phrase += (
             f", {misses} slower than the limit: would pass from {requests_to_certify(LEVELS[name], misses)} requests"
         )

@@ -72,7 +72,7 @@ class Client:
 @dataclass(frozen=True)
 class Measured:
     """Everything that was measured after warm-up. ``accuracy`` is None when nothing was answered, or rows have no
-    labels."""
+    labels. ``in_order`` are the latencies in the order of the schedule, infinite without an answer."""
 
     requests: int
     answered: int
@@ -80,7 +80,7 @@ class Measured:
     errors: Interval
     server_errors: Interval
     latency: dict[str, Quantile]
-    latencies: tuple[float, ...]
+    in_order: tuple[float, ...]
     error_groups: tuple[ErrorGroup, ...]
     confusions: tuple[Confusion, ...]
     labels_disjoint: bool
@@ -113,16 +113,16 @@ def measure(log: RequestLog, lag_allowed: float, reading: Reading, *, labelled: 
         return None
     answered = [record for record in records if record.outcome is Outcome.ANSWERED]
     judged = answered if labelled else []
-    in_order = [r.latency if r.outcome is Outcome.ANSWERED else math.inf for r in records]
-    latencies = tuple(sorted(in_order))
+    in_order = tuple(r.latency if r.outcome is Outcome.ANSWERED else math.inf for r in records)
+    ordered = sorted(in_order)
     return Measured(
         requests=len(records),
         answered=len(answered),
         accuracy=_accuracy(judged, reading),
         errors=share_in_order([r.outcome is not Outcome.ANSWERED for r in records]),
         server_errors=share_in_order([r.outcome in (Outcome.HTTP_ERROR, Outcome.MALFORMED) for r in records]),
-        latency={name: _certified(in_order, latencies, level) for name, level in LEVELS.items()},
-        latencies=latencies,
+        latency={name: certified(in_order, level, quantile(ordered, level).value) for name, level in LEVELS.items()},
+        in_order=in_order,
         error_groups=_error_groups(records),
         confusions=_confusions(judged, reading),
         labels_disjoint=_labels_disjoint(judged, reading),
@@ -142,12 +142,11 @@ def measure_warmup(log: RequestLog) -> Warmup:
     )
 
 
-def _certified(in_order: Sequence[float], ordered: Sequence[float], level: float) -> Quantile:
-    """A quantile whose bounds are those of as many independent requests as these are worth at it."""
+def certified(in_order: Sequence[float], level: float, edge: float) -> Quantile:
+    """A quantile with the bounds of as many independent requests as these are worth, by those slower than ``edge``."""
     # What differs by less is a tie: the sums of floats in it grow with the time since the start.
-    edge, values = (np.round(each, _MICROSECOND) for each in (quantile(ordered, level).value, in_order))
-    effective = max(int(len(ordered) * worth(values, float(edge))), 1)
-    return quantile(ordered, level, effective=effective)
+    least, values = (np.round(each, _MICROSECOND) for each in (edge, in_order))
+    return quantile(sorted(in_order), level, effective=max(int(len(in_order) * worth(values, float(least))), 1))
 
 
 def _accuracy(answered: Sequence[RequestRecord], reading: Reading) -> Interval | None:
