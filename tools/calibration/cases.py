@@ -167,6 +167,8 @@ def _independent() -> list[Case]:
     for kind in ("normal", "300 categories", "50 equal categories", "rounded, 5 % missing"):
         for first, second in SIZES[:2]:
             cases.append(Case(f"columns | 10 | {kind} | {first}/{second}", of_kinds((kind,) * 10, (first, second))))
+    rare = "1,500 equal categories"
+    cases.append(Case(f"columns | 1 | {rare} | 20000/1000", of_kinds((rare,), (20_000, 1000))))
     for first, second in ((10_000, 10_000), (50_000, 1000)):
         name = f"columns | 1 | 20,000 texts in groups | {first}/{second}"
         cases.append(Case(name, in_groups((first, second)), 0.5))

@@ -20,7 +20,7 @@ Values = Any
 #: Values or codes of rows, and which rows have none.
 Drawn = tuple[Values, Values]
 
-WORDS = pa.array([f"w{k:03d}" for k in range(300)], pa.string())
+WORDS = pa.array([f"w{k:03d}" for k in range(1500)], pa.string())
 _RARER = 1 / np.arange(1, 301) ** 1.2
 _CODES = np.searchsorted(np.cumsum(_RARER / _RARER.sum()), (np.arange(100_000) + 0.5) / 100_000)
 _EIGHT = np.repeat(np.arange(8), [30, 25, 15, 10, 8, 6, 4, 2])
@@ -102,6 +102,7 @@ KINDS: dict[str, Kind] = {
     "boolean": Kind(_gaps(lambda rng, rows: rng.random(rows) < 0.3, 0.01), _column, of_categories),
     "50 equal categories": Kind(_gaps(lambda rng, rows: rng.integers(0, 50, rows), 0.0), _words, of_categories),
     "texts of numbers and ?": Kind(_marked, lambda values, _missing: pa.array(values.tolist(), pa.string()), None),
+    "1,500 equal categories": Kind(_gaps(lambda rng, rows: rng.integers(0, 1500, rows), 0.0), _words, of_categories),
 }
 #: The kinds of a table with all of them; the others are looked at by themselves.
 ALL = tuple(KINDS)[:10]

@@ -231,12 +231,11 @@ def categorical(name: str, c: Categories, limits: Limits) -> ColumnReport:
         reason, message = Reason.CONSTANT, f"every value is {c.names[0]!r} on both sides"
     else:
         outcome = compare_counts(c.reference, c.current, c.ranks)
-        if outcome is None:
+        if outcome is None or outcome.cells == 1:
             reason = Reason.ALL_VALUES_RARE
             message = f"{len(c.names)} different values, each too rare to compare, as in an identifier"
-        else:
-            test = TestName.FISHER if outcome.exact else TestName.CHI_SQUARE
-            tests = [test_result(test, outcome, limits), *tests]
+        if outcome is not None:
+            tests = [values_test(outcome, limits), *tests]
     # The values of an identifier are nobody's business, and their shares say nothing.
     effects, bins = category_bins(c) if reason is not Reason.ALL_VALUES_RARE else (Effects(), ())
     return ColumnReport(
@@ -262,9 +261,7 @@ def _flag_test(a: Ordered, b: Ordered, low: float, limits: Limits) -> list[TestR
     """Numbers of two values only are a flag: a table of counts sees a change that a distance of ranks can not."""
     zeros, others = (int(side.up_to(np.array([low]))[0]) for side in (a, b))
     outcome = table_test((a.size - zeros, zeros), (b.size - others, others))
-    if outcome is None:
-        return []
-    return [test_result(TestName.FISHER if outcome.exact else TestName.CHI_SQUARE, outcome, limits)]
+    return [values_test(outcome, limits)] if outcome is not None else []
 
 
 def _state_test(a: Numbers, b: Numbers, limits: Limits) -> list[TestResult]:
@@ -278,7 +275,7 @@ def missing_test(first: tuple[int, ...], second: tuple[int, ...], limits: Limits
     if not sum(first) or not sum(second):
         return []
     outcome = table_test(first, second)
-    if outcome is None and len(first) > 2:
+    if (outcome is None or outcome.cells == 1) and len(first) > 2:
         # Each state is too rare for itself; together they may not be.
         outcome = table_test((first[0], sum(first[1:])), (second[0], sum(second[1:])))
     if outcome is None:
@@ -293,6 +290,12 @@ def table_test(first: Sequence[int], second: Sequence[int]) -> TableTest | None:
     a, b = np.array(first, dtype=np.int64), np.array(second, dtype=np.int64)
     keep = (a + b) > 0
     return compare_counts(a[keep], b[keep])
+
+
+def values_test(outcome: TableTest, limits: Limits) -> TestResult:
+    """The test of a table of values as it is reported, named for what decided."""
+    name = TestName.RARE if outcome.by_rare else TestName.FISHER if outcome.exact else TestName.CHI_SQUARE
+    return test_result(name, outcome, limits)
 
 
 def test_result(test: TestName, outcome: TableTest, limits: Limits) -> TestResult:

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from firedrill.engines.drift.onesided import OneSided, one_sided
+
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -17,7 +19,7 @@ EXACT_BELOW: Final = 1000.0
 #: Cells rarer than this are taken together, all of them; those between are joined until they are not rare.
 VERY_RARE_BELOW: Final = 1.0
 #: Of the error that a column may make, the part for what is too rare to have a cell among the others.
-LEFT_OVER_PART: Final = 0.1
+RARE_PART: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class TableTest:
     """Outcome of the comparison of two rows of counts.
 
     ``statistic`` is Pearson's chi-square, ``effect`` the total variation distance less what chance adds to it (0..1),
-    ``cells`` the columns of the table after pooling. ``exact`` tells Fisher's test from the chi-square tests.
+    ``cells`` the columns of the table after pooling. ``exact`` tells Fisher's test from the chi-square tests. Where
+    ``by_rare``, rare values of one side alone decided, and ``statistic`` is the rows that have them.
     """
 
     statistic: float
@@ -33,6 +36,7 @@ class TableTest:
     effect: float
     cells: int
     exact: bool
+    by_rare: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,30 +144,55 @@ def compare_counts(first: Counts, second: Counts, order: NDArray[np.int64] | Non
     tested by Fisher's exact test, unless both are full. Otherwise the larger of the p-values of Pearson's
     chi-square and the likelihood ratio is taken: far out, Pearson's overrates a sparse cell that is too full and
     the likelihood ratio one that is too empty; the larger keeps its level down to 1e-4 with five expected values.
+
+    Rare values share a cell, in which those that came can not be told from those that went. Where there are several,
+    it is also asked how many rows have one that the other side lacks (``one_sided``); where these are all that can be
+    asked, ``cells`` is 1. The column still has one p-value, and the larger of both effects.
     """
-    ranks = np.arange(len(first), dtype=np.int64) if order is None else order
-    cells = Pooled(first, second, left_over=False) if len(first) == 2 else pool_rare(first, second, ranks)
+    if len(first) == 2:
+        cells, rare = Pooled(first, second, left_over=False), None
+    else:
+        cells = pool_rare(first, second, np.arange(len(first), dtype=np.int64) if order is None else order)
+        rare = _rare_of_one_side(first, second)
     a, b = cells.first, cells.second
     if len(a) < 2 or np.count_nonzero(a + b) < 2:
-        return None
-    statistic, p_value, exact = _table(a, b)
-    if cells.left_over and len(a) > 2:
-        p_value = _with_left_over(a, b)
-    return TableTest(statistic, min(p_value, 1.0), total_variation(a, b), len(a), exact)
+        return TableTest(rare.rows, rare.p_value, rare.effect, 1, exact=False, by_rare=True) if rare else None
+    statistic, of_table, exact = _table(a, b)
+    p_value, by_rare = _shared(a, b, of_table, cells.left_over and len(a) > 2, rare)
+    effect = max(total_variation(a, b), rare.effect if rare else 0.0)
+    if rare and by_rare:
+        return TableTest(rare.rows, min(p_value, 1.0), effect, len(a), exact=False, by_rare=True)
+    return TableTest(statistic, min(p_value, 1.0), effect, len(a), exact)
 
 
-def _with_left_over(a: Counts, b: Counts) -> float:
-    """The last cell by Fisher's exact test against all others, those as a table of their own.
+def _rare_of_one_side(first: Counts, second: Counts) -> OneSided | None:
+    """Rare values by whether the other side has them; a single one shares its cell with none."""
+    n, m = int(first.sum()), int(second.sum())
+    total = first + second
+    rare = (total > 0) & (total * (min(n, m) / (n + m)) < RARE_BELOW)
+    return one_sided(first[rare], second[rare], (n, m)) if np.count_nonzero(rare) > 1 else None
+
+
+def _shared(a: Counts, b: Counts, of_table: float, apart: bool, rare: OneSided | None) -> tuple[float, bool]:
+    """One p-value of the table, of its last cell where that is ``apart``, and of the rare values of one side; and
+    whether it is that of the last.
 
     A cell of few expected values is none for chi-square, and joined to another it would hide that it holds all of one
-    side. Each has a part of the error that is allowed (weighted Bonferroni), so the column still has one p-value.
+    side: it is tested against all others by Fisher's exact test, those as a table of their own. Each test has a part of
+    the error that is allowed (weighted Bonferroni).
     """
-    first, second = a[:-1], b[:-1]
-    n, m = int(first.sum()), int(second.sum())
-    rest = fisher(int(a[-1]), n, int(b[-1]), m) / LEFT_OVER_PART
-    if not n or not m:
-        return rest
-    return min(rest, _table(first, second)[1] / (1 - LEFT_OVER_PART))
+    small = []
+    if apart:
+        n, m = int(a[:-1].sum()), int(b[:-1].sum())
+        small.append(fisher(int(a[-1]), n, int(b[-1]), m))
+        of_table = _table(a[:-1], b[:-1])[1] if n and m else 1.0
+    if rare is not None:
+        small.append(rare.p_value)
+    if not small:
+        return of_table, False
+    least = min(small) * len(small) / RARE_PART
+    p_value = min(least, of_table / (1 - RARE_PART))
+    return p_value, rare is not None and rare.p_value == min(small) and least == p_value
 
 
 def _table(a: Counts, b: Counts) -> tuple[float, float, bool]:

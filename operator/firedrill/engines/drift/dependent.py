@@ -69,6 +69,9 @@ def cut(reference_rows: int, current_rows: int) -> Blocks:
 
 def blocked(report: ColumnReport, reference: Any, current: Any, blocks: Blocks) -> Blocked:
     """The counts behind each test of a column, by block. A column whose blocks are too short loses its tests."""
+    if report.reason is Reason.ALL_VALUES_RARE:
+        # Rare values of one side are told from chance by rows that do not depend on each other.
+        report = replace(report, tests=tuple(test for test in report.tests if test.test is not TestName.RARE))
     if not report.tests:
         return Blocked(report)
     series: list[Floats]
@@ -91,7 +94,7 @@ def blocked(report: ColumnReport, reference: Any, current: Any, blocks: Blocks) 
             f"each row resembles about {worst:.0f} around it, and blocks of {blocks.length} rows are too short for that"
         )
         return Blocked(replace(report, reason=Reason.TOO_DEPENDENT, message=message, tests=()))
-    of_values = (TestName.KS, TestName.CHI_SQUARE, TestName.FISHER)
+    of_values = (TestName.KS, TestName.CHI_SQUARE, TestName.FISHER, TestName.RARE)
     counts = tuple(_by_block(values if test.test in of_values else missing, blocks) for test in report.tests)
     return Blocked(report, counts)
 

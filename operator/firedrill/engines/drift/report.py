@@ -22,6 +22,8 @@ class TestName(StrEnum):
     CHI_SQUARE = "chi-square"
     #: Exact test of a table of two values.
     FISHER = "fisher"
+    #: Values too rare for a cell of a table: how many rows have one that the other side lacks.
+    RARE = "rare-values"
     #: Share of missing values and, in numbers, of infinities and of texts that are none: one test of all, named
     #: for the one that has moved most.
     MISSING = "missing-share"

@@ -20,8 +20,8 @@ from firedrill.engines.drift.compare import (
     numeric,
     quantities,
     table_test,
-    test_result,
     type_changed,
+    values_test,
 )
 from firedrill.engines.drift.ks import limit_p_value
 from firedrill.engines.drift.report import ColumnReport, Effects, Margin, Reason, TestName, TestResult
@@ -140,7 +140,7 @@ def _grouped(name: str, first: Counted, second: Counted, missing: tuple[int, int
     tests = missing_test((n, missing[0]), (m, missing[1]), limits)
     outcome = table_test(first.grouped.tolist(), second.grouped.tolist()) if n and m else None
     if outcome is not None:
-        tests = [test_result(TestName.CHI_SQUARE, outcome, limits), *tests]
+        tests = [values_test(outcome, limits), *tests]
     message = (
         f"too many different values to count each of them; in {GROUPS} groups of them nothing moved, and a change "
         "within a group is not seen"
