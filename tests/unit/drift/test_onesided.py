@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from firedrill.api.driftcheck import Rows
+from firedrill.api.driftcheck import Joint, Rows
 from firedrill.engines.drift import Asked, DriftReport, check
 from firedrill.engines.drift.contingency import compare_counts
 from firedrill.engines.drift.onesided import one_sided
@@ -164,3 +164,24 @@ def test_identifiers_of_dependent_rows_are_left_as_they_are() -> None:
     column = next(each for each in report.columns if each.name == "merchant")
     assert column.reason == "AllValuesRare"
     assert not column.tests
+
+
+def column_of(reference: Names, current: Names) -> tuple[str, bool]:
+    sides = [pa.table({"v": [f"v{each}" for each in side]}) for side in (reference, current)]
+    (found,) = check(sides[0], sides[1], Asked(joint=Joint(enabled=False))).columns
+    return found.reason.value, found.drift
+
+
+def test_sessions_that_end_within_the_reference_have_not_been_replaced() -> None:
+    """In their order, the later half of the reference has others than the earlier; shuffled, nobody can know."""
+    rng = np.random.default_rng(8)
+    sessions = np.repeat(np.arange(4000), 3)
+    before, now = sessions[:9000], sessions[9000:]
+    assert column_of(before, now) == ("AllValuesRare", False)
+    assert column_of(rng.permutation(before), now) == ("ValuesChanged", True)
+
+
+def test_merchants_that_stay_for_all_of_the_reference_have_been_replaced() -> None:
+    rng = np.random.default_rng(9)
+    before, now = drawn(rng, 20_000, 1500), drawn(rng, 1000, 1500, 10**6)
+    assert column_of(before, now) == ("ValuesChanged", True)

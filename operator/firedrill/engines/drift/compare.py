@@ -11,6 +11,7 @@ from firedrill.engines.drift import ks
 from firedrill.engines.drift.bins import category_bins, numeric_bins
 from firedrill.engines.drift.contingency import TableTest, compare_counts
 from firedrill.engines.drift.ordered import Ordered, Sample
+from firedrill.engines.drift.renewed import renews_itself
 from firedrill.engines.drift.report import Bin, ColumnReport, Effects, Reason, TestName, TestResult
 from firedrill.engines.drift.shapes import NotThisType, OtherWidths, is_embedding, shaped, time_share
 from firedrill.engines.drift.values import (
@@ -85,7 +86,7 @@ def compare_column(
         message = "dates and times move by their nature; compared when included by name"
         return _by_nature(name, Reason.TEMPORAL, message, reference, current, limits)
     if asked is ColumnType.CATEGORICAL or (asked is None and (not kinds or kinds <= {"boolean"})):
-        return categorical(name, categories(reference, current), limits)
+        return _as_categories(name, reference, current, limits)
     if asked is not None or "text" not in kinds:
         called = CALLED.get(asked, "numeric") if asked is not None else "numeric"
         return replace(_as_numbers(name, reference, current, limits), type=called)
@@ -94,7 +95,7 @@ def compare_column(
 
 def _with_texts(name: str, reference: Any, current: Any, kinds: set[str], limits: Limits) -> ColumnReport:
     if "boolean" in kinds:
-        return categorical(name, categories(reference, current), limits)
+        return _as_categories(name, reference, current, limits)
     shares = [parse_texts(side).numeric_share for side in (reference, current) if kind_of(side.type) == "text"]
     if kinds == {"text"}:
         return _two_texts(name, reference, current, shares, limits)
@@ -109,10 +110,17 @@ def _two_texts(name: str, reference: Any, current: Any, shares: list[float], lim
         counts = found.reference if shares[0] == max(shares) else found.current
         distinct = np.count_nonzero(counts) / max(int(counts.sum()), 1)
         if not quantities(shares, distinct, lambda: zero_padded(reference) or zero_padded(current)):
-            return categorical(name, found, limits)
+            return _as_categories(name, reference, current, limits, found)
     if min(shares) < MIXED_SHARE:
         return _type_changed(name, reference, current)
     return _as_numbers(name, reference, current, limits)
+
+
+def _as_categories(
+    name: str, reference: Any, current: Any, limits: Limits, found: Categories | None = None
+) -> ColumnReport:
+    counted = found or categories(reference, current)
+    return categorical(name, counted, limits, lambda: renews_itself(reference, limits.categorical))
 
 
 def marked_numbers(shares: list[float]) -> bool:
@@ -216,8 +224,9 @@ def numeric(
     )
 
 
-def categorical(name: str, c: Categories, limits: Limits) -> ColumnReport:
-    """The report of counts of the same categories on both sides."""
+def categorical(name: str, c: Categories, limits: Limits, renewed: Callable[[], bool] = lambda: False) -> ColumnReport:
+    """The report of counts of the same categories on both sides. ``renewed`` says whether rare values come and go in
+    the reference as well; it is asked where they would alarm."""
     n, m = int(c.reference.sum()), int(c.current.sum())
     missing = (c.reference_missing, c.current_missing)
     tests = missing_test((n, missing[0]), (m, missing[1]), limits)
@@ -231,6 +240,8 @@ def categorical(name: str, c: Categories, limits: Limits) -> ColumnReport:
         reason, message = Reason.CONSTANT, f"every value is {c.names[0]!r} on both sides"
     else:
         outcome = compare_counts(c.reference, c.current, c.ranks)
+        if outcome is not None and outcome.by_rare and outcome.effect >= limits.categorical and renewed():
+            outcome = compare_counts(c.reference, c.current, c.ranks, of_one_side=False)
         if outcome is None or outcome.cells == 1:
             reason = Reason.ALL_VALUES_RARE
             message = f"{len(c.names)} different values, each too rare to compare, as in an identifier"

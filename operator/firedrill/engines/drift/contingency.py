@@ -136,7 +136,9 @@ def fisher(a: int, b: int, c: int, d: int) -> float:
     return float(weights[weights <= weights[a - low] * (1 + 1e-7)].sum() / weights.sum())
 
 
-def compare_counts(first: Counts, second: Counts, order: NDArray[np.int64] | None = None) -> TableTest | None:
+def compare_counts(
+    first: Counts, second: Counts, order: NDArray[np.int64] | None = None, *, of_one_side: bool = True
+) -> TableTest | None:
     """Test whether two samples of categories have the same shares; None when nothing is left to compare.
 
     ``first`` and ``second`` count the same k categories and neither is all zero. Both samples are random (a
@@ -146,14 +148,14 @@ def compare_counts(first: Counts, second: Counts, order: NDArray[np.int64] | Non
     the likelihood ratio one that is too empty; the larger keeps its level down to 1e-4 with five expected values.
 
     Rare values share a cell, in which those that came can not be told from those that went. Where there are several,
-    it is also asked how many rows have one that the other side lacks (``one_sided``); where these are all that can be
-    asked, ``cells`` is 1. The column still has one p-value, and the larger of both effects.
+    it is also asked how many rows have one that the other side lacks (``one_sided``), unless not ``of_one_side``; where
+    these are all that can be asked, ``cells`` is 1. The column still has one p-value, and the larger of both effects.
     """
     if len(first) == 2:
         cells, rare = Pooled(first, second, left_over=False), None
     else:
         cells = pool_rare(first, second, np.arange(len(first), dtype=np.int64) if order is None else order)
-        rare = _rare_of_one_side(first, second)
+        rare = rare_of_one_side(first, second) if of_one_side else None
     a, b = cells.first, cells.second
     if len(a) < 2 or np.count_nonzero(a + b) < 2:
         return TableTest(rare.rows, rare.p_value, rare.effect, 1, exact=False, by_rare=True) if rare else None
@@ -165,7 +167,7 @@ def compare_counts(first: Counts, second: Counts, order: NDArray[np.int64] | Non
     return TableTest(statistic, min(p_value, 1.0), effect, len(a), exact)
 
 
-def _rare_of_one_side(first: Counts, second: Counts) -> OneSided | None:
+def rare_of_one_side(first: Counts, second: Counts) -> OneSided | None:
     """Rare values by whether the other side has them; a single one shares its cell with none."""
     n, m = int(first.sum()), int(second.sum())
     total = first + second
