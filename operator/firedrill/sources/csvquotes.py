@@ -126,7 +126,7 @@ def _expressions(delimiter: bytes) -> tuple[re.Pattern[bytes], re.Pattern[bytes]
     inside = rb'(?:[^"]++|"")*+"'
     # In one line no row can be lost, wherever the quote closes.
     of_a_line = rb'"(?:[^"\r\n]++|"")*+"(?=[^"])'
-    of_lines = rb'"' + inside + rb"(?=" + separator + rb")"
+    of_lines = rb'"' + inside + rb"(?=[ \t]*" + separator + rb")"
     no_begin = rb"(?<!" + separator + rb')"'
     whole = rb'(?:[^"]++|' + no_begin + rb"|" + of_a_line + rb"|" + of_lines + rb")*+"
     return re.compile(whole), re.compile(rb'"' + inside + rb'(?=[^"])')

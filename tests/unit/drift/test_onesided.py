@@ -185,3 +185,31 @@ def test_merchants_that_stay_for_all_of_the_reference_have_been_replaced() -> No
     rng = np.random.default_rng(9)
     before, now = drawn(rng, 20_000, 1500), drawn(rng, 1000, 1500, 10**6)
     assert column_of(before, now) == ("ValuesChanged", True)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "%m/%d/%Y %H:%M",
+        "%d.%m.%Y %H:%M",
+        "%m/%d/%Y %I:%M %p",
+        "%d/%b/%Y:%H:%M +0000",
+        "%Y%m%dT%H%M",
+        "%d-%b-%Y",
+        "%Y/%m/%d",
+    ],
+)
+def test_times_as_texts_of_another_day_have_not_been_replaced(form: str) -> None:
+    rng = np.random.default_rng(5)
+    days = [np.datetime64("2024-03-05") + rng.integers(0, 1440, rows).astype("m8[m]") for rows in (20_000, 1000)]
+    days[1] = days[1] + np.timedelta64(1, "D")
+    sides = [pa.table({"t": [each.item().strftime(form) for each in side.astype("M8[m]")]}) for side in days]
+    (found,) = check(sides[0], sides[1], Asked(joint=Joint(enabled=False))).columns
+    assert "rare-values" not in [each.test.value for each in found.tests]
+    if "%H" in form or "%I" in form:
+        assert not found.drift
+
+
+def test_names_of_rows_have_not_been_replaced() -> None:
+    rng = np.random.default_rng(6)
+    assert column_of(drawn(rng, 20_000, 160_000), drawn(rng, 1000, 8000, 10**6)) == ("AllValuesRare", False)

@@ -418,6 +418,14 @@ def test_readings_of_devices(rows: list[tuple[str, int]], fails: set[str]) -> No
     assert {each.name.split("(")[0] for each in found if each.passed is False} == fails
 
 
+@pytest.mark.parametrize("odd", [-1_736_900_000, 10**9], ids=["1970", "in thirty years"])
+def test_one_clock_that_is_wrong_silences_no_other_device(odd: int) -> None:
+    steps = [(name, at) for name in "abcdefghij" for at in range(0, 600, 60)] + [("a", odd)]
+    check = {"deviceSeries": {"device": "d", "time": "at", "maxGap": "60s", "maxGaps": 0.05}}
+    silence = findings(subject(readings(*steps)), check)[-1]
+    assert (silence.name, silence.passed, silence.value) == ("silence(d, at)", True, 0)
+
+
 def test_a_device_that_falls_silent_before_the_end_is_told() -> None:
     steps = [("a", at) for at in range(0, 3600, 60)] + [("b", at) for at in (0, 60)]
     check = {"deviceSeries": {"device": "d", "time": "at", "maxGap": "60s"}}

@@ -1,11 +1,17 @@
 """What counts as the prediction of one row, and what is some other number of rows or no prediction at all."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from firedrill.api.endpoint import JsonEndpoint
+from firedrill.api.modelvalidation import LabelledData
+from firedrill.sources.parse import parse_file
 from firedrill.sources.serving.invocations import invoked
+from firedrill.sources.serving.plain import PlainJson
 from firedrill.sources.serving.port import Reply, ReplyKind, one_row
+from firedrill.sources.serving.rows import labelled_rows
 from firedrill.sources.serving.tensors import prediction
 
 
@@ -72,7 +78,8 @@ def test_what_is_no_row(data: Any, said: str) -> None:
         ([1, 2], [0.2, 0.8], (0.2, 0.8)),
         (None, [1], (1,)),
         ([3], [0, 1, 0], None),
-        ([2], [0.2, 0.8], None),
+        ([2], [0.2, 0.8], (0.2, 0.8)),
+        ([-1, 2], [0, 1], (0, 1)),
         ([3, 1], [[0], [1], [0]], None),
         # A shape of one row that its data does not have.
         ([1], [0, 1, 0], None),
@@ -102,3 +109,30 @@ def test_named_outputs_are_no_scores(predictions: Any, expected: Any) -> None:
     else:
         assert reply.kind is ReplyKind.MALFORMED
         assert expected in reply.error
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "expected"),
+    [
+        ("$.predictions[0]", {"predictions": [[0, 1]]}, (0, 1)),
+        ("$.predictions[0]", {"predictions": [1]}, (1,)),
+        ("$[0]", [[0, 0, 1]], (0, 0, 1)),
+        ("$.scores.*", {"scores": {"ham": 0, "spam": 1}}, (0, 1)),
+        ("$.predictions", {"predictions": [0, 1]}, None),
+        ("$.predictions[*]", {"predictions": [0, 1]}, None),
+        ("$.predictions[*]", {"predictions": [0.2, 0.8]}, (0.2, 0.8)),
+    ],
+)
+def test_a_path_says_whether_what_it_finds_is_one_row(path: str, body: Any, expected: Any) -> None:
+    endpoint = JsonEndpoint(url="http://a/", prediction=path)
+    reply = PlainJson(endpoint, None).decode(answer(body))  # type: ignore[arg-type]
+    assert (reply.kind is ReplyKind.ANSWERED, reply.values) == (expected is not None, expected or ()), reply.error
+
+
+def test_numbers_with_zeros_before_them_are_numbers_to_a_model(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("month,shop,label\n01,a,0\n12,b,1\n")
+    rows = labelled_rows(
+        parse_file(path, None), LabelledData(source={"inline": {"csv": "a\n1\n"}}, label_column="label")
+    )
+    assert rows.features == ((1.0, "a"), (12.0, "b"))

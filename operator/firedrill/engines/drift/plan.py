@@ -35,10 +35,11 @@ def plan(reference: Sequence[str], current: Sequence[str], columns: DriftColumns
     """Match the columns of both tables by name, in the order of the reference.
 
     A column that only the reference has is drift; one that only the current data has is told, and is not:
-    there is nothing to hold it against. Columns ``apart`` are looked at elsewhere.
+    there is nothing to hold it against. Columns ``apart`` are looked at elsewhere, and one without a name nowhere: it
+    is the index of pandas and R, or what follows a last separator.
     """
     known = {*reference, *current}
-    wanted = (set(columns.include) if columns.include else known) - {*columns.exclude, *apart}
+    wanted = (set(columns.include) if columns.include else known - {""}) - {*columns.exclude, *apart}
     settings = {each.name: each for each in columns.settings}
     positions = {name: i for i, name in enumerate(current)}
     pairs: list[Pair] = []

@@ -14,7 +14,7 @@ NAMES_SHOWN: Final = 5
 #: Measurements beyond, the best ones, go without detail: a thousand columns must fit into one record.
 DETAILED: Final = 150
 #: Outcomes of a column that leave the whole check open.
-_OPEN: Final = frozenset({Reason.TOO_FEW_VALUES, Reason.TOO_DEPENDENT, Reason.NOT_OF_TYPE})
+_OPEN: Final = frozenset({Reason.TOO_DEPENDENT, Reason.NOT_OF_TYPE})
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,8 @@ def too_many_texts(evidence: Evidence) -> Decision | None:
 def columns_undecided(evidence: Evidence) -> Decision | None:
     """A column that was to be compared could not be: that the others hold says nothing of it.
 
-    Not of what no data could decide, nor of what is missing on both sides, nor of segments, which may be small.
+    Not where no data could decide, nor where values are few or none, whose share was tested; nor in segments, which may
+    be small.
     """
     open_ = [column for column in evidence.undecided if column.reason in _OPEN and column.segment is None]
     if not open_:

@@ -77,8 +77,8 @@ def _silence(
 ) -> Finding:
     """Devices that begin later, or end sooner, than the readings of all devices, by more than the longest gap.
 
-    Rows are in the order of devices and times (microseconds). Those that are not trusted do not tell how far the data
-    goes: one clock that is ahead would make all other devices silent.
+    Rows are in the order of devices and times (microseconds). How far the data goes is told by several devices: one
+    clock that is ahead or behind would make all others silent. Rows that are not trusted do not tell it at all.
     """
     assert check.max_gap is not None
     data, limit = subject.data, f"<= {check.max_gaps:g}"
@@ -88,7 +88,8 @@ def _silence(
     longest = check.max_gap.total_seconds() * _MICRO
     firsts = np.flatnonzero(np.r_[True, device[1:] != device[:-1]])
     lasts = np.r_[firsts[1:], len(device)] - 1
-    before, after = at[firsts] - at[trusted].min(), at[trusted].max() - at[lasts]
+    start, end = _ends(device[trusted], at[trusted])
+    before, after = at[firsts] - start, end - at[lasts]
     late, early = before > longest, after > longest
     shown = np.sort(np.where(early, rows[lasts], rows[firsts])[late | early])
     share = len(shown) / len(firsts)
@@ -99,6 +100,14 @@ def _silence(
     )
     seen = Shown(data, shown, (check.device, check.time)) if len(shown) else None
     return Finding(name, share, "ratio", limit, share <= check.max_gaps, detail, seen)
+
+
+def _ends(device: NDArray[np.int64], at: NDArray[np.int64]) -> tuple[int, int]:
+    """When a quarter of the devices has begun, and when three quarters have ended; of three or four the second ones."""
+    firsts = np.flatnonzero(np.r_[True, device[1:] != device[:-1]])
+    lasts = np.r_[firsts[1:], len(device)] - 1
+    place = max(-(-len(firsts) // 4) - 1, 1 if len(firsts) > 2 else 0)
+    return int(np.sort(at[firsts])[place]), int(np.sort(at[lasts])[-1 - place])
 
 
 def _ahead(check: DeviceSeriesCheck, subject: Subject, times: Floats) -> NDArray[np.bool_]:

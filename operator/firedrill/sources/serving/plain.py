@@ -90,9 +90,13 @@ class PlainJson:
         if not isinstance(reply.body, dict | list):
             return malformed(reply, reply.error or "the answer is not a JSON object")
         try:
-            found = self._prediction.findall(reply.body)
+            found = list(self._prediction.finditer(reply.body))
         except JSONPathError as error:
             return malformed(reply, f"the answer can not be searched: {error}")
         if not found:
             return malformed(reply, f"the answer has nothing at {self._endpoint.prediction}")
-        return one_row(reply, found[0] if len(found) == 1 else found, f"what is at {self._endpoint.prediction}")
+        # A place in a list, or the fields of an object, are of one row; all of a list may be of several.
+        fields = all(isinstance(match.parts[-1], str) for match in found if match.parts)
+        is_row = fields if len(found) > 1 else bool(found[0].parts) and isinstance(found[0].parts[-1], int)
+        data = found[0].obj if len(found) == 1 else [match.obj for match in found]
+        return one_row(reply, data, f"what is at {self._endpoint.prediction}", is_row=is_row)

@@ -9,7 +9,7 @@ import pyarrow as pa
 from firedrill.api.modelvalidation import LabelledData
 from firedrill.sources.errors import InvalidTable
 from firedrill.sources.serving.port import Columns, Value
-from firedrill.sources.table import SourceTable
+from firedrill.sources.table import MemoryTable, SourceTable
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,9 @@ def _features(table: SourceTable, ignored: set[str]) -> tuple[Columns, list[list
     used = [(i, name) for i, name in enumerate(table.names) if name not in ignored]
     if not used:
         raise InvalidTable("no column is left to send to the model")
-    read = [_values(table.column(i), name) for i, name in used]
+    # A model was trained on what others read of such a file: a number, with zeros before it or not.
+    codes = table.codes if isinstance(table, MemoryTable) else ()
+    read = [_values(table.column(i).cast(pa.float64()) if name in codes else table.column(i), name) for i, name in used]
     return Columns(tuple(name for _, name in used), tuple(numeric for numeric, _ in read)), [v for _, v in read]
 
 

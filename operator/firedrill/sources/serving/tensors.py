@@ -77,7 +77,8 @@ def plan(endpoint: OpenInference, columns: Columns, metadata: Any) -> Plan:
 def prediction(reply: Reply, output: str | None) -> Reply:
     """The prediction in the body of a successful reply, or a MALFORMED reply that says what is wrong.
 
-    The shapes [1], [1, 1] and [1, k] are all one row, with the data nested or not.
+    The shapes [1], [1, 1] and [1, k] are all one row, with the data nested or not; so is [k], unless its values may be
+    labels.
     """
     body = reply.body
     outputs = body.get("outputs") if isinstance(body, dict) else None
@@ -88,11 +89,11 @@ def prediction(reply: Reply, output: str | None) -> Reply:
     if not named:
         return malformed(reply, f"the answer has no output {output!r}" if output else "the outputs are not objects")
     shape = named[0].get("shape")
-    rows = shape[0] if isinstance(shape, list) and shape and isinstance(shape[0], int) else None
-    if rows is not None and rows > 1:
-        return malformed(reply, f"the output has shape {shape}, so {rows} rows, but one was asked for")
-    is_row = rows == 1 and isinstance(shape, list) and len(shape) > 1
-    return one_row(reply, named[0].get("data"), "the output", is_row=is_row)
+    if not isinstance(shape, list) or len(shape) < 2 or not isinstance(shape[0], int):
+        return one_row(reply, named[0].get("data"), "the output")
+    if shape[0] > 1:
+        return malformed(reply, f"the output has shape {shape}, so {shape[0]} rows, but one was asked for")
+    return one_row(reply, named[0].get("data"), "the output", is_row=True)
 
 
 def _by_column(endpoint: OpenInference, columns: Columns, told: dict[str, Any]) -> Plan:
