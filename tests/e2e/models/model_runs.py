@@ -8,6 +8,8 @@ from typing import Any
 
 from demo import HUB, NAMESPACE, Demo
 
+from support.eventually import eventually
+
 Object = dict[str, Any]
 
 TARGET = "models"
@@ -105,13 +107,26 @@ def delete(lab: Demo, name: str, kind: str) -> None:
 
 def _seen(lab: Demo, status: Object) -> Seen:
     job = status["clusters"][0]["job"].partition("/")[2]
+    # A run has its verdict when its result is there; the Job says a moment later that it is over.
+    eventually(lambda: all(over(each) for each in _jobs(lab, job)), f"Job {job} is over")
     found = {item["metadata"]["name"]: item for item in in_target(lab, RUNNERS, "configmaps")}
     result = found.get(f"{job}-result")
     report = json.loads(result["data"]["result.json"]).get("report", {}) if result else {}
     parts = sorted(name.removeprefix(f"{job}-") for name in found if name.startswith((f"{job}-part", f"{job}-ready")))
-    jobs = {item["metadata"]["name"]: item for item in in_target(lab, RUNNERS, "jobs")}
+    jobs = _jobs(lab, job)
     pods = in_target(lab, RUNNERS, "pods", f"batch.kubernetes.io/job-name={job}")
-    return Seen(status, report, jobs.get(job, {}), pods, parts)
+    return Seen(status, report, jobs[0] if jobs else {}, pods, parts)
+
+
+def _jobs(lab: Demo, name: str) -> list[Object]:
+    """The Job of a run, unless it is gone."""
+    return [item for item in in_target(lab, RUNNERS, "jobs") if item["metadata"]["name"] == name]
+
+
+def over(job: Object) -> bool:
+    """Whether a Job has ended."""
+    conditions = job.get("status", {}).get("conditions", [])
+    return any(each["type"] in ("Complete", "Failed") and each["status"] == "True" for each in conditions)
 
 
 def in_target(lab: Demo, namespace: str, plural: str, selector: str = "") -> list[Object]:

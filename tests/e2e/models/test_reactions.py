@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from demo import HUB, NAMESPACE, Demo
-from model_runs import PIPELINES, RUNNERS, Case, Object, Seen, delete, in_target, play_all, run
+from model_runs import PIPELINES, RUNNERS, Case, Object, Seen, delete, in_target, over, play_all, run
 from model_store import UNLABELLED, Store
 from model_tables import SHIFT, csv, parquet, payments
 
@@ -59,10 +59,10 @@ def thrice(lab: Demo, store: Store, tables: None) -> Iterator[tuple[list[Seen], 
     before, found, written = store.count("PUT /files/whole.csv"), [], []
     for name, again, cooldown in (("drifted", "", "24h"), ("drifted", "once-more", "24h"), ("drifted-hot", "", "0s")):
         found.append(run(lab, name, check("moved.parquet", cooldown=cooldown), again=again))
-        eventually(lambda: all(map(_over, _started(lab))), "what was started is over")
+        eventually(lambda: all(map(over, _started(lab))), "what was started is over")
         written.append(store.count("PUT /files/whole.csv") - before)
     found.append(run(lab, "drifted-hot", check("moved.parquet", cooldown="0s"), again="once-more"))
-    eventually(lambda: all(map(_over, _started(lab))), "what was started is over")
+    eventually(lambda: all(map(over, _started(lab))), "what was started is over")
     written.append(store.count("PUT /files/whole.csv") - before)
     yield found, written
     for name in ("drifted", "drifted-hot"):
@@ -73,11 +73,6 @@ def _started(lab: Demo) -> list[Object]:
     """Jobs of the pipelines that carry the mark of a DriftCheck."""
     jobs = in_target(lab, PIPELINES, "jobs", "firedrill.dev/managed=true")
     return [job for job in jobs if job["metadata"]["annotations"]["firedrill.dev/resource"].startswith(f"{KIND}/")]
-
-
-def _over(job: Object) -> bool:
-    conditions = job.get("status", {}).get("conditions", [])
-    return any(each["type"] in ("Complete", "Failed") and each["status"] == "True" for each in conditions)
 
 
 def test_nothing_is_started_without_drift(seen: dict[str, Seen]) -> None:
