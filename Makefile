@@ -123,5 +123,6 @@ calibration:     ## False alarms of the drift engine 2,000 times, 100 streams of
 bench-shards:    ## Drift of 10^8 rows a side by workers that share them, beside the exact way on 10^7; hours, 15 GB of disk
 	@"$(PYTHON)" tools/bench_drift_shards.py
 
-bench:           ## Times by phase: cold and warm demo, drift engine
+bench:           ## Cold and warm demo by phase; drift, its calibration and pipelines' checks beside their peers; hours
 	@"$(PYTHON)" tools/bench.py
+	@$(MAKE) --no-print-directory bench-drift bench-pipeline

@@ -1,4 +1,4 @@
-"""``make bench``: how long the demo takes by phase, cold and warm, and how fast the drift engine is.
+"""How long the demo takes by phase, cold and warm: the first part of ``make bench``.
 
 Cold means caches of our own are empty: binaries, images, the container store. Wheels and modules that the machine's
 package clients hold are not taken away. Figures are printed and kept in out/bench.json; nothing passes or fails.
@@ -52,7 +52,7 @@ def show(title: str, found: dict[str, Any]) -> None:
 def main() -> int:
     """Run the benchmarks; returns 0."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=("cold", "warm", "drift"), help="one of them alone")
+    parser.add_argument("--only", choices=("cold", "warm"), help="one of them alone")
     args = parser.parse_args()
     OUT.mkdir(exist_ok=True)
     results: dict[str, Any] = {"load": os.getloadavg(), "cores": os.cpu_count()}
@@ -63,8 +63,6 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="firedrill-bench-", dir=Path.home()) as home:
             results["cold"] = demo(home)
         show("Cold demo", results["cold"])
-    if args.only in (None, "drift"):
-        subprocess.run([sys.executable, str(ROOT / "tests" / "accuracy" / "test_drift.py")], check=True)
     (OUT / "bench.json").write_text(json.dumps(results, indent=2))
     return 0
 
