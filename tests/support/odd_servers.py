@@ -69,8 +69,8 @@ async def listening(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncI
     async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await answer(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            # The client has seen enough.
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            # The client has seen enough, or the loop ends while it still waits: streams would tell a cancelled task.
             return
         finally:
             writer.close()
