@@ -107,11 +107,12 @@ def delete(lab: Demo, name: str, kind: str) -> None:
 
 def _seen(lab: Demo, status: Object) -> Seen:
     job = status["clusters"][0]["job"].partition("/")[2]
-    # A run has its verdict when its result is there; the Job says a moment later that it is over.
-    eventually(lambda: all(over(each) for each in _jobs(lab, job)), f"Job {job} is over")
     found = {item["metadata"]["name"]: item for item in in_target(lab, RUNNERS, "configmaps")}
     result = found.get(f"{job}-result")
     report = json.loads(result["data"]["result.json"]).get("report", {}) if result else {}
+    if result:
+        # The verdict is there with the result; the Job says a moment later that it is over.
+        eventually(lambda: all(over(each) for each in _jobs(lab, job)), f"Job {job} is over")
     parts = sorted(name.removeprefix(f"{job}-") for name in found if name.startswith((f"{job}-part", f"{job}-ready")))
     jobs = _jobs(lab, job)
     pods = in_target(lab, RUNNERS, "pods", f"batch.kubernetes.io/job-name={job}")
